@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Three projects:
+ * - `unit`: pure code and small real parts; no root, no engine.
+ * - `system`: needs root and namespaces of our own (nftables, tar, CRIU image files), but no Swarm.
+ * - `e2e`: the real thing on a test bed of three engines; one file at a time, since the machine is shared.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/system/**'] } },
+      { test: { name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          globalSetup: ['test/e2e/bed.ts'],
+        },
+      },
+    ],
+  },
+});

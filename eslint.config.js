@@ -19,7 +19,10 @@ export default tseslint.config(
   ...tseslint.configs.stylisticTypeChecked,
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['*.js', '*.mjs'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ['*.js', '*.mjs'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     plugins: { 'import-x': importX },
     settings: { 'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.js', '.mjs'] })] },
@@ -43,9 +46,21 @@ export default tseslint.config(
             zone('simulator', ['model', 'algorithms', 'wire']),
             zone('rpc', ['model', 'runtime']),
             zone('store', ['model', 'runtime']),
-            { target: './src', from: ['./coordinator', './agent', './examples', './test'], message: 'src imports no program.' },
-            { target: './agent', from: ['./coordinator', './examples', './test'], message: 'agent and coordinator know only the API between them.' },
-            { target: './coordinator', from: ['./agent', './test'], message: 'agent and coordinator know only the API between them.' },
+            {
+              target: './src',
+              from: ['./coordinator', './agent', './examples', './test'],
+              message: 'src imports no program.',
+            },
+            {
+              target: './agent',
+              from: ['./coordinator', './examples', './test'],
+              message: 'agent and coordinator know only the API between them.',
+            },
+            {
+              target: './coordinator',
+              from: ['./agent', './test'],
+              message: 'agent and coordinator know only the API between them.',
+            },
             { target: './coordinator/!(cli)/**', from: './examples', message: 'only the CLI reaches the test bed.' },
             { target: './examples', from: ['./agent', './coordinator', './test'], message: 'examples stand alone.' },
           ],
@@ -57,13 +72,37 @@ export default tseslint.config(
     files: PURE.map((folder) => `${folder}/**/*.ts`),
     rules: {
       'no-restricted-imports': ['error', { patterns: [{ regex: '^node:', message: 'the pure core does no I/O' }] }],
-      'no-restricted-globals': ['error', 'process', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'fetch', 'crypto', 'performance', 'Promise'],
+      'no-restricted-globals': [
+        'error',
+        'process',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'queueMicrotask',
+        'fetch',
+        'crypto',
+        'performance',
+        'Promise',
+      ],
       'no-restricted-syntax': [
         'error',
-        { selector: "MemberExpression[object.name='Date'][property.name='now']", message: 'time is an argument in the pure core' },
-        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'time is an argument in the pure core' },
-        { selector: "MemberExpression[object.name='Math'][property.name='random']", message: 'randomness is seeded in the pure core' },
-        { selector: 'FunctionDeclaration[async=true], FunctionExpression[async=true], ArrowFunctionExpression[async=true]', message: 'the pure core has no promises' },
+        {
+          selector: "MemberExpression[object.name='Date'][property.name='now']",
+          message: 'time is an argument in the pure core',
+        },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: 'time is an argument in the pure core',
+        },
+        {
+          selector: "MemberExpression[object.name='Math'][property.name='random']",
+          message: 'randomness is seeded in the pure core',
+        },
+        {
+          selector:
+            'FunctionDeclaration[async=true], FunctionExpression[async=true], ArrowFunctionExpression[async=true]',
+          message: 'the pure core has no promises',
+        },
       ],
     },
   },

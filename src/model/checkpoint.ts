@@ -1,0 +1,124 @@
+import { z } from 'zod';
+
+/**
+ * What a checkpoint and a snapshot are made of, as written into `manifest.json`. The shapes of a task's checkpoint are those of
+ * proto/types.proto, so that what an agent reports can be stored as it is.
+ */
+
+const count = z.number().int().nonnegative();
+
+export const endpointSchema = z.object({ address: z.string(), port: count });
+
+export const connectionSchema = z.object({
+  local: endpointSchema,
+  remote: endpointSchema,
+  state: z.string(),
+  sndUna: count,
+  sndNxt: count,
+  writeSeq: count,
+  rcvNxt: count,
+  sendQueueBytes: count,
+  recvQueueBytes: count,
+  sequencesKnown: z.boolean(),
+});
+
+export const taskRefSchema = z.object({
+  service: z.string(),
+  slot: z.string(),
+  taskId: z.string(),
+  containerId: z.string(),
+});
+
+export const partSchema = z.object({
+  kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM']),
+  path: z.string(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sizeBytes: count,
+});
+/** One piece of a checkpoint, addressed by its hash. */
+export type Part = z.infer<typeof partSchema>;
+
+export const dumpTimesSchema = z.object({
+  holdAtMs: count,
+  frozenAtMs: count,
+  thawedAtMs: count,
+  freezingUs: count,
+  frozenUs: count,
+  memdumpUs: count,
+  memwriteUs: count,
+  pagesWritten: count,
+  dumpWallUs: count,
+  filesWallUs: count,
+});
+/** CRIU's own figures of a dump, and ours around it. */
+export type DumpTimes = z.infer<typeof dumpTimesSchema>;
+
+export const processSchema = z.object({ pid: count, parentPid: count, threads: count, command: z.string() });
+
+export const taskCheckpointSchema = z.object({
+  task: taskRefSchema,
+  parts: z.array(partSchema),
+  connections: z.array(connectionSchema),
+  processes: z.array(processSchema),
+  times: dumpTimesSchema,
+  aliases: z.array(z.object({ address: z.string(), network: z.string() })),
+  notes: z.array(z.string()),
+});
+/** Everything that an agent knows about one task's checkpoint once it lies in the store. */
+export type TaskCheckpoint = z.infer<typeof taskCheckpointSchema>;
+
+export const versionsSchema = z.object({
+  swarmcut: z.string(),
+  kernel: z.string(),
+  criu: z.string(),
+  runc: z.string(),
+  engine: z.string(),
+});
+
+export const MANIFEST_SCHEMA_VERSION = 1;
+
+export const manifestSchema = z.object({
+  schemaVersion: z.literal(MANIFEST_SCHEMA_VERSION),
+  id: z.string(),
+  stack: z.string(),
+  algorithm: z.string(),
+  epoch: count,
+  /** ISO 8601. */
+  startedAt: z.string(),
+  committedAt: z.string(),
+  /** From the first request to the written manifest. */
+  wallMs: count,
+  /** What happens on restore to connections that lead out of the snapshot. */
+  external: z.enum(['close', 'refuse']),
+  tasks: z.array(
+    taskCheckpointSchema.extend({
+      node: z.string(),
+      imageDigest: z.string(),
+      /** Task state as Swarm's API gave it: networks, addresses. */
+      addresses: z.array(z.object({ network: z.string(), address: z.string() })),
+    }),
+  ),
+  services: z.array(
+    z.object({
+      name: z.string(),
+      mode: z.enum(['replicated', 'global']),
+      /** The service's spec as Swarm's API gave it. */
+      spec: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  networks: z.array(
+    z.object({
+      name: z.string(),
+      id: z.string(),
+      subnets: z.array(z.string()),
+      spec: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  configs: z.array(z.object({ name: z.string(), id: z.string(), spec: z.record(z.string(), z.unknown()) })),
+  secrets: z.array(z.object({ name: z.string(), id: z.string() })),
+  /** By node host name. */
+  versions: z.record(z.string(), versionsSchema),
+});
+/** The contents of `manifest.json`: a snapshot exists if and only if this file does. */
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestTask = Manifest['tasks'][number];

@@ -1,0 +1,95 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _swarmcut_AbortRequest__Output } from './swarmcut/AbortRequest.ts';
+import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from './swarmcut/AbortRestoreRequest.ts';
+import type { AgentClient as _swarmcut_AgentClient, AgentDefinition as _swarmcut_AgentDefinition } from './swarmcut/Agent.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './swarmcut/Alias.ts';
+import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './swarmcut/Check.ts';
+import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from './swarmcut/Chunk.ts';
+import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from './swarmcut/CollectRequest.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './swarmcut/Connection.ts';
+import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from './swarmcut/ConnectionsReply.ts';
+import type { ContainerRequest as _swarmcut_ContainerRequest, ContainerRequest__Output as _swarmcut_ContainerRequest__Output } from './swarmcut/ContainerRequest.ts';
+import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutReply__Output } from './swarmcut/CutReply.ts';
+import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from './swarmcut/CutRequest.ts';
+import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from './swarmcut/DumpTimes.ts';
+import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from './swarmcut/Empty.ts';
+import type { EndSuspensionRequest as _swarmcut_EndSuspensionRequest, EndSuspensionRequest__Output as _swarmcut_EndSuspensionRequest__Output } from './swarmcut/EndSuspensionRequest.ts';
+import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './swarmcut/Endpoint.ts';
+import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './swarmcut/ExpectRequest.ts';
+import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './swarmcut/FetchRequest.ts';
+import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
+import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
+import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
+import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from './swarmcut/NetworkPlan.ts';
+import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
+import type { PrepareReply as _swarmcut_PrepareReply, PrepareReply__Output as _swarmcut_PrepareReply__Output } from './swarmcut/PrepareReply.ts';
+import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
+import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
+import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
+import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from './swarmcut/RestoreRequest.ts';
+import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from './swarmcut/RestoreTaskReply.ts';
+import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from './swarmcut/RestoreTaskRequest.ts';
+import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './swarmcut/RewriteEntry.ts';
+import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from './swarmcut/RewriteRequest.ts';
+import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from './swarmcut/SnapshotRequest.ts';
+import type { Source as _swarmcut_Source, Source__Output as _swarmcut_Source__Output } from './swarmcut/Source.ts';
+import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from './swarmcut/StageReply.ts';
+import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from './swarmcut/StageRequest.ts';
+import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from './swarmcut/SuspendRequest.ts';
+import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './swarmcut/TaskCheckpoint.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './swarmcut/TaskRef.ts';
+import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from './swarmcut/TaskRequest.ts';
+import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from './swarmcut/VerifyReply.ts';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  swarmcut: {
+    AbortRequest: MessageTypeDefinition<_swarmcut_AbortRequest, _swarmcut_AbortRequest__Output>
+    AbortRestoreRequest: MessageTypeDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_AbortRestoreRequest__Output>
+    Agent: SubtypeConstructor<typeof grpc.Client, _swarmcut_AgentClient> & { service: _swarmcut_AgentDefinition }
+    Alias: MessageTypeDefinition<_swarmcut_Alias, _swarmcut_Alias__Output>
+    Check: MessageTypeDefinition<_swarmcut_Check, _swarmcut_Check__Output>
+    Chunk: MessageTypeDefinition<_swarmcut_Chunk, _swarmcut_Chunk__Output>
+    CollectRequest: MessageTypeDefinition<_swarmcut_CollectRequest, _swarmcut_CollectRequest__Output>
+    Connection: MessageTypeDefinition<_swarmcut_Connection, _swarmcut_Connection__Output>
+    ConnectionsReply: MessageTypeDefinition<_swarmcut_ConnectionsReply, _swarmcut_ConnectionsReply__Output>
+    ContainerRequest: MessageTypeDefinition<_swarmcut_ContainerRequest, _swarmcut_ContainerRequest__Output>
+    CutReply: MessageTypeDefinition<_swarmcut_CutReply, _swarmcut_CutReply__Output>
+    CutRequest: MessageTypeDefinition<_swarmcut_CutRequest, _swarmcut_CutRequest__Output>
+    DumpTimes: MessageTypeDefinition<_swarmcut_DumpTimes, _swarmcut_DumpTimes__Output>
+    Empty: MessageTypeDefinition<_swarmcut_Empty, _swarmcut_Empty__Output>
+    EndSuspensionRequest: MessageTypeDefinition<_swarmcut_EndSuspensionRequest, _swarmcut_EndSuspensionRequest__Output>
+    Endpoint: MessageTypeDefinition<_swarmcut_Endpoint, _swarmcut_Endpoint__Output>
+    ExpectRequest: MessageTypeDefinition<_swarmcut_ExpectRequest, _swarmcut_ExpectRequest__Output>
+    FetchRequest: MessageTypeDefinition<_swarmcut_FetchRequest, _swarmcut_FetchRequest__Output>
+    InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
+    InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
+    ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
+    NetworkPlan: MessageTypeDefinition<_swarmcut_NetworkPlan, _swarmcut_NetworkPlan__Output>
+    Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
+    PrepareReply: MessageTypeDefinition<_swarmcut_PrepareReply, _swarmcut_PrepareReply__Output>
+    PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
+    Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
+    RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>
+    RestoreRequest: MessageTypeDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreRequest__Output>
+    RestoreTaskReply: MessageTypeDefinition<_swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskReply__Output>
+    RestoreTaskRequest: MessageTypeDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskRequest__Output>
+    RewriteEntry: MessageTypeDefinition<_swarmcut_RewriteEntry, _swarmcut_RewriteEntry__Output>
+    RewriteRequest: MessageTypeDefinition<_swarmcut_RewriteRequest, _swarmcut_RewriteRequest__Output>
+    SnapshotRequest: MessageTypeDefinition<_swarmcut_SnapshotRequest, _swarmcut_SnapshotRequest__Output>
+    Source: MessageTypeDefinition<_swarmcut_Source, _swarmcut_Source__Output>
+    StageReply: MessageTypeDefinition<_swarmcut_StageReply, _swarmcut_StageReply__Output>
+    StageRequest: MessageTypeDefinition<_swarmcut_StageRequest, _swarmcut_StageRequest__Output>
+    SuspendRequest: MessageTypeDefinition<_swarmcut_SuspendRequest, _swarmcut_SuspendRequest__Output>
+    TaskCheckpoint: MessageTypeDefinition<_swarmcut_TaskCheckpoint, _swarmcut_TaskCheckpoint__Output>
+    TaskRef: MessageTypeDefinition<_swarmcut_TaskRef, _swarmcut_TaskRef__Output>
+    TaskRequest: MessageTypeDefinition<_swarmcut_TaskRequest, _swarmcut_TaskRequest__Output>
+    VerifyReply: MessageTypeDefinition<_swarmcut_VerifyReply, _swarmcut_VerifyReply__Output>
+  }
+}
+

@@ -1,0 +1,12 @@
+// Original file: proto/agent.proto
+
+
+export interface AbortRestoreRequest {
+  'restoreId'?: (string);
+  'reason'?: (string);
+}
+
+export interface AbortRestoreRequest__Output {
+  'restoreId': (string);
+  'reason': (string);
+}

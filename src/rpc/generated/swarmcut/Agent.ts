@@ -1,0 +1,310 @@
+// Original file: proto/agent.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _swarmcut_AbortRequest__Output } from '../swarmcut/AbortRequest.ts';
+import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from '../swarmcut/AbortRestoreRequest.ts';
+import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from '../swarmcut/Chunk.ts';
+import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from '../swarmcut/CollectRequest.ts';
+import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from '../swarmcut/ConnectionsReply.ts';
+import type { ContainerRequest as _swarmcut_ContainerRequest, ContainerRequest__Output as _swarmcut_ContainerRequest__Output } from '../swarmcut/ContainerRequest.ts';
+import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutReply__Output } from '../swarmcut/CutReply.ts';
+import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from '../swarmcut/CutRequest.ts';
+import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from '../swarmcut/Empty.ts';
+import type { EndSuspensionRequest as _swarmcut_EndSuspensionRequest, EndSuspensionRequest__Output as _swarmcut_EndSuspensionRequest__Output } from '../swarmcut/EndSuspensionRequest.ts';
+import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from '../swarmcut/ExpectRequest.ts';
+import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from '../swarmcut/FetchRequest.ts';
+import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
+import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
+import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
+import type { PrepareReply as _swarmcut_PrepareReply, PrepareReply__Output as _swarmcut_PrepareReply__Output } from '../swarmcut/PrepareReply.ts';
+import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
+import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
+import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
+import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from '../swarmcut/RestoreTaskReply.ts';
+import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from '../swarmcut/RestoreTaskRequest.ts';
+import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from '../swarmcut/RewriteRequest.ts';
+import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from '../swarmcut/SnapshotRequest.ts';
+import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from '../swarmcut/StageReply.ts';
+import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from '../swarmcut/StageRequest.ts';
+import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from '../swarmcut/SuspendRequest.ts';
+import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from '../swarmcut/TaskCheckpoint.ts';
+import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from '../swarmcut/TaskRequest.ts';
+import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from '../swarmcut/VerifyReply.ts';
+
+export interface AgentClient extends grpc.Client {
+  Abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Abort(argument: _swarmcut_AbortRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Abort(argument: _swarmcut_AbortRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abort(argument: _swarmcut_AbortRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abort(argument: _swarmcut_AbortRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  AbortRestore(argument: _swarmcut_AbortRestoreRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  AbortRestore(argument: _swarmcut_AbortRestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  AbortRestore(argument: _swarmcut_AbortRestoreRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  AbortRestore(argument: _swarmcut_AbortRestoreRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abortRestore(argument: _swarmcut_AbortRestoreRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abortRestore(argument: _swarmcut_AbortRestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abortRestore(argument: _swarmcut_AbortRestoreRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  abortRestore(argument: _swarmcut_AbortRestoreRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _swarmcut_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  Collect(argument: _swarmcut_CollectRequest, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  collect(argument: _swarmcut_CollectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  collect(argument: _swarmcut_CollectRequest, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
+  
+  Connections(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  Connections(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  Connections(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  Connections(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  connections(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  connections(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  connections(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  connections(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_ConnectionsReply__Output>): grpc.ClientUnaryCall;
+  
+  Cut(argument: _swarmcut_CutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  Cut(argument: _swarmcut_CutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  Cut(argument: _swarmcut_CutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  Cut(argument: _swarmcut_CutRequest, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  cut(argument: _swarmcut_CutRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  cut(argument: _swarmcut_CutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  cut(argument: _swarmcut_CutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  cut(argument: _swarmcut_CutRequest, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  
+  EndRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndRestore(argument: _swarmcut_RestoreRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndRestore(argument: _swarmcut_RestoreRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endRestore(argument: _swarmcut_RestoreRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endRestore(argument: _swarmcut_RestoreRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  EndSuspension(argument: _swarmcut_EndSuspensionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndSuspension(argument: _swarmcut_EndSuspensionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndSuspension(argument: _swarmcut_EndSuspensionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  EndSuspension(argument: _swarmcut_EndSuspensionRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endSuspension(argument: _swarmcut_EndSuspensionRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endSuspension(argument: _swarmcut_EndSuspensionRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endSuspension(argument: _swarmcut_EndSuspensionRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  endSuspension(argument: _swarmcut_EndSuspensionRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Expect(argument: _swarmcut_ExpectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Expect(argument: _swarmcut_ExpectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Expect(argument: _swarmcut_ExpectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Expect(argument: _swarmcut_ExpectRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  expect(argument: _swarmcut_ExpectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  expect(argument: _swarmcut_ExpectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  expect(argument: _swarmcut_ExpectRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  expect(argument: _swarmcut_ExpectRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Fetch(argument: _swarmcut_FetchRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_Chunk__Output>;
+  Fetch(argument: _swarmcut_FetchRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_Chunk__Output>;
+  fetch(argument: _swarmcut_FetchRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_Chunk__Output>;
+  fetch(argument: _swarmcut_FetchRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_Chunk__Output>;
+  
+  Finish(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Finish(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Finish(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Finish(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  finish(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  finish(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  finish(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  finish(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  Info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  Info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  Info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  
+  ListSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  ListSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  ListSnapshots(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  ListSnapshots(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  listSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  listSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  listSnapshots(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  listSnapshots(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  
+  Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Pass(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Pass(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  pass(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  pass(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  
+  Release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Release(argument: _swarmcut_TaskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Release(argument: _swarmcut_TaskRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  release(argument: _swarmcut_TaskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  release(argument: _swarmcut_TaskRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  ReleaseRestored(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  ReleaseRestored(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  ReleaseRestored(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  ReleaseRestored(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  releaseRestored(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  releaseRestored(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  releaseRestored(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  releaseRestored(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  Restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  Restore(argument: _swarmcut_RestoreTaskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  Restore(argument: _swarmcut_RestoreTaskRequest, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  restore(argument: _swarmcut_RestoreTaskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  restore(argument: _swarmcut_RestoreTaskRequest, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
+  
+  Rewrite(argument: _swarmcut_RewriteRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Rewrite(argument: _swarmcut_RewriteRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Rewrite(argument: _swarmcut_RewriteRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Rewrite(argument: _swarmcut_RewriteRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  rewrite(argument: _swarmcut_RewriteRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  rewrite(argument: _swarmcut_RewriteRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  rewrite(argument: _swarmcut_RewriteRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  rewrite(argument: _swarmcut_RewriteRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  Stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  Stage(argument: _swarmcut_StageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  Stage(argument: _swarmcut_StageRequest, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  stage(argument: _swarmcut_StageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  stage(argument: _swarmcut_StageRequest, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
+  
+  Suspend(argument: _swarmcut_SuspendRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Suspend(argument: _swarmcut_SuspendRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Suspend(argument: _swarmcut_SuspendRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Suspend(argument: _swarmcut_SuspendRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  suspend(argument: _swarmcut_SuspendRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  suspend(argument: _swarmcut_SuspendRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  suspend(argument: _swarmcut_SuspendRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  suspend(argument: _swarmcut_SuspendRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  
+  WatchRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
+  WatchRestore(argument: _swarmcut_RestoreRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
+  watchRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
+  watchRestore(argument: _swarmcut_RestoreRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
+  
+}
+
+export interface AgentHandlers extends grpc.UntypedServiceImplementation {
+  Abort: grpc.handleUnaryCall<_swarmcut_AbortRequest__Output, _swarmcut_Empty>;
+  
+  AbortRestore: grpc.handleUnaryCall<_swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty>;
+  
+  Collect: grpc.handleUnaryCall<_swarmcut_CollectRequest__Output, _swarmcut_TaskCheckpoint>;
+  
+  Connections: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_ConnectionsReply>;
+  
+  Cut: grpc.handleUnaryCall<_swarmcut_CutRequest__Output, _swarmcut_CutReply>;
+  
+  EndRestore: grpc.handleUnaryCall<_swarmcut_RestoreRequest__Output, _swarmcut_Empty>;
+  
+  EndSuspension: grpc.handleUnaryCall<_swarmcut_EndSuspensionRequest__Output, _swarmcut_Empty>;
+  
+  Expect: grpc.handleUnaryCall<_swarmcut_ExpectRequest__Output, _swarmcut_Empty>;
+  
+  Fetch: grpc.handleServerStreamingCall<_swarmcut_FetchRequest__Output, _swarmcut_Chunk>;
+  
+  Finish: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_Empty>;
+  
+  Info: grpc.handleUnaryCall<_swarmcut_InfoRequest__Output, _swarmcut_InfoReply>;
+  
+  ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
+  
+  Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
+  
+  Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_PrepareReply>;
+  
+  Release: grpc.handleUnaryCall<_swarmcut_TaskRequest__Output, _swarmcut_Empty>;
+  
+  ReleaseRestored: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
+  
+  Remove: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_Empty>;
+  
+  Restore: grpc.handleUnaryCall<_swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply>;
+  
+  Rewrite: grpc.handleUnaryCall<_swarmcut_RewriteRequest__Output, _swarmcut_Empty>;
+  
+  Stage: grpc.handleUnaryCall<_swarmcut_StageRequest__Output, _swarmcut_StageReply>;
+  
+  Suspend: grpc.handleUnaryCall<_swarmcut_SuspendRequest__Output, _swarmcut_Empty>;
+  
+  Verify: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_VerifyReply>;
+  
+  WatchRestore: grpc.handleServerStreamingCall<_swarmcut_RestoreRequest__Output, _swarmcut_RestoreEvent>;
+  
+}
+
+export interface AgentDefinition extends grpc.ServiceDefinition {
+  Abort: MethodDefinition<_swarmcut_AbortRequest, _swarmcut_Empty, _swarmcut_AbortRequest__Output, _swarmcut_Empty__Output>
+  AbortRestore: MethodDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_Empty, _swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty__Output>
+  Collect: MethodDefinition<_swarmcut_CollectRequest, _swarmcut_TaskCheckpoint, _swarmcut_CollectRequest__Output, _swarmcut_TaskCheckpoint__Output>
+  Connections: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_ConnectionsReply, _swarmcut_ContainerRequest__Output, _swarmcut_ConnectionsReply__Output>
+  Cut: MethodDefinition<_swarmcut_CutRequest, _swarmcut_CutReply, _swarmcut_CutRequest__Output, _swarmcut_CutReply__Output>
+  EndRestore: MethodDefinition<_swarmcut_RestoreRequest, _swarmcut_Empty, _swarmcut_RestoreRequest__Output, _swarmcut_Empty__Output>
+  EndSuspension: MethodDefinition<_swarmcut_EndSuspensionRequest, _swarmcut_Empty, _swarmcut_EndSuspensionRequest__Output, _swarmcut_Empty__Output>
+  Expect: MethodDefinition<_swarmcut_ExpectRequest, _swarmcut_Empty, _swarmcut_ExpectRequest__Output, _swarmcut_Empty__Output>
+  Fetch: MethodDefinition<_swarmcut_FetchRequest, _swarmcut_Chunk, _swarmcut_FetchRequest__Output, _swarmcut_Chunk__Output>
+  Finish: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
+  Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
+  ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
+  Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
+  Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareReply, _swarmcut_PrepareRequest__Output, _swarmcut_PrepareReply__Output>
+  Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
+  ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
+  Remove: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
+  Restore: MethodDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply__Output>
+  Rewrite: MethodDefinition<_swarmcut_RewriteRequest, _swarmcut_Empty, _swarmcut_RewriteRequest__Output, _swarmcut_Empty__Output>
+  Stage: MethodDefinition<_swarmcut_StageRequest, _swarmcut_StageReply, _swarmcut_StageRequest__Output, _swarmcut_StageReply__Output>
+  Suspend: MethodDefinition<_swarmcut_SuspendRequest, _swarmcut_Empty, _swarmcut_SuspendRequest__Output, _swarmcut_Empty__Output>
+  Verify: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_VerifyReply, _swarmcut_SnapshotRequest__Output, _swarmcut_VerifyReply__Output>
+  WatchRestore: MethodDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreEvent, _swarmcut_RestoreRequest__Output, _swarmcut_RestoreEvent__Output>
+}

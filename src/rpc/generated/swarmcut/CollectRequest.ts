@@ -1,0 +1,15 @@
+// Original file: proto/agent.proto
+
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+
+export interface CollectRequest {
+  'snapshotId'?: (string);
+  'task'?: (_swarmcut_TaskRef | null);
+  'inMemory'?: (boolean);
+}
+
+export interface CollectRequest__Output {
+  'snapshotId': (string);
+  'task': (_swarmcut_TaskRef__Output | null);
+  'inMemory': (boolean);
+}

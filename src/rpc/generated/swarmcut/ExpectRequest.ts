@@ -1,0 +1,12 @@
+// Original file: proto/agent.proto
+
+
+export interface ExpectRequest {
+  'restoreId'?: (string);
+  'services'?: (string)[];
+}
+
+export interface ExpectRequest__Output {
+  'restoreId': (string);
+  'services': (string)[];
+}

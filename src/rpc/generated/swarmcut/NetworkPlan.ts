@@ -1,0 +1,21 @@
+// Original file: proto/agent.proto
+
+import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from '../swarmcut/RewriteEntry.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
+
+export interface NetworkPlan {
+  'subnets'?: (string)[];
+  'ownAddresses'?: (string)[];
+  'rewrites'?: (_swarmcut_RewriteEntry)[];
+  'close'?: (_swarmcut_Connection)[];
+  'aliases'?: (_swarmcut_Alias)[];
+}
+
+export interface NetworkPlan__Output {
+  'subnets': (string)[];
+  'ownAddresses': (string)[];
+  'rewrites': (_swarmcut_RewriteEntry__Output)[];
+  'close': (_swarmcut_Connection__Output)[];
+  'aliases': (_swarmcut_Alias__Output)[];
+}

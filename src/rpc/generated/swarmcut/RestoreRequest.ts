@@ -1,0 +1,10 @@
+// Original file: proto/agent.proto
+
+
+export interface RestoreRequest {
+  'restoreId'?: (string);
+}
+
+export interface RestoreRequest__Output {
+  'restoreId': (string);
+}

@@ -1,0 +1,10 @@
+// Original file: proto/agent.proto
+
+
+export interface RestoreTaskReply {
+  'wallMs'?: (number);
+}
+
+export interface RestoreTaskReply__Output {
+  'wallMs': (number);
+}

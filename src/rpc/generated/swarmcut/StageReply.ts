@@ -1,0 +1,13 @@
+// Original file: proto/agent.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface StageReply {
+  'fetchedBytes'?: (number | string | Long);
+  'wallMs'?: (number);
+}
+
+export interface StageReply__Output {
+  'fetchedBytes': (number);
+  'wallMs': (number);
+}

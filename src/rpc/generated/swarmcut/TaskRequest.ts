@@ -1,0 +1,13 @@
+// Original file: proto/agent.proto
+
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+
+export interface TaskRequest {
+  'snapshotId'?: (string);
+  'task'?: (_swarmcut_TaskRef | null);
+}
+
+export interface TaskRequest__Output {
+  'snapshotId': (string);
+  'task': (_swarmcut_TaskRef__Output | null);
+}

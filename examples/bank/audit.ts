@@ -1,0 +1,162 @@
+/** The checker's side of the control protocol, and the audit in two phases. */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { absent, directions, judgeAtRest, ownErrors, wentBack } from './judge.ts';
+import type { BranchReport, ControlOp } from './report.ts';
+
+const POLL_MS = 25;
+/** For a connection, and for the first answer: a frozen task accepts and says nothing. */
+const CONNECT_TIMEOUT_MS = 2000;
+const REACH_PAUSE_MS = 300;
+
+/** Some branch could not be asked. Not a violation: nothing is known about the money. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+/** A connection to the control port of one branch. One request at a time. */
+export class Control {
+  readonly address: string;
+  private readonly socket: Socket;
+  private readonly lines: AsyncIterator<string>;
+
+  private constructor(address: string, socket: Socket) {
+    this.address = address;
+    this.socket = socket;
+    this.lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  }
+
+  /** @throws Unreachable if nothing listens there, or it does not answer in time. */
+  static connect(host: string, port: number): Promise<Control> {
+    const address = `${host}:${port}`;
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host, port });
+      const fail = (why: string): void => {
+        socket.destroy();
+        reject(new Unreachable(`${address}: ${why}`));
+      };
+      const timer = setTimeout(() => fail(`no answer in ${CONNECT_TIMEOUT_MS} ms`), CONNECT_TIMEOUT_MS);
+      socket.once('connect', () => {
+        clearTimeout(timer);
+        // From here a failure shows as a request without an answer.
+        socket.on('error', () => undefined);
+        resolve(new Control(address, socket));
+      });
+      socket.once('error', (error) => {
+        clearTimeout(timer);
+        fail(error.message);
+      });
+    });
+  }
+
+  /** @throws Unreachable if the connection ends, or there is no answer within `timeoutMs`. */
+  async request(op: ControlOp, timeoutMs: number): Promise<BranchReport> {
+    this.socket.write(`${JSON.stringify({ op })}\n`);
+    const timer = setTimeout(() => this.socket.destroy(), timeoutMs);
+    try {
+      const line = await this.lines.next();
+      if (line.done !== true) return JSON.parse(line.value) as BranchReport;
+    } catch {
+      // The stream's own error: the same as an end for us.
+    } finally {
+      clearTimeout(timer);
+    }
+    throw new Unreachable(`${this.address}: no answer to "${op}" in ${timeoutMs} ms, or connection closed`);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/** How far a checker goes. */
+export interface AuditLimits {
+  /** For finding all branches, and again for the queues to become empty. */
+  readonly timeoutMs: number;
+  /** Branches that there must be at least. */
+  readonly expected: number;
+}
+
+/**
+ * Connects to the branches at the addresses that `list` gives, until there are as many as expected and they know no
+ * peer that is not among them. Asks `list` again while that is not so: Swarm's DNS may lag behind a restore.
+ * @throws Unreachable naming who is missing; but if those reached report errors already, they are returned as they are.
+ */
+export async function reach(
+  list: () => Promise<[host: string, port: number][]>,
+  limits: AuditLimits,
+): Promise<Control[]> {
+  const deadlineMs = performance.now() + limits.timeoutMs;
+  for (;;) {
+    const addresses = await list();
+    const tried = await Promise.allSettled(addresses.map(([host, port]) => Control.connect(host, port)));
+    const controls = tried.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const asked = await Promise.allSettled(controls.map((control) => control.request('status', CONNECT_TIMEOUT_MS)));
+    const reports = asked.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const lost = absent(reports);
+    const complete =
+      reports.length >= limits.expected &&
+      lost.length === 0 &&
+      reports.every(({ channels, expectedPeers }) => channels.length >= expectedPeers);
+    if (complete || (performance.now() > deadlineMs && ownErrors(reports).length > 0)) {
+      return controls.filter((control, index) => asked[index]?.status === 'fulfilled' || close(control));
+    }
+    controls.forEach(close);
+    if (performance.now() > deadlineMs) {
+      const failed = [...tried, ...asked].flatMap((result) =>
+        result.status === 'rejected' ? [String(result.reason)] : [],
+      );
+      const unknown = lost.map((id) => `${id} is a peer of the others but was not found`);
+      throw new Unreachable(
+        [
+          `reached ${reports.length} branches of ${limits.expected}, not all of them connected`,
+          ...failed,
+          ...unknown,
+        ].join('; '),
+      );
+    }
+    await sleep(REACH_PAUSE_MS);
+  }
+}
+
+function close(control: Control): false {
+  control.close();
+  return false;
+}
+
+/** What an audit found. `violations` is empty if the bank is in order. */
+export interface AuditResult {
+  readonly violations: string[];
+  readonly reports: BranchReport[];
+}
+
+/**
+ * Stops all transfers, waits until nothing is under way, compares all books, lets the bank go on.
+ * It ends early if a branch has received more than its peer has sent: no waiting mends that.
+ * @throws Unreachable if a branch stops answering.
+ */
+export async function audit(controls: readonly Control[], limits: AuditLimits): Promise<AuditResult> {
+  const askAll = (op: ControlOp): Promise<BranchReport[]> =>
+    Promise.all(controls.map((control) => control.request(op, limits.timeoutMs)));
+  const before = await askAll('pause');
+  const deadlineMs = performance.now() + limits.timeoutMs;
+  for (let reports = before; performance.now() < deadlineMs; reports = await askAll('status')) {
+    const open = directions(reports).filter(
+      ({ sent, received }) =>
+        sent.open && received.open && sent.sentCount !== received.receivedCount + received.missing,
+    );
+    if (open.every(({ sent, received }) => received.receivedCount > sent.sentCount)) break;
+    await sleep(POLL_MS);
+  }
+  const reports = await askAll('report');
+  await askAll('resume');
+  return { reports, violations: [...twins(reports), ...judgeAtRest(reports), ...wentBack(before, reports)] };
+}
+
+/** Two tasks with one identity: a restored task runs beside the one that it was made from. */
+function twins(reports: readonly BranchReport[]): string[] {
+  const ids = reports.map(({ id }) => id);
+  return ids.filter((id, index) => ids.indexOf(id) !== index).map((id) => `${id} runs twice`);
+}

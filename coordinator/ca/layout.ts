@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+
+/** The three files that one end of a connection needs, wherever they lie. */
+export interface IdentityFiles {
+  /** Certificate of the authority: whom to trust. */
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Where the authority itself lies: only on the machine that issues certificates. */
+export function authorityFiles(configDirectory: string): { certificate: string; key: string } {
+  return { certificate: join(configDirectory, 'ca', 'ca.crt'), key: join(configDirectory, 'ca', 'ca.key') };
+}
+
+/** The files of an identity in a directory: `ca.crt`, `tls.crt`, `tls.key`. */
+export function identityFiles(directory: string): IdentityFiles {
+  return {
+    authority: join(directory, 'ca.crt'),
+    certificate: join(directory, 'tls.crt'),
+    key: join(directory, 'tls.key'),
+  };
+}
+
+/** The coordinator's own identity. */
+export function coordinatorIdentityDirectory(configDirectory: string): string {
+  return join(configDirectory, 'coordinator');
+}
+
+/** Where an agent looks for its identity, on its own node. */
+export const AGENT_IDENTITY_DIRECTORY = '/etc/swarmcut/agent';

@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../../src/model/paths.ts';
+import type { Directories } from '../../src/model/paths.ts';
+
+/** What every verb knows from the options before or behind it. */
+export interface GlobalOptions {
+  readonly directories: Directories;
+  /** Results and errors as JSON on stdout and stderr, no progress. */
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly logFile: string;
+  readonly dockerSocket: string;
+  readonly agentPort: number;
+}
+
+interface RawGlobalOptions {
+  stateDir: string;
+  runDir: string;
+  configDir: string;
+  json?: true;
+  verbose?: true;
+  logFile?: string;
+  dockerSocket: string;
+  agentPort: number;
+}
+
+/** Adds the options that all verbs share; commander takes them before and behind the verb. */
+export function addGlobalOptions(program: Command): Command {
+  return program
+    .addOption(
+      new Option('--state-dir <dir>', 'snapshots and journals')
+        .env('SWARMCUT_STATE_DIR')
+        .default(DEFAULT_DIRECTORIES.state),
+    )
+    .addOption(
+      new Option('--run-dir <dir>', 'sockets and locks').env('SWARMCUT_RUN_DIR').default(DEFAULT_DIRECTORIES.run),
+    )
+    .addOption(
+      new Option('--config-dir <dir>', 'certificates and keys')
+        .env('SWARMCUT_CONFIG_DIR')
+        .default(DEFAULT_DIRECTORIES.config),
+    )
+    .addOption(
+      new Option('--docker-socket <path>', "the engine's socket on this Swarm manager")
+        .env('SWARMCUT_DOCKER_SOCKET')
+        .default('/var/run/docker.sock'),
+    )
+    .addOption(
+      new Option('--agent-port <port>', 'TCP port of the agents')
+        .env('SWARMCUT_AGENT_PORT')
+        .argParser(parsePort)
+        .default(DEFAULT_AGENT_PORT),
+    )
+    .option('--json', 'print results and errors as JSON, no progress')
+    .option('--verbose', 'write debug lines to the log, and show stack traces of internal errors')
+    .option('--log-file <file>', 'where to log (default: <state-dir>/log/coordinator.log)');
+}
+
+export function globalOptionsOf(command: Command): GlobalOptions {
+  const raw = command.optsWithGlobals<RawGlobalOptions>();
+  return {
+    directories: { state: raw.stateDir, run: raw.runDir, config: raw.configDir },
+    json: raw.json ?? false,
+    verbose: raw.verbose ?? false,
+    logFile: raw.logFile ?? `${raw.stateDir}/log/coordinator.log`,
+    dockerSocket: raw.dockerSocket,
+    agentPort: raw.agentPort,
+  };
+}
+
+/** @throws InvalidArgumentError, which commander prints with the option's name. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1 up.');
+  return value;
+}
+
+function parsePort(text: string): number {
+  const value = parseCount(text);
+  if (value > 65_535) throw new InvalidArgumentError('It must be a TCP port (1 to 65535).');
+  return value;
+}

@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { swarmcutVersion } from '../../src/runtime/version.ts';
+import { caCommand } from './ca.ts';
+import { addGlobalOptions } from './options.ts';
+import { asSwarmcutError, commanderExitCode, errorJson, errorText } from './report-error.ts';
+
+/** The whole command line: one file per verb. */
+export async function buildProgram(): Promise<Command> {
+  const program = new Command('coordinator')
+    .description('Consistent snapshots, restore and live migration of Docker Swarm stacks')
+    .version(swarmcutVersion())
+    .configureHelp({ showGlobalOptions: true });
+  addGlobalOptions(program);
+  program.addCommand(caCommand());
+  const testbed = await loadTestbed();
+  if (testbed !== undefined) program.addCommand(testbed);
+  exitByThrowing(program);
+  return program;
+}
+
+/** Runs one command line and answers its exit code (docs/cli.md). Prints errors itself; never throws. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  try {
+    const program = await buildProgram();
+    await program.parseAsync([...argv]);
+    return typeof process.exitCode === 'number' ? process.exitCode : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return commanderExitCode(error);
+    const known = asSwarmcutError(error);
+    // The options may be what is wrong, so they are looked for by hand.
+    const text = argv.includes('--json') ? errorJson(known) : errorText(known, argv.includes('--verbose'));
+    process.stderr.write(`${text}\n`);
+    return known.exitCode;
+  }
+}
+
+/** Commander would end the process at the first error; as exceptions they all take the same way out. */
+function exitByThrowing(command: Command): void {
+  command.exitOverride();
+  command.showHelpAfterError('(--help shows the options)');
+  for (const child of command.commands) {
+    child.configureHelp({ showGlobalOptions: true });
+    exitByThrowing(child);
+  }
+}
+
+/** The test bed is absent from slim installations. */
+async function loadTestbed(): Promise<Command | undefined> {
+  const file = new URL(`./testbed${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
+  if (!existsSync(file)) return undefined;
+  const module = (await import(file.href)) as { testbedCommand: () => Command };
+  return module.testbedCommand();
+}

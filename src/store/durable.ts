@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join, basename } from 'node:path';
+
+/** Mode of every directory that swarmcut makes for itself: images and keys are nobody else's business. */
+export const PRIVATE_DIRECTORY_MODE = 0o700;
+/** Mode of every file that swarmcut writes for itself. */
+export const PRIVATE_FILE_MODE = 0o600;
+
+/** Makes a directory and those above it, for the owner only. Directories that exist keep their mode. */
+export async function ensureDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+}
+
+/**
+ * Replaces a file so that after a power cut there is either the old or the new content, never a part: temporary file in the same
+ * directory, fsync, rename, fsync of the directory. Makes the directory if need be.
+ * @throws the system error of the step that failed; the old content is then still there.
+ */
+export async function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  mode: number = PRIVATE_FILE_MODE,
+): Promise<void> {
+  const directory = dirname(path);
+  await ensureDirectory(directory);
+  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(directory);
+}
+
+/** Makes renames and removals in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -17,6 +17,7 @@ export async function buildProgram(): Promise<Command> {
   program.addCommand(caCommand());
   const testbed = await loadTestbed();
   if (testbed !== undefined) program.addCommand(testbed);
+  program.hook('preAction', (_program, command) => shareGlobals(program, command));
   exitByThrowing(program);
   return program;
 }
@@ -44,6 +45,14 @@ function exitByThrowing(command: Command): void {
   for (const child of command.commands) {
     child.configureHelp({ showGlobalOptions: true });
     exitByThrowing(child);
+  }
+}
+
+/** The program takes its options wherever they stand: a verb with an option of the same name is told. */
+function shareGlobals(program: Command, command: Command): void {
+  for (const { name } of command.options.map((option) => ({ name: option.attributeName() }))) {
+    if (program.getOptionValueSource(name) === 'cli')
+      command.setOptionValueWithSource(name, program.getOptionValue(name), 'cli');
   }
 }
 

@@ -1,0 +1,125 @@
+import type { CallOptions, ChannelCredentials, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import { SwarmcutError } from '../model/errors.ts';
+import { agentService } from './definition.ts';
+import { DEADLINES_MS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
+import type { MethodName, ReplyOf, RequestOf, StreamName, UnaryName } from './methods.ts';
+import { fromServiceError } from './status.ts';
+import type { CallPlace } from './status.ts';
+
+export interface CallSettings {
+  /** Milliseconds; default: {@link DEADLINES_MS} of the method. */
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The agent of one node. Every method rejects (streams: throw while being read) with a {@link SwarmcutError} that names the node:
+ * the agent's own error if it answered, else `unreachable` (no connection, deadline) or `interrupted` (the signal).
+ */
+export type AgentClient = {
+  [Name in UnaryName]: (request: RequestOf<Name>, settings?: CallSettings) => Promise<ReplyOf<Name>>;
+} & {
+  /** Leaving the iteration early cancels the call. The agent sends no faster than this is read. */
+  [Name in StreamName]: (request: RequestOf<Name>, settings?: CallSettings) => AsyncIterable<ReplyOf<Name>>;
+} & {
+  readonly node: string;
+  readonly address: string;
+  /** Ends the connection as soon as the calls under way have ended; later calls fail. */
+  close(): void;
+};
+
+export interface AgentAddress {
+  /** The node's name: its certificate must be issued for it. */
+  readonly node: string;
+  /** `host:port`. */
+  readonly address: string;
+  readonly credentials: ChannelCredentials;
+}
+
+/** Makes a client. The connection is made at the first call, and again when it has broken. */
+export function connectAgent({ node, address, credentials }: AgentAddress): AgentClient {
+  const channel = new (agentService())(address, credentials, {
+    'grpc.ssl_target_name_override': node,
+    'grpc.default_authority': node,
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    // An agent that is being restarted should be found again soon; grpc-js would back off up to two minutes.
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 1_000,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_http_proxy': 0,
+  });
+  const client: Record<string, unknown> = { node, address, close: () => channel.close() };
+  for (const method of METHOD_NAMES) {
+    const start = channel[method].bind(channel) as unknown as Start;
+    client[method] = (request: unknown, settings: CallSettings = {}) => {
+      const deadlineMs = settings.deadlineMs ?? DEADLINES_MS[method];
+      const place: CallPlace = { node, address, method: capitalized(method), deadlineMs };
+      return isStream(method)
+        ? readStream(start, request, settings.signal, place)
+        : callUnary(start, request, settings.signal, place);
+    };
+  }
+  return client as unknown as AgentClient;
+}
+
+type Callback = (error: ServiceError | null, reply: unknown) => void;
+type Start = (request: unknown, options: CallOptions, callback?: Callback) => ClientReadableStream<unknown>;
+
+function capitalized(method: MethodName): string {
+  return method.charAt(0).toUpperCase() + method.slice(1);
+}
+
+function callUnary(
+  start: Start,
+  request: unknown,
+  signal: AbortSignal | undefined,
+  place: CallPlace,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(interrupted(signal, place));
+      return;
+    }
+    const call = start(request, { deadline: Date.now() + place.deadlineMs }, (error, reply) => {
+      signal?.removeEventListener('abort', cancel);
+      if (error === null) resolve(reply);
+      else reject(signal?.aborted === true ? interrupted(signal, place) : fromServiceError(error, place));
+    });
+    const cancel = (): void => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+async function* readStream(
+  start: Start,
+  request: unknown,
+  signal: AbortSignal | undefined,
+  place: CallPlace,
+): AsyncGenerator<unknown, void, undefined> {
+  const gone = (): boolean => signal?.aborted === true;
+  if (signal !== undefined && gone()) throw interrupted(signal, place);
+  const call = start(request, { deadline: Date.now() + place.deadlineMs });
+  const cancel = (): void => call.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    for await (const message of call) yield message;
+  } catch (error) {
+    throw signal !== undefined && gone() ? interrupted(signal, place) : fromServiceError(error as ServiceError, place);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    call.cancel();
+  }
+}
+
+function interrupted(signal: AbortSignal, { node, method }: CallPlace): SwarmcutError {
+  const reason: unknown = signal.reason;
+  if (reason instanceof SwarmcutError) return reason;
+  return new SwarmcutError('interrupted', `${method} on node ${node} was interrupted`, {
+    where: { node },
+    cause: reason,
+  });
+}

@@ -1,0 +1,10 @@
+export { agentService, packageRoot } from './definition.ts';
+export { CERTIFICATE_FILES, clientCredentials, serverCredentials } from './credentials.ts';
+export { connectAgent } from './client.ts';
+export type { AgentAddress, AgentClient, CallSettings } from './client.ts';
+export { createAgentServer } from './server.ts';
+export type { AgentImplementation, AgentServer, AgentServerOptions, CallContext } from './server.ts';
+export { DEADLINES_MS } from './methods.ts';
+export type { AnswerOf, MethodName, ReceivedOf, ReplyOf, RequestOf } from './methods.ts';
+export { peerOf, roleUri } from './roles.ts';
+export type { Peer } from './roles.ts';

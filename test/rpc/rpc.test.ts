@@ -1,0 +1,225 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import { clientCredentials, connectAgent, createAgentServer, peerOf, serverCredentials } from '../../src/rpc/index.ts';
+import type { AgentClient, AgentImplementation, AgentServer } from '../../src/rpc/index.ts';
+import { testAuthority } from './certificates.ts';
+import type { TestAuthority } from './certificates.ts';
+
+/** An implementation of which a test says only what it needs: everything else fails. */
+export function implementation(part: Partial<AgentImplementation>): AgentImplementation {
+  return new Proxy(part as AgentImplementation, {
+    get: (target, name: keyof AgentImplementation) =>
+      Object.hasOwn(target, name)
+        ? target[name]
+        : () => {
+            throw new Error(`${name} was not to be called`);
+          },
+  });
+}
+
+let authority: TestAuthority;
+let folders: { n1: string; n2: string; coordinator: string };
+const open: { close(): unknown }[] = [];
+
+beforeAll(async () => {
+  authority = await testAuthority();
+  folders = {
+    n1: await authority.agent('n1'),
+    n2: await authority.agent('n2'),
+    coordinator: await authority.coordinator(),
+  };
+});
+afterAll(async () => {
+  for (const each of open.reverse()) await each.close();
+  authority.remove();
+});
+
+async function serve(part: Partial<AgentImplementation>, errors: unknown[] = []): Promise<AgentServer> {
+  const server = await createAgentServer(implementation(part), {
+    host: '127.0.0.1',
+    port: 0,
+    credentials: serverCredentials(folders.n1),
+    onInternalError: (error) => errors.push(error),
+  });
+  open.push({ close: () => server.close(0) });
+  return server;
+}
+
+function connect(port: number, certificate = folders.coordinator, node = 'n1'): AgentClient {
+  const client = connectAgent({
+    node,
+    address: `127.0.0.1:${port}`,
+    credentials: clientCredentials(certificate),
+  });
+  open.push(client);
+  return client;
+}
+
+async function failure(promise: Promise<unknown>): Promise<SwarmcutError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(SwarmcutError);
+  return error as SwarmcutError;
+}
+
+async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const each of stream) all.push(each);
+  return all;
+}
+
+describe('calls over mutual TLS', () => {
+  it('carry requests, replies and enumerations both ways', async () => {
+    const { port } = await serve({
+      collect: (request, { peer }) => ({
+        task: request.task,
+        parts: [{ kind: 'VOLUME', path: peer.role, sha256: 'ab', sizeBytes: 2 ** 40 }],
+      }),
+    });
+    const reply = await connect(port).collect({
+      snapshotId: 's1',
+      task: { service: 'a', slot: '1', taskId: 't', containerId: 'c' },
+    });
+    expect(reply.task?.service).toBe('a');
+    expect(reply.parts).toEqual([{ kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40 }]);
+    expect(reply.connections).toEqual([]);
+  });
+
+  it('bring a SwarmcutError over whole, and name the node', async () => {
+    const { port } = await serve({
+      prepare: () => {
+        throw new SwarmcutError('precondition', 'no memory: ümlaut\nsecond line', {
+          where: { service: 'a', slot: '2' },
+          advice: 'Free some.',
+        });
+      },
+    });
+    const error = await failure(connect(port).prepare({ snapshotId: 's1' }));
+    expect(error).toMatchObject({
+      code: 'precondition',
+      message: 'no memory: ümlaut\nsecond line',
+      advice: 'Free some.',
+      where: { node: 'n1', service: 'a', slot: '2' },
+    });
+  });
+
+  it('shorten an endless message but keep both ends', async () => {
+    const { port } = await serve({
+      cut: () => {
+        throw new SwarmcutError('failed', `first ${'x'.repeat(1_000_000)} last`);
+      },
+    });
+    const error = await failure(connect(port).cut({}));
+    expect(error.message).toMatch(/^first .* … .* last$/);
+  });
+
+  it('report mistakes of ours as internal, and tell the server', async () => {
+    const errors: unknown[] = [];
+    const { port } = await serve({}, errors);
+    const error = await failure(connect(port).finish({}));
+    expect(error).toMatchObject({ code: 'internal', message: 'finish was not to be called' });
+    expect(errors).toHaveLength(1);
+  });
+
+  it('are refused to agents, but for Fetch', async () => {
+    const { port } = await serve({
+      info: () => ({}),
+      fetch: async function* () {
+        yield await Promise.resolve({ sha256: 'ab', last: true });
+      },
+    });
+    const client = connect(port, folders.n2);
+    expect((await failure(client.info({}))).message).toContain('not allowed to the agent of node n2');
+    expect(await collect(client.fetch({ sha256: ['ab'] }))).toMatchObject([{ sha256: 'ab', last: true }]);
+  });
+
+  it('are refused to certificates without a role', async () => {
+    const plain = await authority.issue('plain', [{ type: 'dns', value: 'coordinator' }]);
+    const { port } = await serve({});
+    const client = connect(port, plain);
+    expect((await failure(client.info({}))).code).toBe('precondition');
+    expect((await failure(collect(client.fetch({})))).code).toBe('precondition');
+  });
+
+  it('are refused to certificates of another authority', async () => {
+    const other = await testAuthority();
+    const { port } = await serve({ info: () => ({}) });
+    const error = await failure(connect(port, await other.coordinator()).info({}));
+    other.remove();
+    expect(error.code).toBe('unreachable');
+  });
+
+  it('are not made to a node with another name', async () => {
+    const { port } = await serve({ info: () => ({}) });
+    const error = await failure(connect(port, folders.coordinator, 'n2').info({}));
+    expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n2' } });
+    expect(error.message).toContain('cannot be trusted');
+  });
+
+  it('fail as unreachable when nobody listens', async () => {
+    const probe = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => probe.once('listening', resolve));
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    const error = await failure(connect(port).info({}));
+    expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n1' } });
+    expect(error.message).toContain('Info');
+  });
+
+  it('end at their deadline and at the signal, and abort the handler', async () => {
+    const reasons: unknown[] = [];
+    const { port } = await serve({
+      cut: (_request, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            reasons.push(signal.reason);
+            reject(signal.reason as Error);
+          });
+        }),
+    });
+    const client = connect(port);
+    expect((await failure(client.cut({}, { deadlineMs: 50 }))).message).toContain('did not answer Cut within 0.05 s');
+    const controller = new AbortController();
+    const call = client.cut({}, { signal: controller.signal });
+    controller.abort(new SwarmcutError('interrupted', 'by the user'));
+    expect((await failure(call)).message).toBe('by the user');
+    await expect.poll(() => reasons.length).toBeGreaterThanOrEqual(1);
+  });
+
+  it('stream errors after the first messages, and stop the handler when the reader leaves', async () => {
+    let stopped = false;
+    const { port } = await serve({
+      watchRestore: async function* (request, { signal }) {
+        yield { phase: 'ARRIVED' };
+        if (request.restoreId === 'bad') throw new SwarmcutError('failed', 'step 2');
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        stopped = true;
+      },
+    });
+    const client = connect(port);
+    const seen: string[] = [];
+    const error = await failure(
+      (async () => {
+        for await (const event of client.watchRestore({ restoreId: 'bad' })) seen.push(event.phase);
+      })(),
+    );
+    expect(seen).toEqual(['ARRIVED']);
+    expect(error).toMatchObject({ code: 'failed', message: 'step 2' });
+    for await (const _event of client.watchRestore({ restoreId: 'good' })) break;
+    await expect.poll(() => stopped).toBe(true);
+  });
+});
+
+describe('roles', () => {
+  it('come from whole URIs only', () => {
+    expect(peerOf({ subjectaltname: 'DNS:n1, URI:swarmcut://agent/n1' })).toEqual({ role: 'agent', node: 'n1' });
+    expect(peerOf({ subjectaltname: 'URI:swarmcut://coordinator' })).toEqual({ role: 'coordinator' });
+    expect(peerOf({ subjectaltname: 'DNS:"x, URI:swarmcut://coordinator"' })).toEqual({ role: 'unknown' });
+    expect(peerOf({ subjectaltname: 'DNS:swarmcut://coordinator' })).toEqual({ role: 'unknown' });
+    expect(peerOf(undefined)).toEqual({ role: 'unknown' });
+  });
+});

@@ -1,0 +1,51 @@
+#!/bin/sh
+# supervise.sh: runs a test bed host's services, the engine and the agent, and starts again what has died.
+#
+# A service is left alone while /run/testbed/<service>.down exists (a test that wants it dead: touch, then kill).
+# Its pid is in /run/testbed/<service>.pid, its output in /var/log/testbed/<service>.log.
+# On SIGTERM: stops both services with SIGTERM, waits for them, ends.
+set -u
+run=/run/testbed
+logs=/var/log/testbed
+# Absent while the package is not built yet: the agent is started when it appears.
+agent=/opt/swarmcut/dist/agent/main.js
+mkdir -p "$run" "$logs"
+
+# supervise NAME COMMAND...
+supervise() {
+  name=$1
+  shift
+  child=
+  trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopping=1' TERM
+  stopping=
+  while [ -z "$stopping" ]; do
+    if [ -e "$run/$name.down" ] || { [ "$name" = agent ] && [ ! -e "$agent" ]; }; then
+      sleep 0.3
+      continue
+    fi
+    "$@" >>"$logs/$name.log" 2>&1 &
+    child=$!
+    echo "$child" >"$run/$name.pid"
+    # wait also ends when a signal comes: again, until the child is really gone.
+    while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
+    child=
+    rm -f "$run/$name.pid"
+    echo "testbed: $name ended with status $status at $(date -u +%FT%TZ)" >>"$logs/$name.log"
+    [ -n "$stopping" ] || sleep 0.3
+  done
+}
+
+# Registers the shim with the engine, before the engine reads its configuration.
+if [ -e "$agent" ]; then
+  agent install --no-service >>"$logs/install.log" 2>&1 || echo "testbed: agent install failed, see $logs/install.log"
+fi
+
+supervise engine dockerd &
+services=$!
+supervise agent agent run &
+services="$services $!"
+
+trap 'kill -TERM $services 2>/dev/null' TERM INT
+for service in $services; do
+  while kill -0 "$service" 2>/dev/null; do wait "$service"; done
+done

@@ -19,7 +19,7 @@ const holderSchema = z.object({
 export type LockHolder = z.infer<typeof holderSchema>;
 
 /** A lock that is held until released, or until this process ends in whatever way. */
-export interface StackLock {
+export interface StackLock extends AsyncDisposable {
   /** Gives the lock back. Again: no effect. */
   release(): Promise<void>;
 }
@@ -29,10 +29,10 @@ export interface StackLock {
  * process has left behind is simply taken over, since the kernel gave up its lock.
  * @throws SwarmcutError `conflict`, naming the command that runs, its id, and since when.
  */
-export async function lockStack(
+export async function acquireStackLock(
   runDirectory: string,
   stack: string,
-  work: { readonly command: string; readonly id: string; readonly now: Date },
+  work: { readonly command: string; readonly id: string; /** Default: now. */ readonly now?: Date },
 ): Promise<StackLock> {
   const directory = join(runDirectory, 'locks');
   await ensureDirectory(directory);
@@ -46,7 +46,7 @@ export async function lockStack(
       pid: process.pid,
       command: work.command,
       id: work.id,
-      since: work.now.toISOString(),
+      since: (work.now ?? new Date()).toISOString(),
     };
     await file.truncate(0);
     await file.write(`${JSON.stringify(holder)}\n`);
@@ -60,12 +60,11 @@ export async function lockStack(
 /** The file stays, empty: removing it would let two commands lock two files of the same name. */
 function releaseOnce(file: FileHandle): StackLock {
   let released: Promise<void> | undefined;
-  return {
-    release: () => {
-      released ??= file.truncate(0).finally(() => file.close());
-      return released;
-    },
+  const release = (): Promise<void> => {
+    released ??= file.truncate(0).finally(() => file.close());
+    return released;
   };
+  return { release, [Symbol.asyncDispose]: release };
 }
 
 async function readHolder(path: string): Promise<LockHolder | undefined> {

@@ -1,0 +1,88 @@
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+
+/** The agent could not be reached, or went away before it answered. */
+export class AgentGone extends Error {
+  override readonly name = 'AgentGone';
+  /** There was a connection, and it broke. */
+  readonly wasThere: boolean;
+
+  constructor(cause: Error, wasThere: boolean) {
+    super(cause.message, { cause });
+    this.wasThere = wasThere;
+  }
+}
+
+export interface CallOptions {
+  /** How long to try to reach an agent that is not there (it may be restarting). Milliseconds. */
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
+
+const RETRY_EVERY_MS = 200;
+
+/**
+ * Posts JSON to the agent's socket and waits for its answer, however long it takes. If the agent goes away meanwhile, asks again
+ * until `patienceMs` have passed without a connection.
+ * @throws AgentGone when the agent stays away; Error with the agent's own words when it refuses
+ */
+export async function callAgent<Answer>(
+  socketPath: string,
+  path: string,
+  body: unknown,
+  options: CallOptions,
+): Promise<Answer> {
+  let lastSeenMs = performance.now();
+  for (;;) {
+    try {
+      return await post<Answer>(socketPath, path, body, options.signal);
+    } catch (error) {
+      if (!(error instanceof AgentGone)) throw error;
+      if (error.wasThere) lastSeenMs = performance.now();
+      if (performance.now() - lastSeenMs >= options.patienceMs) throw error;
+    }
+    await pause(RETRY_EVERY_MS, options.signal);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function post<Answer>(socketPath: string, path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let connected = false;
+    const gone = (error: Error): void =>
+      reject(signal.aborted ? (signal.reason as Error) : new AgentGone(error, connected));
+    const outgoing = request(
+      { socketPath, path, method: 'POST', signal, agent: false, headers: { 'content-type': 'application/json' } },
+      (response) => {
+        readAnswer<Answer>(response).then(resolve, (error: unknown) => {
+          if (response.complete) reject(error);
+          else gone(error as Error);
+        });
+      },
+    );
+    outgoing.on('socket', (socket) => socket.once('connect', () => (connected = true)));
+    outgoing.on('error', gone);
+    outgoing.end(JSON.stringify(body));
+  });
+}
+
+async function readAnswer<Answer>(response: IncomingMessage): Promise<Answer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  if (response.statusCode !== 200) throw new Error(text);
+  return JSON.parse(text) as Answer;
+}

@@ -1,0 +1,118 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { MAX_REQUEST_BYTES } from './protocol.ts';
+import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from './protocol.ts';
+
+export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from './protocol.ts';
+
+/**
+ * What decides about containers that wait in the shim. The answer may take as long as it takes; a thrown error makes the container
+ * fail with its message. The same container may be asked about again if the connection broke.
+ */
+export interface ShimHandler {
+  /** `signal` is aborted when the shim has gone (the engine gave the container up). */
+  create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer>;
+  restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer>;
+}
+
+/** As far as we need a logger: pino has this shape. */
+export interface ShimLog {
+  warn(details: object, message: string): void;
+}
+
+export interface ShimServerOptions {
+  /** `<run>/shim.sock`; its folder is made if need be. */
+  readonly socketPath: string;
+  readonly handler: ShimHandler;
+  readonly log: ShimLog;
+}
+
+/** The agent's side of the shim: HTTP over a Unix socket that only root can open. */
+export class ShimServer {
+  readonly #options: ShimServerOptions;
+  readonly #server: Server;
+
+  constructor(options: ShimServerOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) =>
+        options.log.warn({ error: messageOf(error), url: request.url }, 'the shim could not be answered'),
+      );
+    });
+    // A container waits for as long as a restore takes.
+    this.#server.requestTimeout = 0;
+    this.#server.timeout = 0;
+  }
+
+  /** Takes over the socket from an agent that has died. Rejects when the path cannot be bound. */
+  async listen(): Promise<void> {
+    const { socketPath } = this.#options;
+    mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+    rmSync(socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      // Bound within this call, so nobody can connect before the mode is right.
+      const mask = process.umask(0o177);
+      try {
+        this.#server.listen(socketPath, resolve);
+      } finally {
+        process.umask(mask);
+      }
+    });
+    chmodSync(socketPath, 0o600);
+  }
+
+  /** Cuts off waiting shims: they try again for a while, in case the agent is only restarted. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort(new SwarmcutError('interrupted', 'the shim has gone'));
+    });
+    let status = 200;
+    let answer: string;
+    try {
+      answer = JSON.stringify(await this.#dispatch(request, gone.signal));
+    } catch (error) {
+      if (gone.signal.aborted) return;
+      status = error instanceof SwarmcutError ? 409 : 500;
+      answer = messageOf(error);
+      this.#options.log.warn({ error: answer, url: request.url }, 'a waiting container fails');
+    }
+    response.writeHead(status, { 'content-type': status === 200 ? 'application/json' : 'text/plain' }).end(answer);
+  }
+
+  async #dispatch(request: IncomingMessage, signal: AbortSignal): Promise<CreateAnswer | RestoredAnswer> {
+    const { handler } = this.#options;
+    const body = await readJson(request);
+    if (request.method === 'POST' && request.url === '/create') {
+      return await handler.create(body as CreateRequest, signal);
+    }
+    if (request.method === 'POST' && request.url === '/restored') {
+      return await handler.restored(body as RestoredRequest, signal);
+    }
+    throw new Error(
+      `the agent does not know ${request.method ?? ''} ${request.url ?? ''}: shim and agent differ in version`,
+    );
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_REQUEST_BYTES) throw new Error(`a request of more than ${MAX_REQUEST_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString());
+}

@@ -120,7 +120,10 @@ export class Runc {
     if (options.leaveRunning !== false) args.push('--leave-running');
     args.push(containerId);
 
-    const abandon = (): void => void rm(options.imagePath, { recursive: true, force: true });
+    const abandon = (): void => {
+      // CRIU may be adding files meanwhile; what is left is removed when it has ended.
+      rm(options.imagePath, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 }).catch(() => undefined);
+    };
     signal?.addEventListener('abort', abandon, { once: true });
     const startedAt = process.hrtime.bigint();
     try {

@@ -13,12 +13,14 @@ import type { BedRecord } from './layout.ts';
 export async function issueCertificates(record: BedRecord): Promise<void> {
   const configDir = path.join(paths.bed(record.name), 'config');
   await ca('init', '--config-dir', configDir);
-  for (const node of record.nodes) {
-    const etc = path.join(paths.host(record.name, node.name), 'up/etc/swarmcut');
-    await mkdir(etc, { recursive: true, mode: 0o700 });
-    const out = path.join(etc, 'agent');
-    await ca('issue', node.name, '--address', node.address, '--config-dir', configDir, '--out', out);
-  }
+  await Promise.all(
+    record.nodes.map(async (node) => {
+      const etc = path.join(paths.host(record.name, node.name), 'up/etc/swarmcut');
+      await mkdir(etc, { recursive: true, mode: 0o700 });
+      const out = path.join(etc, 'agent');
+      await ca('issue', node.name, '--address', node.address, '--config-dir', configDir, '--out', out);
+    }),
+  );
   const manager = record.nodes[0];
   if (manager !== undefined) {
     const etc = path.join(paths.host(record.name, manager.name), 'up/etc/swarmcut');

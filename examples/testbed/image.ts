@@ -17,6 +17,8 @@ import type { Reporter } from './progress.ts';
 const PROGRAMS = [
   '/usr/bin/node',
   '/usr/bin/redis-server',
+  // What redis-server is a link to.
+  '/usr/bin/redis-check-rdb',
   '/usr/bin/redis-cli',
   '/usr/bin/iperf3',
   '/usr/bin/python3',

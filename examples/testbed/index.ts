@@ -2,18 +2,17 @@
  * A real Docker Swarm of several hosts on one machine: each host with its own engine, agent, network, file system and process ids, all
  * sharing the kernel. See docs/testbed.md.
  */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { platform } from 'node:process';
 import { isCgroupV2 } from './cgroups.ts';
+import { agentIsBuilt, refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
 import { hostPid, prepareHost, startHost } from './hosts.ts';
 import { examplesImage } from './image.ts';
-import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths, projectDir } from './layout.ts';
+import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
 import { withLock } from './lock.ts';
-import { createNetwork, freePrefix } from './network.ts';
-import { Reporter, messageOf, waitFor } from './progress.ts';
+import { createNetwork, freePrefix, loadModules } from './network.ts';
+import { Reporter, waitFor } from './progress.ts';
 import type { Report } from './progress.ts';
 import { readRecord, requireRecord, writeRecord } from './record.ts';
 import { ensureRoot, removeCache } from './root.ts';
@@ -25,8 +24,7 @@ export type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts
 export type { Progress, Report } from './progress.ts';
 export { execOn, pathInHost } from './hosts.ts';
 export type { ExecOptions, ExecResult } from './hosts.ts';
-export { ensureRoot } from './root.ts';
-export { Reporter, waitFor } from './progress.ts';
+export { waitFor } from './progress.ts';
 export { listBeds } from './record.ts';
 export { leftovers } from './teardown.ts';
 
@@ -35,6 +33,18 @@ const ENGINE_TIMEOUT_MS = 60_000;
 
 /** Milliseconds for nodes to be ready and agents to listen, once the Swarm is made. */
 const READY_TIMEOUT_MS = 60_000;
+
+/**
+ * Fills the cache: the hosts' root file system and, if dist/ is there, the examples image. Not needed before {@link up}, but the slow part
+ * of it.
+ *
+ * @throws TestbedError if this machine cannot carry a bed, or a build fails.
+ */
+export async function prepare(report?: Report): Promise<void> {
+  requireRoot();
+  const reporter = new Reporter(report);
+  await examplesImage(await ensureRoot(reporter), reporter);
+}
 
 /** What {@link up} makes. */
 export interface UpOptions extends BedOptions {
@@ -74,6 +84,7 @@ async function upLocked(bed: string, count: number | undefined, reporter: Report
   image.catch(() => undefined);
   reporter.info(`waiting for the engines on ${names.join(', ')}`);
   await Promise.all(names.map((name) => waitForEngine(bed, name, ENGINE_TIMEOUT_MS)));
+  await Promise.all(names.map((name) => refreshAgent(bed, name, reporter)));
   const swarm = joinSwarm(record).then(() => reporter.info('the engines are one Swarm'));
   const loaded = loadEverywhere(record, image, reporter);
   await Promise.all([swarm, loaded]);
@@ -83,7 +94,7 @@ async function upLocked(bed: string, count: number | undefined, reporter: Report
     timeoutMs: READY_TIMEOUT_MS,
     hint: `see 'coordinator testbed exec n1 --name ${bed} -- docker node ls'`,
   });
-  if (existsSync(path.join(projectDir(), 'dist/agent/main.js'))) {
+  if (agentIsBuilt()) {
     await Promise.all(record.nodes.map((node) => waitForAgent(bed, node)));
   } else {
     reporter.warning('there is no agent in dist/ yet: hosts start it when it appears');
@@ -121,9 +132,10 @@ async function make(bed: string, count: number, root: string, reporter: Reporter
   const record: BedRecord = { name: bed, prefix, root, nodes };
   await writeRecord(record);
   reporter.info(`making ${count} hosts (cgroup ${isCgroupV2() ? 'v2' : 'v1'}, network ${prefix}.0/24)`);
+  await loadModules();
   await createNetwork(record);
   for (const node of nodes) await prepareHost(record, node);
-  await issueCertificates(record).catch((error: unknown) => reporter.warning(messageOf(error)));
+  await issueCertificates(record);
   await Promise.all(nodes.map((node) => startHost(record, node)));
   return record;
 }
@@ -242,5 +254,3 @@ function requireRoot(): void {
     throw new TestbedError(`a test bed needs root (namespaces, mounts, ${BEDS_DIR}): try with sudo`);
   }
 }
-
-export { messageOf };

@@ -17,6 +17,15 @@ const NETNS_DIR = '/run/netns';
 /** Last octet of the machine's own address on a bed's bridge. */
 const MACHINE_OCTET = 254;
 
+/**
+ * Loads the kernel modules that hosts and engines need, where they are modules. What is built in, or missing, is no matter here: the
+ * step that cannot do without says so.
+ */
+export async function loadModules(): Promise<void> {
+  const modules = ['overlay', 'bridge', 'veth', 'vxlan', 'br_netfilter', 'ip_vs', 'nf_tables', 'nft_ct', 'nft_tproxy'];
+  for (const module of modules) await execa('modprobe', ['-q', module], { reject: false });
+}
+
 /** Makes the namespaces, the bridge and all links. Nothing of them may exist. */
 export async function createNetwork(record: BedRecord): Promise<void> {
   const lan = paths.lan(record.name);

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StatusBoard } from '../pair/status.ts';
 import { encodeCommand, replyReader } from './resp.ts';
 import type { Reply } from './resp.ts';
@@ -67,12 +68,22 @@ async function fill(connection: Connection): Promise<void> {
   }
 }
 
+/** The counter's value in redis, when it has loaded what is in its volume. */
+async function stored(connection: Connection): Promise<number> {
+  for (;;) {
+    const [reply] = await connection.ask(encodeCommand('GET', COUNTER));
+    if (!(reply instanceof Error)) return Number(reply ?? 0);
+    if (!reply.message.startsWith('LOADING')) board.error(`GET ${COUNTER}: ${reply.message}`);
+    await sleep(REDIAL_MS);
+  }
+}
+
 /** Where the counter stands. Only at the first connection may it be anything. */
 async function begin(connection: Connection): Promise<number> {
-  const [reply] = await connection.ask(encodeCommand('GET', COUNTER));
+  const found = await stored(connection);
   if (count === undefined) await fill(connection);
-  const found = Number(reply ?? 0);
-  if (count !== undefined && found !== count && found !== count + 1) {
+  // The last INCR may have been done and its reply lost.
+  else if (found !== count && found !== count + 1) {
     board.error(`after the reconnect: ${COUNTER} is ${found}, was left at ${count}`);
   }
   return found;
@@ -105,7 +116,7 @@ async function work(connection: Connection): Promise<void> {
   firstWritten = count + 1;
   while (!connection.socket.destroyed) {
     await round(connection, count);
-    if (periodMs > 0) await new Promise((done) => setTimeout(done, periodMs));
+    if (periodMs > 0) await sleep(periodMs);
   }
 }
 

@@ -130,7 +130,7 @@ describe('bank on loopback', { timeout: LIMIT_MS }, () => {
   ])('catches a branch that commits %s', async (fault, text, { total, ...counts }) => {
     const env = open({ BANK_FAULT: fault });
     await busy(env, 40);
-    const { code, verdict } = await check(env, '--timeout', '1500');
+    const { code, verdict } = await check(env, '--timeout', '800');
     expect(code).toBe(1);
     expect(verdict.ok).toBe(false);
     expect(verdict.violations.join('\n')).toMatch(text);

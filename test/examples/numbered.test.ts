@@ -48,6 +48,7 @@ function status(host: string, judge: (status: Status) => void): Promise<Status> 
 async function serve(host: string, port: number, accept: (socket: Socket) => void): Promise<void> {
   const server = createServer((socket) => {
     sockets.push(socket);
+    socket.setNoDelay(true);
     socket.on('error', () => undefined);
     accept(socket);
   });
@@ -138,7 +139,7 @@ describe('pair', { timeout: 20_000 }, () => {
 
 describe('redis client', { timeout: 20_000 }, () => {
   /** As much of redis as the client uses. `lie` may change what a command is answered. */
-  async function redis(lie: (words: string[], reply: string) => string): Promise<string> {
+  async function redis(lie: (words: string[], reply: string) => string, fillMb = '0'): Promise<string> {
     const [server, client] = [nextHost(), nextHost()];
     const data = new Map<string, string>();
     await serve(server, 6379, (socket) => {
@@ -163,16 +164,22 @@ describe('redis client', { timeout: 20_000 }, () => {
       REDIS_SERVER: server,
       REDIS_PERIOD_MS: '1',
       REDIS_KEYS: '10',
-      REDIS_FILL_MB: '1',
+      REDIS_FILL_MB: fillMb,
       ...statusEnv(client),
     });
     return client;
   }
 
   it('counts without an error', async () => {
-    const client = await redis((_, reply) => reply);
+    const client = await redis((_, reply) => reply, '1');
     const seen = await status(client, ({ n }) => expect(n).toBeGreaterThan(60));
     expect(seen).toMatchObject({ errors: 0, reconnects: 0 });
+  });
+
+  it('waits for a redis that still loads its data', async () => {
+    let asked = 0;
+    const client = await redis((_, reply) => ((asked += 1) < 3 ? '-LOADING Redis is loading\r\n' : reply));
+    expect(await status(client, ({ n }) => expect(n).toBeGreaterThan(1))).toMatchObject({ errors: 0 });
   });
 
   it('sees a write that was lost, and a counter that went back', async () => {

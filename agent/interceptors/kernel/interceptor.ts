@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import type { Epoch } from '../../../src/algorithms/contract.ts';
+import type { RewriteEntry } from '../../../src/model/connection.ts';
+import { runProcess, type Runner } from './runner.ts';
+import {
+  TABLE,
+  advanceScript,
+  detachScript,
+  familyOf,
+  holdScript,
+  prepareScript,
+  removeScript,
+  renewHoldScript,
+  unholdScript,
+} from './rules.ts';
+import { removeRewritesScript, rewriteScript } from './rewrite-rules.ts';
+import { lowerRtoMin, restoreRtoMin } from './routes.ts';
+import { rewriteSysctlScript } from './addresses.ts';
+
+export interface KernelInterceptorOptions {
+  /** The task's network namespace: `/proc/PID/ns/net` or `/run/netns/NAME`. */
+  readonly netns: string;
+  /** How child processes are run; for tests. */
+  readonly runner?: Runner;
+}
+
+export interface PrepareOptions {
+  /** The overlay networks between the tasks of the snapshot, in CIDR notation. */
+  readonly subnets: readonly string[];
+  /** The coming checkpoint, i.e. what {@link KernelInterceptor.advance} will be called with. Must differ by one from the last. */
+  readonly epoch: Epoch;
+  /** After this long without `advance` the coming colour is let in again (the agent must be dead). Milliseconds; default 300 000. */
+  readonly colourTimeoutMs?: number;
+}
+
+/**
+ * What stands between one task and the network: nftables rules in the task's own network namespace (table `inet swarmcut`), and route
+ * and kernel settings there. Without effect and without cost while no round runs.
+ *
+ * Every method can be called again with no further effect, and changes rules in one nft transaction by one child process. Calls on
+ * the same namespace must not overlap.
+ * All throw SwarmcutError `failed` with nft's or ip's own words.
+ */
+export class KernelInterceptor {
+  readonly netns: string;
+  readonly #run: Runner;
+
+  constructor(options: KernelInterceptorOptions) {
+    this.netns = options.netns;
+    this.#run = options.runner ?? runProcess;
+  }
+
+  /**
+   * Gets the task ready for a cut: packets sent after their sender's cut number `epoch` are dropped, and TCP's retransmission
+   * time-out towards the subnets is shortened. Call it a few round trips before the cut: a connection takes the new time-out with its
+   * next acknowledgment.
+   */
+  async prepare(options: PrepareOptions): Promise<void> {
+    await this.#nft(prepareScript(options.subnets, options.epoch, options.colourTimeoutMs));
+    await this.#changeRoutes(options.subnets, (shown) => lowerRtoMin(shown, options.subnets));
+  }
+
+  /** Nothing enters or leaves the task for at most `timeoutMs`, TCP over `lo` included; other traffic over `lo` goes on. */
+  async hold(timeoutMs: number): Promise<void> {
+    await this.#nft(holdScript(timeoutMs));
+  }
+
+  /** Gives the block a new time-out from now, also if it has expired. @throws if there has been neither `prepare` nor `hold`. */
+  async renewHold(timeoutMs: number): Promise<void> {
+    await this.#nft(renewHoldScript(timeoutMs));
+  }
+
+  /** The cut number `epoch` is made: new colour on everything sent, everything taken, block open; in one transaction. */
+  async advance(epoch: Epoch): Promise<void> {
+    await this.#nft(advanceScript(epoch));
+  }
+
+  /** Opens the block without a new colour. No error if the namespace is gone. */
+  async unhold(): Promise<void> {
+    if (this.#gone()) return;
+    await this.#nft(unholdScript());
+  }
+
+  /** The round is over: block, colours and route settings go; rewriting stays. No error if the namespace is gone. */
+  async detach(): Promise<void> {
+    if (this.#gone()) return;
+    await this.#nft(detachScript());
+    const left = await this.#inside(['nft', 'list', 'table', ...TABLE.split(' ')]);
+    if (!left.includes('chain rewrite_')) await this.#nft(removeScript());
+    await this.#changeRoutes(['0.0.0.0/0', '::/0'], restoreRtoMin);
+  }
+
+  /**
+   * For an agent that starts and finds a container whose round it no longer knows: like {@link detach}. What must be put back is read
+   * from the namespace itself.
+   */
+  async recover(): Promise<void> {
+    await this.detach();
+  }
+
+  /**
+   * Replaces all rewriting of connections by `entries`, in one transaction. Their local ports on the wire are kept from new
+   * connections, which could otherwise get the four-tuple of an old one.
+   */
+  async setRewrites(entries: readonly RewriteEntry[]): Promise<void> {
+    if (entries.length === 0) {
+      await this.#nft(removeRewritesScript());
+      return;
+    }
+    await this.#inside(['sh', '-s'], rewriteSysctlScript(entries));
+    await this.#nft(rewriteScript(entries));
+  }
+
+  /** Takes everything of ours away, rewriting included: restored connections hang from now on. No error if the namespace is gone. */
+  async removeAll(): Promise<void> {
+    if (this.#gone()) return;
+    await this.#nft(removeScript());
+    await this.#changeRoutes(['0.0.0.0/0', '::/0'], restoreRtoMin);
+  }
+
+  /**
+   * Commands that open the block without this process, each on its own and in any order, for a dead man's switch. A cut that was
+   * under way is lost by them. Those that find nothing to do may fail.
+   */
+  undoCommands(): string[][] {
+    return [
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'coming'],
+    ].map((command) => this.#command(command));
+  }
+
+  #gone(): boolean {
+    return !existsSync(this.netns);
+  }
+
+  async #nft(script: string): Promise<void> {
+    await this.#inside(['nft', '-f', '-'], script);
+  }
+
+  async #changeRoutes(subnets: readonly string[], change: (shown: string) => string[]): Promise<void> {
+    for (const family of [4, 6] as const) {
+      if (!subnets.some((subnet) => familyOf(subnet) === family)) continue;
+      const lines = change(await this.#inside(['ip', `-${family}`, 'route', 'show']));
+      if (lines.length > 0) await this.#inside(['ip', `-${family}`, '-batch', '-'], `${lines.join('\n')}\n`);
+    }
+  }
+
+  #inside(command: readonly string[], input?: string): Promise<string> {
+    return this.#run(this.#command(command), input);
+  }
+
+  #command(command: readonly string[]): string[] {
+    return ['nsenter', `--net=${this.netns}`, ...command];
+  }
+}

@@ -130,7 +130,7 @@ describe('bank on loopback', { timeout: LIMIT_MS }, () => {
   ])('catches a branch that commits %s', async (fault, text, { total, ...counts }) => {
     const env = open({ BANK_FAULT: fault });
     await busy(env, 40);
-    const { code, verdict } = await check(env, '--timeout', '800');
+    const { code, verdict } = await check(env, '--timeout', '2500');
     expect(code).toBe(1);
     expect(verdict.ok).toBe(false);
     expect(verdict.violations.join('\n')).toMatch(text);
@@ -168,7 +168,7 @@ describe('bank on loopback', { timeout: LIMIT_MS }, () => {
     const env = open();
     await busy(env, 20);
     await programs.kill(0);
-    const { code, verdict } = await check(env, '--timeout', '500');
+    const { code, verdict } = await check(env, '--timeout', '2500');
     expect(code).toBe(1);
     expect(verdict.violations.filter((text) => /connection to .* lost/.test(text))).toHaveLength(3);
   });

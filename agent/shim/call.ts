@@ -67,9 +67,10 @@ function post<Answer>(socketPath: string, path: string, body: unknown, signal: A
     const outgoing = request(
       { socketPath, path, method: 'POST', signal, agent: false, headers: { 'content-type': 'application/json' } },
       (response) => {
-        readAnswer<Answer>(response).then(resolve, (error: unknown) => {
+        readAnswer<Answer>(response).then(resolve, (thrown: unknown) => {
+          const error = thrown instanceof Error ? thrown : new Error(String(thrown));
           if (response.complete) reject(error);
-          else gone(error as Error);
+          else gone(error);
         });
       },
     );

@@ -52,6 +52,13 @@ export type ParticipantInput =
   | { readonly kind: 'closed'; readonly channel: ChannelId; readonly now: TimeMs }
   /** The interceptor has lost the peer at the other end of a channel. */
   | { readonly kind: 'peer-lost'; readonly channel: ChannelId; readonly now: TimeMs }
+  /**
+   * A round for this epoch is about to begin (phase *prepare*): whatever an earlier round left behind is dropped, and markers of any
+   * other epoch are not taken. This is what makes the coordinated algorithms self-stabilising (docs/algorithms.md). Optional.
+   */
+  | { readonly kind: 'prepare'; readonly epoch: Epoch; readonly now: TimeMs }
+  /** The interceptor has now recorded this many bytes on an incoming channel since `start-recording`. */
+  | { readonly kind: 'recorded'; readonly channel: ChannelId; readonly bytes: number; readonly now: TimeMs }
   /** Time goes by; fed at least every 100 ms while a round runs. */
   | { readonly kind: 'tick'; readonly now: TimeMs };
 
@@ -65,9 +72,12 @@ export type ParticipantEffect =
   | { readonly kind: 'save'; readonly epoch: Epoch }
   /** Put a marker into an outgoing channel, before anything sent later. */
   | { readonly kind: 'send-marker'; readonly channel: ChannelId; readonly epoch: Epoch }
-  /** From here on, what arrives on this incoming channel is its channel state. */
+  /** What has arrived on this incoming channel and was not delivered before the freeze, and what arrives from here on, is its state. */
   | { readonly kind: 'start-recording'; readonly channel: ChannelId; readonly epoch: Epoch }
   | { readonly kind: 'stop-recording'; readonly channel: ChannelId; readonly epoch: Epoch }
+  /** Stop reading from this incoming channel (back-pressure): its recording has reached the limit. Nothing is lost. */
+  | { readonly kind: 'pause-channel'; readonly channel: ChannelId }
+  | { readonly kind: 'resume-channel'; readonly channel: ChannelId }
   /** Carry the new epoch (colour) from here on and undo `hold`, as one transaction. */
   | { readonly kind: 'advance'; readonly epoch: Epoch }
   /** Undo `hold` without taking a new epoch: the round failed before the cut counted. */
@@ -100,6 +110,8 @@ export interface ParticipantOptions {
   readonly deadlineMs: number;
   /** Stay frozen and held after the save until `release` (live migration: the task goes on elsewhere, or here). */
   readonly keepFrozen: boolean;
+  /** Most bytes recorded for one channel before it is paused. Default: `DEFAULT_RECORD_LIMIT_BYTES`. */
+  readonly recordLimitBytes?: number;
 }
 
 /** What can happen to a round. */

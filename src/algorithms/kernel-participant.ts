@@ -59,6 +59,8 @@ export class KernelParticipant implements Participant {
       case 'opened':
       case 'closed':
       case 'peer-lost':
+      case 'prepare':
+      case 'recorded':
         return [];
     }
   }

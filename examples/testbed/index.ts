@@ -133,9 +133,8 @@ async function make(bed: string, count: number, root: string, reporter: Reporter
   await writeRecord(record);
   reporter.info(`making ${count} hosts (cgroup ${isCgroupV2() ? 'v2' : 'v1'}, network ${prefix}.0/24)`);
   await loadModules();
-  await createNetwork(record);
   for (const node of nodes) await prepareHost(record, node);
-  await issueCertificates(record);
+  await Promise.all([createNetwork(record), issueCertificates(record)]);
   await Promise.all(nodes.map((node) => startHost(record, node)));
   return record;
 }

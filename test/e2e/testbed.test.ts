@@ -52,9 +52,13 @@ describe('a test bed that is up', () => {
 
     const late = await execOn(bed, 'n2', ['sleep', '4711'], { timeoutMs: 200 });
     expect(late.timedOut).toBe(true);
-    await waitFor('the end of sleep', async () => (await execOn(bed, 'n2', ['pgrep', '-x', 'sleep'])).exitCode === 1, {
-      timeoutMs: 5000,
-    });
+    await waitFor(
+      'the end of sleep',
+      async () => (await execOn(bed, 'n2', ['pgrep', '-fx', 'sleep 4711'])).exitCode === 1,
+      {
+        timeoutMs: 5000,
+      },
+    );
   });
 
   test('names what there is when asked for what there is not', async () => {

@@ -19,8 +19,12 @@ supervise() {
   trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopping=1' TERM
   stopping=
   while [ -z "$stopping" ]; do
-    if [ -e "$run/$name.down" ] || { [ "$name" = agent ] && [ ! -e "$agent" ]; }; then
+    if [ -e "$run/$name.down" ]; then
       sleep 0.3
+      continue
+    fi
+    if [ "$name" = agent ] && [ ! -e "$agent" ]; then
+      sleep 2
       continue
     fi
     "$@" >>"$logs/$name.log" 2>&1 &

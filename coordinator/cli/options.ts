@@ -76,6 +76,11 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** For options that may be repeated; `a,b` is the same as giving it twice. */
+export function collect(text: string, before: readonly string[]): string[] {
+  return [...before, ...text.split(',').filter((item) => item !== '')];
+}
+
 function parsePort(text: string): number {
   const value = parseCount(text);
   if (value > 65_535) throw new InvalidArgumentError('It must be a TCP port (1 to 65535).');

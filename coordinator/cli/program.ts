@@ -4,6 +4,15 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { swarmcutVersion } from '../../src/runtime/version.ts';
 import { caCommand } from './ca.ts';
+import { snapshotCommand } from './snapshot.ts';
+import { restoreCommand } from './restore.ts';
+import { migrateCommand } from './migrate.ts';
+import { listCommand } from './list.ts';
+import { inspectCommand } from './inspect.ts';
+import { verifyCommand } from './verify.ts';
+import { rmCommand } from './rm.ts';
+import { checkCommand } from './check.ts';
+import { lintCommand } from './lint.ts';
 import { addGlobalOptions } from './options.ts';
 import { asSwarmcutError, commanderExitCode, errorJson, errorText } from './report-error.ts';
 
@@ -14,7 +23,20 @@ export async function buildProgram(): Promise<Command> {
     .version(swarmcutVersion())
     .configureHelp({ showGlobalOptions: true });
   addGlobalOptions(program);
-  program.addCommand(caCommand());
+  for (const command of [
+    snapshotCommand(),
+    restoreCommand(),
+    migrateCommand(),
+    listCommand(),
+    inspectCommand(),
+    verifyCommand(),
+    rmCommand(),
+    checkCommand(),
+    lintCommand(),
+    caCommand(),
+  ]) {
+    program.addCommand(command);
+  }
   const testbed = await loadTestbed();
   if (testbed !== undefined) program.addCommand(testbed);
   program.hook('preAction', (_program, command) => shareGlobals(program, command));

@@ -88,12 +88,17 @@ export class Catalogue {
    * @throws SwarmcutError `not-found` (with near ids), `usage` when the beginning fits several, `damaged`.
    */
   async resolve(text: string): Promise<Manifest> {
+    return this.read(await this.resolveId(text));
+  }
+
+  /** As {@link resolve}, but of a damaged snapshot too (unless it is in the way of `latest`): it can be removed. */
+  async resolveId(text: string): Promise<string> {
     if (text === 'latest' || text.startsWith('latest:')) return this.#latest(text.slice('latest:'.length));
     const ids = await this.ids();
     const wanted = text.toLowerCase();
     const matches = wanted === '' ? [] : ids.filter((id) => id.startsWith(wanted));
     const [only, ...others] = matches;
-    if (only !== undefined && others.length === 0) return this.read(only);
+    if (only !== undefined && others.length === 0) return only;
     if (only !== undefined) {
       throw new SwarmcutError('usage', `"${text}" fits ${matches.length} snapshots: ${shortList(matches)}`, {
         advice: 'give more characters of the id',
@@ -129,12 +134,12 @@ export class Catalogue {
     return names.includes(MANIFEST);
   }
 
-  async #latest(stack: string): Promise<Manifest> {
+  async #latest(stack: string): Promise<string> {
     const stacks = new Set<string>();
     for (const id of await this.ids()) {
       // Which stack a damaged one belongs to is not known: silently giving an older one instead could be the wrong one.
       const manifest = await this.read(id);
-      if (stack === '' || manifest.stack === stack) return manifest;
+      if (stack === '' || manifest.stack === stack) return id;
       stacks.add(manifest.stack);
     }
     if (stack === '') {

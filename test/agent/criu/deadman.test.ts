@@ -39,7 +39,7 @@ describe("dead man's switch", () => {
     expect(existsSync(`/proc/${pid}`)).toBe(true);
     expect(await deadman.cancel()).toEqual({ fired: false });
     expect(readdirSync(join(runDir, 'deadman'))).toEqual([]);
-    await vi.waitFor(() => expect(() => execFileSync('pgrep', ['-g', String(pid)])).toThrow());
+    await vi.waitFor(() => expect(() => execFileSync('pgrep', ['-r', 'R,S,D', '-g', String(pid)])).toThrow());
     expect(await deadman.cancel()).toEqual({ fired: false });
   });
 

@@ -1,17 +1,11 @@
 /** Keeping a running bed's agents in step with what has been built since. */
-import { existsSync } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { execOn, pathInHost } from './hosts.ts';
+import { agentIsBuilt, execOn, pathInHost } from './hosts.ts';
 import { TestbedError, paths, projectDir } from './layout.ts';
 import type { Reporter } from './progress.ts';
 
 const INSTALL_TIMEOUT_MS = 30_000;
-
-/** Whether dist/ has an agent. */
-export function agentIsBuilt(): boolean {
-  return existsSync(path.join(projectDir(), 'dist/agent/main.js'));
-}
 
 /**
  * Registers the shim with the host's engine, as `agent install` does for users, and has an agent restarted whose code has been built anew

@@ -4,9 +4,9 @@
  */
 import { platform } from 'node:process';
 import { isCgroupV2 } from './cgroups.ts';
-import { agentIsBuilt, refreshAgent } from './agents.ts';
+import { refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
-import { hostPid, prepareHost, startHost } from './hosts.ts';
+import { agentIsBuilt, hostPid, prepareHost, startHost } from './hosts.ts';
 import { examplesImage } from './image.ts';
 import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';

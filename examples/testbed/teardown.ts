@@ -8,8 +8,11 @@ import { networkNamespaces, processesInNetwork, removeNetwork } from './network.
 import { waitFor } from './progress.ts';
 import type { Reporter } from './progress.ts';
 
-/** Milliseconds that engines and agents get to stop by themselves. */
-const STOP_TIMEOUT_MS = 12_000;
+/**
+ * Milliseconds that engines and agents get to stop by themselves. Short, since their data goes too: an engine that waits for tasks which
+ * ignore SIGTERM would need 10 s.
+ */
+const STOP_TIMEOUT_MS = 5000;
 
 /** Milliseconds for what SIGKILL has hit to be gone. */
 const KILL_TIMEOUT_MS = 10_000;
@@ -41,7 +44,7 @@ async function stopInits(bed: string, reporter: Reporter): Promise<void> {
   await waitFor('stopping the engines', async () => (await runningInits(bed)).length === 0, {
     timeoutMs: STOP_TIMEOUT_MS,
   }).catch(() => {
-    reporter.warning(`some engine did not stop within ${STOP_TIMEOUT_MS / 1000} s: killing it`);
+    reporter.info(`some host did not stop within ${STOP_TIMEOUT_MS / 1000} s: killing it`);
   });
 }
 

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { algorithms } from '../../src/algorithms/index.ts';
-import { lintCompose } from '../../src/config/compose-lint.ts';
 import type { Finding } from '../../src/config/compose-lint.ts';
 import { EXIT_CODES, SwarmcutError } from '../../src/model/errors.ts';
 import { globalOptionsOf } from './options.ts';
@@ -23,6 +22,7 @@ Examples:
     )
     .action(async (files: string[], _options: unknown, command: Command) => {
       const { json } = globalOptionsOf(command);
+      const { lintCompose } = await import('../../src/config/compose-lint.ts');
       const found: (Finding & { file: string })[] = [];
       for (const file of files) {
         const findings = lintCompose(await read(file), Object.keys(algorithms));

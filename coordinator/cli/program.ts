@@ -16,8 +16,14 @@ import { lintCommand } from './lint.ts';
 import { addGlobalOptions } from './options.ts';
 import { asSwarmcutError, commanderExitCode, errorJson, errorText } from './report-error.ts';
 
-/** The whole command line: one file per verb. */
-export async function buildProgram(): Promise<Command> {
+/** Words that lead to the test bed, or to a list of all verbs. */
+const NEEDS_TESTBED = new Set(['testbed', 'help', '--help', '-h']);
+
+/**
+ * The whole command line: one file per verb.
+ * @param argv decides whether the test bed is loaded, which takes longer than everything else together
+ */
+export async function buildProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('coordinator')
     .description('Consistent snapshots, restore and live migration of Docker Swarm stacks')
     .version(swarmcutVersion())
@@ -37,7 +43,7 @@ export async function buildProgram(): Promise<Command> {
   ]) {
     program.addCommand(command);
   }
-  const testbed = await loadTestbed();
+  const testbed = argv.length <= 2 || argv.some((word) => NEEDS_TESTBED.has(word)) ? await loadTestbed() : undefined;
   if (testbed !== undefined) program.addCommand(testbed);
   program.hook('preAction', (_program, command) => shareGlobals(program, command));
   exitByThrowing(program);
@@ -47,7 +53,7 @@ export async function buildProgram(): Promise<Command> {
 /** Runs one command line and answers its exit code (docs/cli.md). Prints errors itself; never throws. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   try {
-    const program = await buildProgram();
+    const program = await buildProgram(argv);
     await program.parseAsync([...argv]);
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {

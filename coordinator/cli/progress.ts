@@ -1,4 +1,4 @@
-import { Listr, ListrTaskState } from 'listr2';
+import { Listr, ListrTaskState, PRESET_TIMER } from 'listr2';
 import type { DefaultRenderer, ListrTaskObject, SimpleRenderer } from 'listr2';
 import type { Reporter } from '../api.ts';
 import { durationText } from './output.ts';
@@ -64,7 +64,11 @@ function liveRows(title: string): Progress {
     [
       {
         title,
-        rendererOptions: { bottomBar: false, outputBar: Infinity, persistentOutput: true },
+        rendererOptions: {
+          outputBar: Infinity,
+          persistentOutput: true,
+          timer: { ...PRESET_TIMER, condition: true, field: durationText },
+        },
         task: async () => {
           // The error itself is printed by whoever catches it; here only the headline turns red.
           if (await ended) throw new Error('failed');
@@ -73,7 +77,8 @@ function liveRows(title: string): Progress {
     ],
     {
       registerSignalListeners: false,
-      rendererOptions: { collapseErrors: false, showErrorMessage: false, timer: { condition: true, field: elapsed } },
+      exitOnError: false,
+      rendererOptions: { showErrorMessage: false },
     },
   );
   const running = list.run().catch(() => undefined);
@@ -85,6 +90,8 @@ function liveRows(title: string): Progress {
       list.add({ title: task, task: () => undefined });
       row = list.tasks.at(-1);
       if (row === undefined) return undefined;
+      // Rows are shown once they have been checked, which has to begin while they wait.
+      void row.check({});
       row.state$ = ListrTaskState.STARTED;
       rows.set(task, row);
     }
@@ -122,10 +129,6 @@ function liveRows(title: string): Progress {
       await running;
     },
   };
-}
-
-function elapsed(milliseconds: number): string {
-  return durationText(milliseconds);
 }
 
 /** When the steps under way began. */

@@ -1,0 +1,236 @@
+import { connectionKey, endpointText, type Connection, type Endpoint, type RewriteEntry } from './connection.ts';
+import type { ConnectionEnd, CutTask, Pairing } from './cut.ts';
+import type { Alias } from './task.ts';
+
+/** What an agent must set up in a restored task's network namespace. Same shape as `NetworkPlan` in proto/agent.proto. */
+export interface NetworkPlan {
+  /** CIDR. */
+  readonly subnets: string[];
+  /** Addresses that sockets are bound to although the task does not own them now. */
+  readonly ownAddresses: string[];
+  readonly rewrites: RewriteEntry[];
+  /** To be reset as soon as the task is restored. */
+  readonly close: Connection[];
+  /** To be remembered with the container, for its next checkpoint. */
+  readonly aliases: Alias[];
+}
+
+/** A task to be restored: as it was at the cut, and where it will be. */
+export interface RestoredTask extends CutTask {
+  /** The addresses that Swarm has given to the new container, by network. */
+  readonly newAddresses: readonly Alias[];
+}
+
+/** A task that keeps running while its peers are restored (live migration of a part of a stack). */
+export interface LiveTask extends CutTask {
+  /** In force now. */
+  readonly rewrites: readonly RewriteEntry[];
+}
+
+export interface NetworkPlanInput {
+  readonly tasks: readonly RestoredTask[];
+  readonly live?: readonly LiveTask[];
+  /** `pairConnections` of all of the above together. */
+  readonly pairing: Pairing;
+  /** The overlay networks of the restored tasks now, in CIDR notation. */
+  readonly subnets: readonly string[];
+}
+
+/** What has to be done in a task that keeps running. */
+export interface LivePlan {
+  /** All rewrites that are to be in force from now on: replaces the former ones. */
+  readonly rewrites: RewriteEntry[];
+  /** Connections whose other end does not come back: to be reset when the restored tasks are released. */
+  readonly close: Connection[];
+}
+
+export interface NetworkPlans {
+  /** By task key, one for each restored task. */
+  readonly plans: ReadonlyMap<string, NetworkPlan>;
+  /** By task key, one for each live task. */
+  readonly live: ReadonlyMap<string, LivePlan>;
+}
+
+/**
+ * Computes how the connections of a snapshot travel between the places where its tasks are restored.
+ *
+ * Sockets keep the addresses that they were made with, over any number of restores; on the wire each connection uses its tasks' present
+ * addresses on the network that it belongs to, and the port numbers of its sockets. A connection belongs to the network of the addresses
+ * it was made with, as the tasks' aliases and addresses tell; if neither end's address is known (or a task is no longer on that
+ * network), it is closed.
+ */
+export function planNetworks(input: NetworkPlanInput): NetworkPlans {
+  const world = new World(input);
+  for (const { a, b } of input.pairing.pairs) {
+    if (world.bothLive(a, b)) continue;
+    const wire = world.wireOf(a, b);
+    if (wire) {
+      world.connect(a, wire.a, wire.b);
+      world.connect(b, wire.b, wire.a);
+    } else {
+      world.close(a);
+      world.close(b);
+    }
+  }
+  for (const end of [...input.pairing.unmatched, ...input.pairing.external]) {
+    if (!world.dial(end)) world.close(end, input.pairing.external.includes(end));
+  }
+  return world.result();
+}
+
+interface Place {
+  readonly task: CutTask;
+  readonly restored: RestoredTask | undefined;
+  readonly live: LiveTask | undefined;
+  /** Network of each address that the task has or had. */
+  readonly networkOf: ReadonlyMap<string, string>;
+  /** Address of the task on each network from now on. */
+  readonly presentOn: ReadonlyMap<string, string>;
+  readonly rewrites: Map<string, RewriteEntry>;
+  readonly close: Connection[];
+}
+
+/** Ports for connections whose own would collide on the wire: above the range that the kernel gives out by itself. */
+const FIRST_SPARE_PORT = 61_000;
+
+class World {
+  readonly #subnets: readonly string[];
+  readonly #places = new Map<string, Place>();
+  readonly #wires = new Set<string>();
+
+  constructor(input: NetworkPlanInput) {
+    this.#subnets = input.subnets;
+    for (const task of input.tasks) this.#add(task, task.newAddresses, task, undefined);
+    for (const task of input.live ?? []) this.#add(task, task.addresses, undefined, task);
+  }
+
+  #add(task: CutTask, present: readonly Alias[], restored: RestoredTask | undefined, live: LiveTask | undefined): void {
+    const rewrites = (live?.rewrites ?? []).map((entry) => [socketKey(entry), entry] as const);
+    this.#places.set(task.key, {
+      task,
+      restored,
+      live,
+      // The addresses at the cut are the youngest truth: they come last and win.
+      networkOf: new Map([...task.aliases, ...task.addresses].map(({ address, network }) => [address, network])),
+      presentOn: new Map(present.map(({ address, network }) => [network, address])),
+      rewrites: new Map(rewrites),
+      close: [],
+    });
+  }
+
+  #place(end: ConnectionEnd): Place {
+    const place = this.#places.get(end.task);
+    if (!place) throw new Error(`the pairing names a task that was not given: ${end.task}`);
+    return place;
+  }
+
+  bothLive(a: ConnectionEnd, b: ConnectionEnd): boolean {
+    return this.#place(a).live !== undefined && this.#place(b).live !== undefined;
+  }
+
+  /** The endpoints between which a connection travels from now on; undefined if there is no network for it. */
+  wireOf(a: ConnectionEnd, b: ConnectionEnd): { a: Endpoint; b: Endpoint } | undefined {
+    const [placeA, placeB] = [this.#place(a), this.#place(b)];
+    const network =
+      placeA.networkOf.get(a.connection.local.address) ?? placeB.networkOf.get(b.connection.local.address);
+    if (network === undefined) return undefined;
+    const [addressA, addressB] = [placeA.presentOn.get(network), placeB.presentOn.get(network)];
+    if (addressA === undefined || addressB === undefined) return undefined;
+    const wireB = { address: addressB, port: b.connection.local.port };
+    // Two clients' ends can only collide if a virtual IP stood between: 1.2.3.4:5000 to two of them that meet at one server.
+    for (let spare = FIRST_SPARE_PORT - 1; spare < 65_536; spare += 1) {
+      const port = spare < FIRST_SPARE_PORT ? a.connection.local.port : spare;
+      const wireA = { address: addressA, port };
+      const [there, back] = [
+        `${endpointText(wireA)}>${endpointText(wireB)}`,
+        `${endpointText(wireB)}>${endpointText(wireA)}`,
+      ];
+      if (this.#wires.has(there) || this.#wires.has(back)) continue;
+      this.#wires.add(there);
+      return { a: wireA, b: wireB };
+    }
+    return undefined;
+  }
+
+  connect(end: ConnectionEnd, wireLocal: Endpoint, wireRemote: Endpoint): void {
+    const place = this.#place(end);
+    const { local, remote } = end.connection;
+    const entry = { socketLocal: local, socketRemote: remote, wireLocal, wireRemote };
+    if (same(local, wireLocal) && same(remote, wireRemote)) place.rewrites.delete(socketKey(entry));
+    else place.rewrites.set(socketKey(entry), entry);
+  }
+
+  /** A connection that was just being made goes on to where its target is now. */
+  dial(end: ConnectionEnd): boolean {
+    if (end.connection.state !== 'SYN_SENT') return false;
+    const place = this.#place(end);
+    const network = place.networkOf.get(end.connection.local.address);
+    if (place.live || network === undefined) return false;
+    const { local, remote } = end.connection;
+    const target = [...this.#places.values()].find(({ task }) =>
+      task.addresses.some(({ address, network: on }) => on === network && address === remote.address),
+    );
+    const [from, to] = [place.presentOn.get(network), target?.presentOn.get(network)];
+    if (from === undefined || to === undefined) return false;
+    this.connect(end, { address: from, port: local.port }, { address: to, port: remote.port });
+    return true;
+  }
+
+  /** The connection ends. In a live task only if its other end was in a task that is being restored. */
+  close(end: ConnectionEnd, external = false): void {
+    const place = this.#place(end);
+    if (place.live && (external || end.connection.state === 'SYN_SENT' || !this.#towardsRestored(place, end))) return;
+    place.close.push(end.connection);
+    place.rewrites.delete(connectionKey(end.connection));
+  }
+
+  #towardsRestored(place: Place, end: ConnectionEnd): boolean {
+    const wire = place.rewrites.get(connectionKey(end.connection))?.wireRemote ?? end.connection.remote;
+    return [...this.#places.values()].some(
+      ({ restored }) => restored?.addresses.some(({ address }) => address === wire.address) ?? false,
+    );
+  }
+
+  result(): NetworkPlans {
+    const plans = new Map<string, NetworkPlan>();
+    const live = new Map<string, LivePlan>();
+    for (const [key, place] of this.#places) {
+      if (place.restored) plans.set(key, this.#planOf(place, place.restored));
+      else live.set(key, { rewrites: [...place.rewrites.values()], close: place.close });
+    }
+    return { plans, live };
+  }
+
+  #planOf(place: Place, task: RestoredTask): NetworkPlan {
+    const present = new Set(task.newAddresses.map(({ address }) => address));
+    // Besides the connections', the addresses at the cut: sockets that are not listed here (UDP) may use them.
+    const bound = new Set([
+      ...task.connections.map(({ local }) => local.address).filter((address) => !isLoopback(address)),
+      ...task.addresses.map(({ address }) => address),
+    ]);
+    const old = [...bound].filter((address) => !present.has(address));
+    const aliases = old.flatMap((address) => {
+      const network = place.networkOf.get(address);
+      return network === undefined ? [] : [{ address, network }];
+    });
+    return {
+      subnets: [...this.#subnets],
+      ownAddresses: old,
+      rewrites: [...place.rewrites.values()],
+      close: place.close,
+      aliases: [...aliases, ...task.newAddresses],
+    };
+  }
+}
+
+function socketKey(entry: RewriteEntry): string {
+  return connectionKey({ local: entry.socketLocal, remote: entry.socketRemote });
+}
+
+function same(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}

@@ -1,0 +1,6 @@
+export { PartStore } from './parts.ts';
+export type { AdoptOptions, TemporaryPart } from './parts.ts';
+export { Ledger } from './ledger.ts';
+export type { LedgerEntry, LedgerSummary, SnapshotState } from './ledger.ts';
+export type { Hashed } from './hashing.ts';
+export { concurrently } from './concurrently.ts';

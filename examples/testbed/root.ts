@@ -56,8 +56,10 @@ async function build(script: string, root: string, reporter: Reporter): Promise<
   reporter.info(`building the hosts' root file system (Debian trixie with CRIU, about a minute; log: ${log})`);
   await mkdir(target, { recursive: true });
 
-  // A mount namespace of its own: whatever becomes of the build, nothing stays mounted.
-  const child = execa('unshare', ['--mount', '--propagation', 'private', 'sh', script, target, mirror ?? ''], {
+  // Namespaces of its own, and the death of their init if we die: whatever becomes of the build, nothing stays mounted or running.
+  const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const command = ['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'sh', script, target, mirror ?? ''];
+  const child = execa('setpriv', command, {
     all: true,
     buffer: false,
     reject: false,

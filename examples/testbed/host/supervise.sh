@@ -17,7 +17,7 @@ supervise() {
   shift
   child=
   trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopping=1' TERM
-  stopping=
+  stopping= short=0
   while [ -z "$stopping" ]; do
     if [ -e "$run/$name.down" ]; then
       sleep 0.3
@@ -27,6 +27,7 @@ supervise() {
       sleep 2
       continue
     fi
+    started=$(date +%s)
     "$@" >>"$logs/$name.log" 2>&1 &
     child=$!
     echo "$child" >"$run/$name.pid"
@@ -35,7 +36,15 @@ supervise() {
     child=
     rm -f "$run/$name.pid"
     echo "testbed: $name ended with status $status at $(date -u +%FT%TZ)" >>"$logs/$name.log"
-    [ -n "$stopping" ] || sleep 0.3
+    if [ $(($(date +%s) - started)) -lt 5 ]; then short=$((short + 1)); else short=0; fi
+    # What dies at once, again and again, must not take the machine's cores with its starting.
+    if [ -n "$stopping" ]; then
+      break
+    elif [ "$short" -ge 3 ]; then
+      sleep 3
+    else
+      sleep 0.3
+    fi
   done
 }
 

@@ -1,0 +1,3 @@
+export { fetchParts } from './fetch.ts';
+export type { FetchOptions, PartSource } from './fetch.ts';
+export { serveFetch } from './serve.ts';

@@ -1,0 +1,41 @@
+import { open } from 'node:fs/promises';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
+import type { PartStore } from '../store/index.ts';
+
+/**
+ * Size of a chunk. gRPC queues up to 16 messages on each side of a stream: this times 16 is what one transfer may cost an agent.
+ * Bytes; at most 1 MiB (proto/agent.proto).
+ */
+export const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * The handler of `Fetch`: streams parts in the order asked for. Reads the disk no faster than the peer takes the chunks, so memory is
+ * bounded whatever the size of a part.
+ * @throws SwarmcutError `not-found` at the first part that is not here
+ */
+export async function* serveFetch(
+  store: PartStore,
+  request: ReceivedOf<'fetch'>,
+  context: Pick<CallContext, 'signal'>,
+): AsyncGenerator<AnswerOf<'fetch'>, void, undefined> {
+  for (const sha256 of request.sha256) {
+    const found = await store.find(sha256);
+    if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);
+    const file = await open(found.path, 'r');
+    try {
+      for (let offset = 0; ;) {
+        if (context.signal.aborted) return;
+        const data = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, found.sizeBytes - offset));
+        const { bytesRead } = await file.read(data, 0, data.length, offset);
+        // A part that has become shorter ends here; the receiver's hash tells.
+        const last = offset + bytesRead >= found.sizeBytes || bytesRead === 0;
+        yield { sha256, offset, data: data.subarray(0, bytesRead), last };
+        offset += bytesRead;
+        if (last) break;
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -84,7 +84,6 @@ async function upLocked(bed: string, count: number | undefined, reporter: Report
   image.catch(() => undefined);
   reporter.info(`waiting for the engines on ${names.join(', ')}`);
   await Promise.all(names.map((name) => waitForEngine(bed, name, ENGINE_TIMEOUT_MS)));
-  await Promise.all(names.map((name) => refreshAgent(bed, name, reporter)));
   const swarm = joinSwarm(record).then(() => reporter.info('the engines are one Swarm'));
   const loaded = loadEverywhere(record, image, reporter);
   await Promise.all([swarm, loaded]);
@@ -95,6 +94,8 @@ async function upLocked(bed: string, count: number | undefined, reporter: Report
     hint: `see 'coordinator testbed exec n1 --name ${bed} -- docker node ls'`,
   });
   if (agentIsBuilt()) {
+    // Last, so that whoever works on the agent has a Swarm even when the agent fails.
+    await Promise.all(names.map((name) => refreshAgent(bed, name, reporter)));
     await Promise.all(record.nodes.map((node) => waitForAgent(bed, node)));
   } else {
     reporter.warning('there is no agent in dist/ yet: hosts start it when it appears');

@@ -50,8 +50,11 @@ export class KernelParticipant implements Participant {
         return this.#state === 'waiting' ? this.#goOn() : [];
       case 'abort':
         return this.#abort(input.reason);
-      case 'failed':
-        return this.#abort(`${input.effect} failed: ${input.reason}`);
+      case 'failed': {
+        const reason = `${input.effect} failed: ${input.reason}`;
+        // Letting go has failed half way: this process counts as running already, but may stand still.
+        return input.effect === 'advance' || input.effect === 'thaw' ? this.#undo(reason) : this.#abort(reason);
+      }
       case 'tick':
         return input.now >= this.#deadline ? this.#abort('the deadline has passed') : [];
       // TCP itself is the channel here: there are no markers to take and no channels to record.
@@ -90,7 +93,10 @@ export class KernelParticipant implements Participant {
   }
 
   #abort(reason: string): readonly ParticipantEffect[] {
-    if (!this.busy) return [];
+    return this.busy ? this.#undo(reason) : [];
+  }
+
+  #undo(reason: string): readonly ParticipantEffect[] {
     this.#state = 'running';
     this.#deadline = Number.POSITIVE_INFINITY;
     return [

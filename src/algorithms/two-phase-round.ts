@@ -58,7 +58,8 @@ export class TwoPhaseRound implements Round {
       case 'failed':
         return this.#abort(input.process === undefined ? input.reason : `${input.process}: ${input.reason}`);
       case 'cancel':
-        return this.#abort(input.reason);
+        // The manifest may be on disk already: the answer to `commit` decides, not the user.
+        return this.#phase === 'committing' ? [] : this.#abort(input.reason);
       case 'tick':
         return input.now >= this.#deadline ? this.#abort(this.#lateness()) : [];
     }

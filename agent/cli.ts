@@ -1,0 +1,83 @@
+import { Command, Option } from 'commander';
+import { SwarmcutError } from '../src/model/errors.ts';
+import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../src/model/paths.ts';
+import { swarmcutVersion } from '../src/runtime/version.ts';
+import { installCommand, uninstallCommand } from './install/index.ts';
+
+/** The agent's command line: `run`, `install`, `uninstall` (`shim` is the engine's business, see main.ts). */
+export function agentProgram(): Command {
+  return new Command('agent')
+    .description("swarmcut's agent: freezes, dumps and restores this node's containers on behalf of the coordinator")
+    .version(swarmcutVersion())
+    .addCommand(runCommand())
+    .addCommand(installCommand())
+    .addCommand(uninstallCommand());
+}
+
+interface RunOptions {
+  listen: string;
+  node?: string;
+  stateDir: string;
+  runDir: string;
+  configDir: string;
+  dockerSocket: string;
+  logFile?: string;
+  verbose?: true;
+}
+
+function runCommand(): Command {
+  return new Command('run')
+    .description('serve until SIGTERM (as root, one per node)')
+    .option('--listen <host:port>', 'address for the coordinator and other agents', `0.0.0.0:${DEFAULT_AGENT_PORT}`)
+    .option('--node <name>', 'name of this node, as Swarm has it (default: its host name)')
+    .addOption(
+      new Option('--state-dir <dir>', 'snapshots').env('SWARMCUT_STATE_DIR').default(DEFAULT_DIRECTORIES.state),
+    )
+    .addOption(
+      new Option('--run-dir <dir>', 'sockets, stages in memory')
+        .env('SWARMCUT_RUN_DIR')
+        .default(DEFAULT_DIRECTORIES.run),
+    )
+    .addOption(
+      new Option('--config-dir <dir>', 'the certificate lies in its agent/')
+        .env('SWARMCUT_CONFIG_DIR')
+        .default(DEFAULT_DIRECTORIES.config),
+    )
+    .option('--docker-socket <path>', "the engine's socket", '/var/run/docker.sock')
+    .option('--log-file <file>', 'where to log (default: standard error)')
+    .option('--verbose', 'log debug lines too')
+    .action(async (options: RunOptions) => {
+      const { runAgent } = await import('./run.ts');
+      const [host, port] = splitAddress(options.listen);
+      await runAgent({
+        host,
+        port,
+        directories: { state: options.stateDir, run: options.runDir, config: options.configDir },
+        dockerSocket: options.dockerSocket,
+        verbose: options.verbose === true,
+        ...(options.node === undefined ? {} : { node: options.node }),
+        ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+      });
+    });
+}
+
+function splitAddress(text: string): [string, number] {
+  const match = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new SwarmcutError('usage', `--listen ${text}: expected host:port, such as 0.0.0.0:${DEFAULT_AGENT_PORT}`);
+  }
+  return [match[1] ?? match[2] ?? '', port];
+}
+
+/** Says what went wrong in one or two lines and sets the exit code. */
+export function reportAgentError(error: unknown): void {
+  if (error instanceof SwarmcutError) {
+    process.stderr.write(`agent: ${error.message}${error.place && ` (${error.place})`}\n`);
+    if (error.advice !== undefined) process.stderr.write(`  -> ${error.advice}\n`);
+    process.exitCode = error.exitCode;
+    return;
+  }
+  process.stderr.write(`agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,62 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { RewriteEntry } from '../../src/model/connection.ts';
+import { endpointSchema } from '../../src/model/checkpoint.ts';
+import type { Alias } from '../../src/model/task.ts';
+
+const memorySchema = z.object({
+  aliases: z.array(z.object({ address: z.string(), network: z.string() })),
+  rewrites: z.array(
+    z.object({
+      socketLocal: endpointSchema,
+      socketRemote: endpointSchema,
+      wireLocal: endpointSchema,
+      wireRemote: endpointSchema,
+    }),
+  ),
+});
+type Remembered = z.infer<typeof memorySchema>;
+
+/**
+ * What must be known of a container's connections beyond what its sockets say: by which network's addresses they go, and how they are
+ * rewritten. Lives as long as the containers can, which is until the next boot: `<run>/network/<container>.json`.
+ */
+export class NetworkMemory {
+  readonly #dir: string;
+
+  constructor(runDir: string) {
+    this.#dir = join(runDir, 'network');
+  }
+
+  async remember(
+    containerId: string,
+    known: Remembered | { aliases: readonly Alias[]; rewrites: readonly RewriteEntry[] },
+  ): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const file = this.#file(containerId);
+    await writeFile(`${file}.new`, JSON.stringify(known), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  async recall(containerId: string): Promise<Remembered> {
+    const text = await readFile(this.#file(containerId), 'utf8').catch(() => undefined);
+    if (text === undefined) return { aliases: [], rewrites: [] };
+    return memorySchema.parse(JSON.parse(text));
+  }
+
+  /** Addresses of earlier lives, then the present ones. */
+  async aliasesOf(containerId: string, present: readonly Alias[]): Promise<Alias[]> {
+    const { aliases } = await this.recall(containerId);
+    const now = new Set(present.map(({ address }) => address));
+    return [...aliases.filter(({ address }) => !now.has(address)), ...present];
+  }
+
+  async forget(containerId: string): Promise<void> {
+    await rm(this.#file(containerId), { force: true });
+  }
+
+  #file(containerId: string): string {
+    return join(this.#dir, `${containerId}.json`);
+  }
+}

@@ -1,0 +1,49 @@
+import { mkdir } from 'node:fs/promises';
+import type { Connection, RewriteEntry } from '../../src/model/connection.ts';
+import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import { findRuncRoot, Runc } from '../criu/runc.ts';
+import { resetConnections } from '../interceptors/kernel/connections.ts';
+import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import { restoreHook } from '../interceptors/kernel/restore-hook.ts';
+import { addPrestartHook } from './bundle.ts';
+import type { NetworkMemory } from './network-memory.ts';
+
+/** The network side of a restored container: block and old addresses before its sockets exist, the way free when all are restored. */
+export class RestoredNetwork {
+  readonly #memory: NetworkMemory;
+
+  constructor(memory: NetworkMemory) {
+    this.#memory = memory;
+  }
+
+  /** Sees to it that the container wakes up blocked, with the addresses that its sockets know. */
+  async prepare(bundle: string, dir: string, plan: NetworkPlan__Output, holdTimeoutMs: number): Promise<void> {
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await addPrestartHook(bundle, await restoreHook({ plan: checked(plan), holdTimeoutMs, dir }));
+  }
+
+  /** Opens the block, and resets what leads out of the snapshot. */
+  async release(containerId: string, plan: NetworkPlan__Output): Promise<void> {
+    const { close, aliases, rewrites } = checked(plan);
+    await this.#memory.remember(containerId, { aliases, rewrites });
+    const runc = new Runc({ root: await findRuncRoot(containerId) });
+    const { pid } = await runc.state(containerId);
+    const netns = `/proc/${pid}/ns/net`;
+    const interceptor = new KernelInterceptor({ netns });
+    // Resets go out with the block open, or the other side would never hear of them.
+    await interceptor.unhold();
+    if (close.length > 0) await resetConnections(netns, close);
+    await interceptor.detach();
+  }
+}
+
+/** The generated types allow absent messages where proto3 does; the coordinator never leaves them out. */
+function checked(plan: NetworkPlan__Output): {
+  subnets: string[];
+  ownAddresses: string[];
+  rewrites: RewriteEntry[];
+  close: Connection[];
+  aliases: NetworkPlan__Output['aliases'];
+} {
+  return { ...plan, rewrites: plan.rewrites as RewriteEntry[], close: plan.close as Connection[] };
+}

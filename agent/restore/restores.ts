@@ -1,0 +1,278 @@
+import { join } from 'node:path';
+import type { Part } from '../../src/model/checkpoint.ts';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import type { TaskRef } from '../../src/model/task.ts';
+import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
+import { restoreArguments, restoreEnvironment } from '../criu/runc.ts';
+import type { Expectations } from '../shim/expectations.ts';
+import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../shim/protocol.ts';
+import type { ShimHandler } from '../shim/server.ts';
+import { EventLog } from './event-log.ts';
+import type { RestoredNetwork } from './restored-network.ts';
+import type { StateStager } from './state-stager.ts';
+import type { Suspensions } from './suspensions.ts';
+import { WaitingContainer } from './waiting-container.ts';
+
+/** A restore that nobody watches for this long is given up: its coordinator is gone. Milliseconds. */
+const WATCH_GRACE_MS = 10_000;
+
+/** Until its release, a restored container is blocked for at most this long. Milliseconds. */
+const HOLD_MS = 120_000;
+
+export interface RestoresOptions {
+  readonly runDir: string;
+  readonly expectations: Expectations;
+  readonly stager: StateStager;
+  readonly network: RestoredNetwork;
+  readonly suspensions: Suspensions;
+  readonly log: Logger;
+}
+
+interface Session {
+  readonly id: string;
+  readonly events: EventLog;
+  readonly containers: Map<string, WaitingContainer>;
+  watchers: number;
+  orphaned: NodeJS.Timeout | undefined;
+}
+
+/** The restores and migrations that are under way on this node: what waits in the shim, and what becomes of it. */
+export class Restores implements ShimHandler {
+  readonly #sessions = new Map<string, Session>();
+  readonly #options: RestoresOptions;
+
+  constructor(options: RestoresOptions) {
+    this.#options = options;
+  }
+
+  // --- the coordinator's side ---
+
+  expect(restoreId: string, services: readonly string[]): void {
+    this.#options.expectations.add(restoreId, services);
+    if (this.#sessions.has(restoreId)) return;
+    const session: Session = {
+      id: restoreId,
+      events: new EventLog(),
+      containers: new Map(),
+      watchers: 0,
+      orphaned: undefined,
+    };
+    this.#sessions.set(restoreId, session);
+    this.#watchOver(session);
+  }
+
+  async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
+    const session = this.#session(restoreId);
+    session.watchers++;
+    clearTimeout(session.orphaned);
+    try {
+      yield* session.events.read(signal);
+    } finally {
+      session.watchers--;
+      this.#watchOver(session);
+    }
+  }
+
+  pass(restoreId: string, containerId: string): void {
+    const container = this.#container(restoreId, containerId);
+    if (container.phase === 'passed') return;
+    container.mustBe('arrived');
+    container.phase = 'passed';
+    container.decision.resolve({ action: 'pass' });
+    this.#event(restoreId, container, 'PASSED');
+  }
+
+  async stage(
+    restoreId: string,
+    containerId: string,
+    request: { saved: TaskRef; parts: readonly Part[]; sources: readonly Source__Output[]; inMemory: boolean },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const container = this.#container(restoreId, containerId);
+    if (container.staged !== undefined) return container.staged.fetchedBytes;
+    container.mustBe('arrived');
+    const { bundle } = container.request;
+    const staged = await this.#options.stager.stage(
+      { restoreId, containerId, bundle, ...request },
+      signal,
+      (done, total) => this.#event(restoreId, container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
+    );
+    if (container.phase !== 'arrived') {
+      await staged.files.undo();
+      container.mustBe('arrived');
+    }
+    container.staged = staged;
+    container.phase = 'staged';
+    this.#event(restoreId, container, 'STAGED');
+    return staged.fetchedBytes;
+  }
+
+  /** @returns milliseconds from the shim's release to the end of `runc restore` */
+  async restore(restoreId: string, containerId: string, plan: NetworkPlan__Output): Promise<number> {
+    const container = this.#container(restoreId, containerId);
+    container.mustBe('staged');
+    const { staged, request } = container;
+    if (staged === undefined) throw new SwarmcutError('internal', 'staged, but nothing is staged');
+    container.plan = plan;
+    await this.#options.network.prepare(request.bundle, this.#dir(restoreId, containerId), plan, HOLD_MS);
+    const begun = performance.now();
+    container.phase = 'restoring';
+    container.decision.resolve({
+      action: 'restore',
+      args: restoreArguments({
+        containerId,
+        bundle: request.bundle,
+        pidFile: request.pidFile ?? join(request.bundle, 'init.pid'),
+        imagePath: staged.imageDir,
+        workPath: staged.workDir,
+        ...(request.consoleSocket === undefined ? {} : { consoleSocket: request.consoleSocket }),
+      }),
+      env: restoreEnvironment(await this.#options.stager.criuConfig(staged)),
+    });
+    const outcome = await container.outcome.promise;
+    if (outcome.code !== 0) {
+      const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
+      container.fail(error.message);
+      this.#event(restoreId, container, 'FAILED', { detail: error.message });
+      throw error;
+    }
+    container.phase = 'restored';
+    this.#event(restoreId, container, 'RESTORED');
+    return Math.round(performance.now() - begun);
+  }
+
+  async releaseRestored(restoreId: string, containerId: string): Promise<void> {
+    const container = this.#container(restoreId, containerId);
+    if (container.phase === 'released') return;
+    container.mustBe('restored');
+    const { plan, staged } = container;
+    if (plan !== undefined) await this.#options.network.release(containerId, plan);
+    container.phase = 'released';
+    container.verdict.resolve({ action: 'ok' });
+    await staged?.files.commit();
+    this.#event(restoreId, container, 'RELEASED');
+  }
+
+  async abort(restoreId: string, reason: string): Promise<void> {
+    const session = this.#sessions.get(restoreId);
+    this.#options.expectations.remove(restoreId);
+    for (const container of session?.containers.values() ?? []) {
+      const undo = container.phase !== 'released';
+      container.fail(`the restore was given up: ${reason}`);
+      if (undo)
+        await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+    }
+    await this.#options.suspensions.abort(restoreId);
+    await this.#close(session);
+  }
+
+  async end(restoreId: string): Promise<void> {
+    this.#options.expectations.remove(restoreId);
+    await this.#close(this.#sessions.get(restoreId));
+  }
+
+  // --- the shim's side ---
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
+    const restoreId = this.#options.expectations.expectedBy(request.service);
+    const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
+    if (session === undefined) {
+      // Starting it empty could be wrong; failing never is: Swarm makes another one.
+      return { action: 'fail', message: `swarmcut: the restore of service ${request.service} is over or was given up` };
+    }
+    let container = session.containers.get(request.containerId);
+    if (container === undefined) {
+      container = new WaitingContainer(request);
+      session.containers.set(request.containerId, container);
+      this.#event(session.id, container, 'ARRIVED');
+    }
+    this.#failWhenGone(session, container, signal);
+    return container.decision.promise;
+  }
+
+  async restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer> {
+    for (const session of this.#sessions.values()) {
+      const container = session.containers.get(request.containerId);
+      if (container === undefined) continue;
+      this.#failWhenGone(session, container, signal);
+      container.outcome.resolve(request);
+      return container.verdict.promise;
+    }
+    return { action: 'fail', message: 'swarmcut: the restore is over or was given up' };
+  }
+
+  // --- inside ---
+
+  #failWhenGone(session: Session, container: WaitingContainer, signal: AbortSignal): void {
+    signal.addEventListener(
+      'abort',
+      () => {
+        if (container.phase === 'released' || container.phase === 'passed' || container.phase === 'failed') return;
+        const detail = `the engine gave the container up while it was ${container.phase}`;
+        container.fail(detail);
+        this.#event(session.id, container, 'FAILED', { detail });
+      },
+      { once: true },
+    );
+  }
+
+  #session(restoreId: string): Session {
+    const session = this.#sessions.get(restoreId);
+    if (session === undefined)
+      throw new SwarmcutError(
+        'not-found',
+        `this agent knows no restore ${restoreId}: it was given up, or the agent restarted`,
+      );
+    return session;
+  }
+
+  #container(restoreId: string, containerId: string): WaitingContainer {
+    const container = this.#session(restoreId).containers.get(containerId);
+    if (container === undefined)
+      throw new SwarmcutError(
+        'not-found',
+        `container ${containerId.slice(0, 12)} does not wait in restore ${restoreId}`,
+      );
+    return container;
+  }
+
+  #event(
+    restoreId: string,
+    container: WaitingContainer,
+    phase: RestoreEvent['phase'],
+    more: Partial<RestoreEvent> = {},
+  ): void {
+    if (phase !== 'FETCHING') this.#options.log.info({ restoreId, phase, task: container.task, ...more }, 'restore');
+    this.#sessions
+      .get(restoreId)
+      ?.events.add({ ...more, task: container.task, ...(phase === undefined ? {} : { phase }) });
+  }
+
+  /** Gives a session up that nobody watches any more. */
+  #watchOver(session: Session): void {
+    clearTimeout(session.orphaned);
+    if (session.watchers > 0 || !this.#sessions.has(session.id)) return;
+    session.orphaned = setTimeout(() => {
+      if (session.watchers === 0) void this.abort(session.id, 'its coordinator is gone');
+    }, WATCH_GRACE_MS);
+  }
+
+  async #close(session: Session | undefined): Promise<void> {
+    if (session === undefined) return;
+    clearTimeout(session.orphaned);
+    this.#sessions.delete(session.id);
+    session.events.end();
+    await this.#options.stager.cleanUp(session.id);
+  }
+
+  #dir(restoreId: string, containerId: string): string {
+    return join(this.#options.runDir, 'restore', restoreId, containerId);
+  }
+
+  #complain(step: string, container: WaitingContainer, error: unknown): void {
+    this.#options.log.error({ step, task: container.task, reason: messageOf(error) }, 'cannot put back');
+  }
+}

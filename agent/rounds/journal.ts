@@ -1,0 +1,61 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const entrySchema = z.object({
+  containerId: z.string(),
+  pid: z.number().int().positive(),
+  /** Snapshot or restore id on whose behalf the task is held. */
+  owner: z.string(),
+  stageDir: z.string().optional(),
+});
+/** A task that this agent holds or has frozen. */
+export type JournalEntry = z.infer<typeof entrySchema>;
+
+/**
+ * What a restarted agent must know: which tasks its predecessor held and froze. Lies in the run directory, since a reboot ends
+ * every task anyway. Written before the hold, deleted after the thaw.
+ */
+export class Journal {
+  readonly #dir: string;
+
+  constructor(runDir: string) {
+    this.#dir = join(runDir, 'journal');
+  }
+
+  async note(entry: JournalEntry): Promise<void> {
+    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const file = this.#file(entry.containerId);
+    await writeFile(`${file}.new`, JSON.stringify(entry), { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  async forget(containerId: string): Promise<void> {
+    await rm(this.#file(containerId), { force: true });
+  }
+
+  /** Everything noted and not forgotten. Files that cannot be understood are deleted: they were never whole. */
+  async entries(): Promise<JournalEntry[]> {
+    const names = await readdir(this.#dir).catch(() => []);
+    const entries: JournalEntry[] = [];
+    for (const name of names) {
+      const file = join(this.#dir, name);
+      const parsed = entrySchema.safeParse(parse(await readFile(file, 'utf8').catch(() => '')));
+      if (parsed.success && name.endsWith('.json')) entries.push(parsed.data);
+      else await rm(file, { force: true });
+    }
+    return entries;
+  }
+
+  #file(containerId: string): string {
+    return join(this.#dir, `${containerId}.json`);
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

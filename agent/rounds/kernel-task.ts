@@ -1,0 +1,147 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DumpTimes } from '../../src/model/checkpoint.ts';
+import type { Runc } from '../criu/runc.ts';
+import { armDeadman, type Deadman } from '../criu/deadman.ts';
+import type { ContainerFacts } from '../docker/containers.ts';
+import { saveFiles, type SavedFiles } from '../files/save.ts';
+import type { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import type { Journal } from './journal.ts';
+import type { TaskHandle } from './participant-runner.ts';
+
+/** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so. Milliseconds. */
+const DEADMAN_MARGIN_MS = 2_000;
+
+/** The block must outlive the dead man's switch by this much, so that nothing runs unfrozen behind an expired block. Milliseconds. */
+const HOLD_MARGIN_MS = 5_000;
+
+export interface KernelTaskOptions {
+  readonly snapshotId: string;
+  readonly facts: ContainerFacts;
+  readonly interceptor: KernelInterceptor;
+  readonly runc: Runc;
+  readonly journal: Journal;
+  /** Directory for the images and tars of this dump; made by `save`, gone with `discard`. */
+  readonly stageDir: string;
+  readonly runDir: string;
+  /** Longest time frozen, milliseconds: after it the dead man's switch thaws, whatever has become of the agent. */
+  readonly deadlineMs: number;
+}
+
+/** What `save` has recorded, still in the stage. */
+export interface StagedDump {
+  readonly imageDir: string;
+  /** CRIU's log and statistics. */
+  readonly workDir: string;
+  readonly files: SavedFiles;
+}
+
+/** One running container under the kernel interceptor: hold and freeze it, dump it, let it go. */
+export class KernelTask implements TaskHandle {
+  readonly #options: KernelTaskOptions;
+  readonly #abort = new AbortController();
+  #deadman: Deadman | undefined;
+  #saving: Promise<unknown> = Promise.resolve();
+  #staged: StagedDump | undefined;
+  #times: DumpTimes = {
+    holdAtMs: 0,
+    frozenAtMs: 0,
+    thawedAtMs: 0,
+    freezingUs: 0,
+    frozenUs: 0,
+    memdumpUs: 0,
+    memwriteUs: 0,
+    pagesWritten: 0,
+    dumpWallUs: 0,
+    filesWallUs: 0,
+  };
+
+  constructor(options: KernelTaskOptions) {
+    this.#options = options;
+  }
+
+  get times(): DumpTimes {
+    return this.#times;
+  }
+
+  get staged(): StagedDump | undefined {
+    return this.#staged;
+  }
+
+  async hold(): Promise<void> {
+    const { facts, interceptor, journal, snapshotId, deadlineMs } = this.#options;
+    await journal.note({ containerId: facts.id, pid: facts.pid, owner: snapshotId, stageDir: this.#options.stageDir });
+    await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + HOLD_MARGIN_MS);
+    this.#times = { ...this.#times, holdAtMs: Date.now() };
+  }
+
+  async freeze(): Promise<void> {
+    const { facts, runc, deadlineMs, runDir, interceptor } = this.#options;
+    // Armed first: from the next line on, an agent that dies leaves something behind that thaws the task.
+    this.#deadman = await armDeadman({
+      containerId: facts.id,
+      afterMs: deadlineMs + DEADMAN_MARGIN_MS,
+      runDir,
+      undo: [runc.command('resume', facts.id), ...interceptor.undoCommands()],
+    });
+    await runc.pause(facts.id);
+    this.#times = { ...this.#times, frozenAtMs: Date.now() };
+  }
+
+  async save(): Promise<void> {
+    const saving = this.#save();
+    this.#saving = saving.catch(() => undefined);
+    await saving;
+  }
+
+  async advance(epoch: number): Promise<void> {
+    await this.#options.interceptor.advance(epoch);
+  }
+
+  async unhold(): Promise<void> {
+    await this.#options.interceptor.unhold();
+  }
+
+  async thaw(): Promise<void> {
+    await this.#options.runc.resume(this.#options.facts.id);
+    this.#times = { ...this.#times, thawedAtMs: Date.now() };
+    await this.#deadman?.cancel();
+    await this.#options.journal.forget(this.#options.facts.id);
+  }
+
+  async discard(): Promise<void> {
+    this.#abort.abort();
+    await this.#saving;
+    this.#staged = undefined;
+    await rm(this.#options.stageDir, { recursive: true, force: true });
+  }
+
+  /** Somebody else now answers for the frozen task (live migration): its dead man's switch is not ours to cancel any more. */
+  handOver(): Deadman | undefined {
+    const deadman = this.#deadman;
+    this.#deadman = undefined;
+    return deadman;
+  }
+
+  /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
+  async #save(): Promise<void> {
+    const { facts, runc, stageDir } = this.#options;
+    const imageDir = join(stageDir, 'criu');
+    const workDir = join(stageDir, 'work');
+    const filesDir = join(stageDir, 'files');
+    for (const dir of [imageDir, workDir, filesDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
+    const signal = this.#abort.signal;
+    const begun = performance.now();
+    const since = (): number => Math.round((performance.now() - begun) * 1000);
+    const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, signal }).then(since);
+    const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
+    // Both must have ended, well or not, before anything is thawed or deleted.
+    const [dumped, filed] = await Promise.allSettled([dump, files]);
+    if (dumped.status === 'rejected') throw dumped.reason;
+    if (filed.status === 'rejected') throw filed.reason;
+    if (await this.#deadman?.fired())
+      throw new Error("the dead man's switch thawed the task before its dump had ended");
+    this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
+    this.#staged = { imageDir, workDir, files: filed.value.saved };
+  }
+}

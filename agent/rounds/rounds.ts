@@ -1,0 +1,248 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { algorithms } from '../../src/algorithms/index.ts';
+import type { DumpTimes, TaskCheckpoint } from '../../src/model/checkpoint.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import { taskKey, type Alias, type TaskRef } from '../../src/model/task.ts';
+import type { Directories } from '../../src/model/paths.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
+import type { Deadman } from '../criu/deadman.ts';
+import { findRuncRoot, Runc } from '../criu/runc.ts';
+import type { Containers } from '../docker/containers.ts';
+import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import type { NetworkMemory } from '../restore/network-memory.ts';
+import type { Ledger, PartStore } from '../store/index.ts';
+import { collectCheckpoint } from './collect.ts';
+import type { Journal } from './journal.ts';
+import { KernelTask } from './kernel-task.ts';
+import { ParticipantRunner } from './participant-runner.ts';
+import { chooseStage, estimateBytes } from './stage.ts';
+
+export interface PrepareOptions {
+  readonly snapshotId: string;
+  readonly stack: string;
+  readonly algorithm: string;
+  readonly epoch: number;
+  readonly task: TaskRef;
+  readonly subnets: readonly string[];
+  readonly deadlineMs: number;
+  readonly keepFrozen: boolean;
+  readonly aliases: readonly Alias[];
+}
+
+export interface RoundsOptions {
+  readonly directories: Directories;
+  readonly containers: Containers;
+  readonly journal: Journal;
+  readonly store: PartStore;
+  readonly ledger: Ledger;
+  readonly memory: NetworkMemory;
+  readonly log: Logger;
+}
+
+interface TaskSession {
+  readonly snapshotId: string;
+  readonly ref: TaskRef;
+  readonly interceptor: KernelInterceptor;
+  readonly runc: Runc;
+  readonly task: KernelTask;
+  readonly runner: ParticipantRunner;
+  readonly aliases: readonly Alias[];
+  readonly stageDir: string;
+  readonly prepared: { readonly estimatedBytes: number; readonly stage: 'memory' | 'disk' };
+  collected: Promise<TaskCheckpoint> | undefined;
+}
+
+/** The rounds in which tasks of this node take part. One container is in at most one round at a time. */
+export class Rounds {
+  readonly #options: RoundsOptions;
+  readonly #sessions = new Map<string, TaskSession>();
+  /** Prepares under way, so that a repeated call joins. */
+  readonly #preparing = new Map<string, Promise<TaskSession>>();
+
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+  }
+
+  /** Attaches the interceptor and gets everything ready that need not be done while frozen. */
+  async prepare(options: PrepareOptions): Promise<TaskSession['prepared']> {
+    const { containerId } = options.task;
+    const known = this.#sessions.get(containerId);
+    if (known !== undefined) {
+      if (known.snapshotId === options.snapshotId) return known.prepared;
+      throw new SwarmcutError('conflict', `another round (${known.snapshotId}) has this task`, {
+        where: place(options.task),
+      });
+    }
+    const key = `${options.snapshotId}/${containerId}`;
+    const under = this.#preparing.get(key) ?? this.#prepare(options).finally(() => this.#preparing.delete(key));
+    this.#preparing.set(key, under);
+    return (await under).prepared;
+  }
+
+  /** Starts the participant and waits for its report. */
+  async cut(snapshotId: string, task: TaskRef, epoch: number): Promise<DumpTimes> {
+    const session = this.#session(snapshotId, task);
+    const outcome = await session.runner.cut(epoch);
+    if (outcome.kind === 'aborted') {
+      throw new SwarmcutError('failed', outcome.reason, {
+        where: place(task),
+        advice: 'the task runs on; nothing was kept',
+      });
+    }
+    return session.task.times;
+  }
+
+  async release(snapshotId: string, task: TaskRef): Promise<void> {
+    const session = this.#session(snapshotId, task);
+    await session.runner.feed({ kind: 'release' });
+    const { outcome } = session.runner;
+    if (outcome?.kind === 'aborted') throw new SwarmcutError('failed', outcome.reason, { where: place(task) });
+  }
+
+  /** Moves the dump from the stage into the store. */
+  async collect(snapshotId: string, task: TaskRef, inMemory: boolean): Promise<TaskCheckpoint> {
+    const session = this.#session(snapshotId, task);
+    const { staged } = session.task;
+    if (session.collected === undefined && staged === undefined) {
+      throw new SwarmcutError('precondition', 'there is no dump of this task to collect', { where: place(task) });
+    }
+    const { store, ledger } = this.#options;
+    session.collected ??= (async () => {
+      if (staged === undefined) throw new SwarmcutError('internal', 'no dump');
+      const checkpoint = await collectCheckpoint({
+        task,
+        staged,
+        times: session.task.times,
+        aliases: session.aliases,
+        store,
+        owner: snapshotId,
+        inMemory,
+      });
+      await ledger.record(snapshotId, checkpoint, inMemory ? undefined : snapshotId);
+      await rm(session.stageDir, { recursive: true, force: true });
+      return checkpoint;
+    })();
+    return session.collected;
+  }
+
+  /** The checkpoints are permanent; what the round attached is detached. */
+  async finish(snapshotId: string): Promise<void> {
+    const { ledger } = this.#options;
+    if (ledger.has(snapshotId)) await ledger.setState(snapshotId, 'permanent');
+    await this.#endSessions(snapshotId, (session) => session.interceptor.detach());
+  }
+
+  /** Discards, unholds, thaws, detaches. Unknown snapshots are no error. */
+  async abort(snapshotId: string, reason: string): Promise<void> {
+    await Promise.allSettled(
+      [...this.#preparing].filter(([key]) => key.startsWith(`${snapshotId}/`)).map(([, under]) => under),
+    );
+    await this.#endSessions(snapshotId, async (session) => {
+      await session.runner.feed({ kind: 'abort', reason });
+      await session.collected?.catch(() => undefined);
+      await rm(session.stageDir, { recursive: true, force: true });
+      await session.interceptor.detach();
+    });
+    await this.#options.ledger.remove(snapshotId);
+    await this.#options.ledger.release(snapshotId);
+  }
+
+  /** A task that was kept frozen goes on here after all. */
+  async releaseContainer(snapshotId: string, containerId: string): Promise<void> {
+    const session = this.#sessions.get(containerId);
+    if (session?.snapshotId !== snapshotId) return;
+    await session.runner.feed({ kind: 'release' });
+    await session.interceptor.detach();
+    this.#end(session);
+  }
+
+  /** A task that was kept frozen has moved: whoever calls this answers for what is left of it. */
+  handOver(snapshotId: string, containerId: string): { runc: Runc; deadman: Deadman | undefined } | undefined {
+    const session = this.#sessions.get(containerId);
+    if (session?.snapshotId !== snapshotId) return undefined;
+    this.#end(session);
+    return { runc: session.runc, deadman: session.task.handOver() };
+  }
+
+  async #prepare(options: PrepareOptions): Promise<TaskSession> {
+    const { snapshotId, stack, task: ref, epoch, subnets, deadlineMs, keepFrozen } = options;
+    const { containers, journal, directories, memory, ledger, log } = this.#options;
+    const algorithm = algorithms[options.algorithm];
+    if (algorithm?.interceptor !== 'kernel') {
+      throw new SwarmcutError('precondition', `this agent does not know algorithm ${options.algorithm}`, {
+        advice: 'coordinator and agents must be of the same version',
+      });
+    }
+    const facts = await containers.facts(ref.containerId);
+    const estimatedBytes = await estimateBytes(facts);
+    const stage = await chooseStage(directories, estimatedBytes, ref);
+    const stageDir = join(stage.dir, snapshotId, taskKey(ref));
+    await ledger.begin(snapshotId, stack);
+    const interceptor = new KernelInterceptor({ netns: facts.networkNamespace });
+    const runc = new Runc({ root: await findRuncRoot(ref.containerId) });
+    await interceptor.prepare({ subnets, epoch });
+    const task = new KernelTask({
+      snapshotId,
+      facts,
+      interceptor,
+      runc,
+      journal,
+      stageDir,
+      runDir: directories.run,
+      deadlineMs,
+    });
+    const participant = algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen });
+    const runner = new ParticipantRunner(participant, task, (message, details) =>
+      log.error({ ...details, snapshotId, task: taskKey(ref) }, message),
+    );
+    const session: TaskSession = {
+      snapshotId,
+      ref,
+      interceptor,
+      runc,
+      task,
+      runner,
+      aliases: await memory.aliasesOf(ref.containerId, options.aliases),
+      stageDir,
+      prepared: { estimatedBytes, stage: stage.kind },
+      collected: undefined,
+    };
+    this.#sessions.set(ref.containerId, session);
+    return session;
+  }
+
+  #session(snapshotId: string, task: TaskRef): TaskSession {
+    const session = this.#sessions.get(task.containerId);
+    if (session?.snapshotId === snapshotId) return session;
+    throw new SwarmcutError(
+      'not-found',
+      `the agent does not know this task in round ${snapshotId}: it was restarted, or gave the round up`,
+      {
+        where: place(task),
+        advice: 'take the snapshot again',
+      },
+    );
+  }
+
+  async #endSessions(snapshotId: string, act: (session: TaskSession) => Promise<void>): Promise<void> {
+    const sessions = [...this.#sessions.values()].filter((session) => session.snapshotId === snapshotId);
+    const results = await Promise.allSettled(
+      sessions.map(async (session) => {
+        await act(session);
+        this.#end(session);
+      }),
+    );
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  #end(session: TaskSession): void {
+    session.runner.close();
+    this.#sessions.delete(session.ref.containerId);
+  }
+}
+
+function place(task: TaskRef): { service: string; slot: string } {
+  return { service: task.service, slot: task.slot };
+}

@@ -1,0 +1,107 @@
+import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, SwarmcutError } from '../src/model/errors.ts';
+import type { Directories } from '../src/model/paths.ts';
+import { clientCredentials, createAgentServer, packageRoot, serverCredentials } from '../src/rpc/index.ts';
+import { createLogger } from '../src/runtime/logger.ts';
+import { Containers } from './docker/containers.ts';
+import { Preflight } from './preflight/index.ts';
+import { NetworkMemory } from './restore/network-memory.ts';
+import { RestoredNetwork } from './restore/restored-network.ts';
+import { Restores } from './restore/restores.ts';
+import { StateStager } from './restore/state-stager.ts';
+import { Suspensions } from './restore/suspensions.ts';
+import { Journal } from './rounds/journal.ts';
+import { recoverTasks } from './rounds/recover.ts';
+import { Rounds } from './rounds/rounds.ts';
+import { agentService } from './service.ts';
+import { Expectations } from './shim/expectations.ts';
+import { SOCKET_NAME } from './shim/protocol.ts';
+import { ShimServer } from './shim/server.ts';
+import { Ledger, PartStore } from './store/index.ts';
+
+export interface AgentOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Default: the host name. */
+  readonly node?: string;
+  readonly directories: Directories;
+  readonly dockerSocket: string;
+  /** Default: standard error. */
+  readonly logFile?: string;
+  readonly verbose: boolean;
+}
+
+/** Runs the agent until SIGTERM or SIGINT. First of all it lets go of whatever a predecessor left held or frozen. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new SwarmcutError('usage', 'the agent must run as root: CRIU, nftables and the shim need it');
+  const { directories, dockerSocket } = options;
+  const node = options.node ?? hostname();
+  const log = createLogger({
+    program: 'agent',
+    level: options.verbose ? 'debug' : 'info',
+    ...(options.logFile === undefined ? {} : { file: options.logFile }),
+  });
+  for (const dir of [directories.state, directories.run]) await mkdir(dir, { recursive: true, mode: 0o700 });
+  const journal = new Journal(directories.run);
+  await recoverTasks(directories, journal, log);
+
+  const containers = new Containers({ socketPath: dockerSocket, nodeName: node });
+  const store = new PartStore(directories);
+  await store.open();
+  const ledger = new Ledger(directories, store);
+  for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
+
+  const preflight = new Preflight({ directories, node, dockerSocket });
+  const dataRoot = await preflight.dataRoot();
+  const expectations = new Expectations(directories);
+  expectations.open({ main: join(packageRoot(), 'dist/agent/main.js'), dataRoot });
+
+  const certificates = join(directories.config, 'agent');
+  const memory = new NetworkMemory(directories.run);
+  const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, log });
+  const suspensions = new Suspensions({ runDir: directories.run, containers, expectations, journal, rounds, log });
+  const stager = new StateStager({
+    directories,
+    dataRoot,
+    nodeName: node,
+    store,
+    unpin: (restoreId) => ledger.release(restoreId),
+    credentials: clientCredentials(certificates),
+  });
+  const restores = new Restores({
+    runDir: directories.run,
+    expectations,
+    stager,
+    network: new RestoredNetwork(memory),
+    suspensions,
+    log,
+  });
+  const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, log });
+  await shim.listen();
+  const server = await createAgentServer(
+    agentService({ preflight, containers, rounds, restores, suspensions, memory, ledger, store }),
+    {
+      host: options.host,
+      port: options.port,
+      credentials: serverCredentials(certificates),
+      onInternalError: (error, method) =>
+        log.error(
+          { method, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+          'call failed',
+        ),
+    },
+  );
+  log.info({ node, host: options.host, port: server.port, directories }, 'serving');
+
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);
+  });
+  log.info({ signal }, 'stopping');
+  await server.close();
+  await shim.close();
+  // What is still held or frozen now belongs to a round that cannot go on without us.
+  await recoverTasks(directories, journal, log);
+}

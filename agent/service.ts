@@ -1,0 +1,127 @@
+import type { Part } from '../src/model/checkpoint.ts';
+import type { Connection, RewriteEntry } from '../src/model/connection.ts';
+import { SwarmcutError } from '../src/model/errors.ts';
+import type { TaskRef } from '../src/model/task.ts';
+import type { AgentImplementation } from '../src/rpc/index.ts';
+import type { Containers } from './docker/containers.ts';
+import { listConnections, resetConnections } from './interceptors/kernel/connections.ts';
+import { KernelInterceptor } from './interceptors/kernel/interceptor.ts';
+import type { Preflight } from './preflight/index.ts';
+import type { NetworkMemory } from './restore/network-memory.ts';
+import type { Restores } from './restore/restores.ts';
+import type { Suspensions } from './restore/suspensions.ts';
+import type { Rounds } from './rounds/rounds.ts';
+import type { Ledger, PartStore } from './store/index.ts';
+import { serveFetch } from './transfer/serve.ts';
+import { verifySnapshot } from './store/verify-snapshot.ts';
+
+export interface AgentParts {
+  readonly preflight: Preflight;
+  readonly containers: Containers;
+  readonly rounds: Rounds;
+  readonly restores: Restores;
+  readonly suspensions: Suspensions;
+  readonly memory: NetworkMemory;
+  readonly ledger: Ledger;
+  readonly store: PartStore;
+}
+
+/** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
+export function agentService(parts: AgentParts): AgentImplementation {
+  const { preflight, containers, rounds, restores, suspensions, memory, ledger, store } = parts;
+  return {
+    info: ({ preflight: withChecks }) => preflight.info(withChecks),
+
+    prepare: async (request) => {
+      const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });
+      return { estimatedBytes, stage };
+    },
+    cut: async ({ snapshotId, task, epoch }) => ({ times: await rounds.cut(snapshotId, present(task), epoch) }),
+    release: async ({ snapshotId, task }) => {
+      await rounds.release(snapshotId, present(task));
+      return {};
+    },
+    collect: ({ snapshotId, task, inMemory }) => rounds.collect(snapshotId, present(task), inMemory),
+    finish: async ({ snapshotId }) => {
+      await rounds.finish(snapshotId);
+      return {};
+    },
+    abort: async ({ snapshotId, reason }) => {
+      await rounds.abort(snapshotId, reason);
+      return {};
+    },
+
+    listSnapshots: () => ({ snapshots: ledger.list() }),
+    verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
+    remove: async ({ snapshotId }) => {
+      await ledger.remove(snapshotId);
+      await ledger.release(snapshotId);
+      return {};
+    },
+    fetch: (request, context) => serveFetch(store, request, context),
+
+    expect: ({ restoreId, services }) => {
+      restores.expect(restoreId, services);
+      return {};
+    },
+    watchRestore: ({ restoreId }, { signal }) => restores.watch(restoreId, signal),
+    pass: ({ restoreId, containerId }) => {
+      restores.pass(restoreId, containerId);
+      return {};
+    },
+    stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory }, { signal }) => {
+      const begun = performance.now();
+      const saved = present(savedTask);
+      const fetchedBytes = await restores.stage(
+        restoreId,
+        containerId,
+        { saved, parts: wanted as Part[], sources, inMemory },
+        signal,
+      );
+      return { fetchedBytes, wallMs: Math.round(performance.now() - begun) };
+    },
+    restore: async ({ restoreId, containerId, network }) => {
+      if (network === null) throw new SwarmcutError('usage', 'a restore needs a network plan');
+      return { wallMs: await restores.restore(restoreId, containerId, network) };
+    },
+    releaseRestored: async ({ restoreId, containerId }) => {
+      await restores.releaseRestored(restoreId, containerId);
+      return {};
+    },
+    abortRestore: async ({ restoreId, reason }) => {
+      await restores.abort(restoreId, reason);
+      return {};
+    },
+    endRestore: async ({ restoreId }) => {
+      await restores.end(restoreId);
+      return {};
+    },
+    suspend: async ({ restoreId, containerId, deadlineMs }) => {
+      await suspensions.suspend(restoreId, containerId, deadlineMs);
+      return {};
+    },
+    endSuspension: async ({ restoreId, containerId, moved }) => {
+      await suspensions.end(restoreId, containerId, moved);
+      return {};
+    },
+    connections: async ({ containerId }) => {
+      const facts = await containers.facts(containerId);
+      const { aliases, rewrites } = await memory.recall(containerId);
+      return { connections: await listConnections(facts.pid), aliases, rewrites };
+    },
+    rewrite: async ({ containerId, rewrites, close }) => {
+      const facts = await containers.facts(containerId);
+      const entries = rewrites as RewriteEntry[];
+      await new KernelInterceptor({ netns: facts.networkNamespace }).setRewrites(entries);
+      const { aliases } = await memory.recall(containerId);
+      await memory.remember(containerId, { aliases, rewrites: entries });
+      if (close.length > 0) await resetConnections(facts.networkNamespace, close as Connection[]);
+      return {};
+    },
+  };
+}
+
+function present(task: TaskRef | null): TaskRef {
+  if (task === null) throw new SwarmcutError('usage', 'the request names no task');
+  return task;
+}

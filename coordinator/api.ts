@@ -1,0 +1,102 @@
+import type { Logger } from '../src/runtime/logger.ts';
+import type { Directories } from '../src/model/paths.ts';
+import type { InfoReply__Output } from '../src/rpc/generated/swarmcut/InfoReply.ts';
+
+/** Where progress goes: a terminal, plain lines, or nowhere. `task` is a task key (`service.slot`), a node, or '' for the whole. */
+export interface Reporter {
+  begin(task: string, step: string): void;
+  done(task: string, step: string, detail?: string): void;
+  failed(task: string, step: string, reason: string): void;
+  info(message: string): void;
+}
+
+/** What every operation needs from the one who asks for it. */
+export interface CoordinatorContext {
+  readonly directories: Directories;
+  readonly log: Logger;
+  /** Aborted when the user gives up: the operation then puts everything back and throws `interrupted`. */
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  /** The engine's socket on this Swarm manager. */
+  readonly dockerSocket: string;
+  readonly agentPort: number;
+}
+
+export interface SnapshotOptions {
+  /** Overrides the stack's label. */
+  readonly algorithm?: string;
+  /** Overrides the stack's label: longest time that a task may stay frozen. */
+  readonly freezeTimeoutMs?: number;
+}
+
+export interface RestoreOptions {
+  /** Each `service=node`, or `node` for all of them. Empty: Swarm's choice. */
+  readonly to: readonly string[];
+  readonly timeoutMs?: number;
+  /** Overrides what the manifest says. */
+  readonly external?: 'close' | 'refuse';
+}
+
+export interface RestoreReport {
+  readonly id: string;
+  readonly snapshot: string;
+  readonly stack: string;
+  readonly wallMs: number;
+  /** From the first old task suspended to the last new one released; 0 when there were no old ones. */
+  readonly downtimeMs: number;
+  readonly tasks: readonly {
+    readonly service: string;
+    readonly slot: string;
+    readonly node: string;
+    readonly containerId: string;
+    readonly restoreMs: number;
+    readonly fetchedBytes: number;
+  }[];
+  /** Connections that led out of the snapshot and were reset. */
+  readonly closedConnections: number;
+}
+
+export interface MigrateOptions {
+  /** Only tasks on this node. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface MigrateReport {
+  readonly id: string;
+  readonly stack: string;
+  readonly downtimeMs: number;
+  readonly wallMs: number;
+  readonly tasks: readonly {
+    readonly service: string;
+    readonly slot: string;
+    readonly from: string;
+    readonly to: string;
+    readonly bytes: number;
+  }[];
+}
+
+/** The cut condition for one direction of one connection. */
+export interface VerifiedConnection {
+  /** Task keys of sender and receiver. */
+  readonly from: string;
+  readonly to: string;
+  /** Address and port of the sender's and of the receiver's end. */
+  readonly local: string;
+  readonly remote: string;
+  /** Sent at the sender's cut, not yet received at the receiver's: in the sender's send queue. */
+  readonly inFlightBytes: number;
+  readonly ok: boolean;
+  readonly reason?: string;
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  readonly verifiedBytes: number;
+  readonly problems: readonly string[];
+  readonly connections: readonly VerifiedConnection[];
+}
+
+/** A node's answer to a check, or why there is none. */
+export type NodeInfo = InfoReply__Output | { readonly node: string; readonly error: string };

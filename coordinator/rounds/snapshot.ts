@@ -1,0 +1,110 @@
+import { algorithms, DEFAULT_ALGORITHM } from '../../src/algorithms/index.ts';
+import type { Algorithm } from '../../src/algorithms/index.ts';
+import type { StackSettings } from '../../src/config/labels.ts';
+import type { Manifest } from '../../src/model/checkpoint.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import { newId } from '../../src/model/ids.ts';
+import { stackSettings } from '../swarm/settings.ts';
+import type { CoordinatorContext, SnapshotOptions } from '../api.ts';
+import { existingStack, openSession, type Session } from '../swarm/session.ts';
+import type { Stack } from '../swarm/types.ts';
+import { acquireStackLock } from '../../src/store/locks.ts';
+import { nextEpoch } from './epochs.ts';
+import { KernelExecutor } from './kernel-executor.ts';
+import { buildManifest, readResources } from './manifest.ts';
+import { roundTasks } from './participants.ts';
+import { reconcile } from './reconcile.ts';
+import { runRound } from './round-driver.ts';
+import { refuseBrokenCut, refuseExternal } from './cut-check.ts';
+
+/** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
+const ROUND_MARGIN_MS = 30_000;
+
+/** Takes a snapshot of a running stack. When it has returned, the manifest is on disk. */
+export async function takeSnapshot(
+  ctx: CoordinatorContext,
+  stackName: string,
+  options: SnapshotOptions,
+): Promise<Manifest> {
+  using session = await openSession(ctx);
+  const stack = await existingStack(session, stackName);
+  const settings = stackSettings(stack, options);
+  const algorithm = algorithms[settings.algorithm];
+  if (algorithm?.interceptor !== 'kernel') {
+    throw new SwarmcutError('usage', `algorithm ${settings.algorithm} cannot be run on a Swarm yet`, {
+      where: { stack: stackName },
+      advice: `use one of ${Object.values(algorithms)
+        .filter((known) => known.interceptor === 'kernel')
+        .map(({ name }) => name)
+        .join(', ')} (default ${DEFAULT_ALGORITHM})`,
+    });
+  }
+  const id = newId(Date.now(), Math.random());
+  const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'snapshot', id });
+  try {
+    return await snapshotLocked(ctx, session, stack, id, settings, algorithm);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function snapshotLocked(
+  ctx: CoordinatorContext,
+  session: Session,
+  stack: Stack,
+  id: string,
+  settings: StackSettings,
+  algorithm: Algorithm,
+): Promise<Manifest> {
+  const tasks = roundTasks(stack, session.agents);
+  await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
+  const agents = [...new Set(tasks.map(({ agent }) => agent))];
+  const [infos, resources] = await Promise.all([
+    Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
+    readResources(session.swarm, stack),
+  ]);
+  const epoch = await nextEpoch(ctx.directories.state, stack.name);
+  const startedAtMs = Date.now();
+  const processes = tasks.map(({ key }) => key);
+  const round = algorithm.round({
+    processes,
+    epoch,
+    deadlineMs: settings.freezeTimeoutMs + ROUND_MARGIN_MS,
+    keepFrozen: false,
+  });
+  let manifest: Manifest | undefined;
+  const executor = new KernelExecutor({
+    snapshotId: id,
+    stack: stack.name,
+    algorithm: algorithm.name,
+    epoch,
+    freezeTimeoutMs: settings.freezeTimeoutMs,
+    keepFrozen: false,
+    tasks,
+    reporter: ctx.reporter,
+    commit: async (checkpoints) => {
+      const built = buildManifest({
+        id,
+        stack,
+        algorithm: algorithm.name,
+        epoch,
+        startedAtMs,
+        external: settings.external,
+        tasks,
+        checkpoints,
+        infos,
+        resources,
+      });
+      // A snapshot that breaks the cut condition must never be called complete.
+      refuseBrokenCut(built);
+      if (settings.external === 'refuse') refuseExternal(built);
+      await session.catalogue.write(built);
+      manifest = built;
+    },
+  });
+  ctx.log.info({ id, stack: stack.name, algorithm: algorithm.name, epoch, tasks: processes }, 'snapshot begins');
+  await runRound(round, executor, ctx.signal);
+  if (manifest === undefined) throw new SwarmcutError('internal', 'the round ended without a manifest');
+  ctx.log.info({ id, wallMs: manifest.wallMs }, 'snapshot is complete');
+  return manifest;
+}

@@ -103,7 +103,7 @@ test('the coming colour is refused until the own cut, and nothing is lost by it'
     await a.advance(epoch);
     const seen = client.lines.length;
     const refused = async (): Promise<number> =>
-      Number((/InSegs\s+(\d+)/.exec((await bed.run('b', ['nstat', '-asz', 'TcpInSegs']))))?.[1]);
+      Number(/InSegs\s+(\d+)/.exec(await bed.run('b', ['nstat', '-asz', 'TcpInSegs']))?.[1]);
     const before = await refused();
     const sent = await sentBy('a');
     await expect.poll(() => sentBy('a'), { timeout: 10_000 }).toBeGreaterThan(sent + 1);

@@ -8,7 +8,7 @@ import { MARK_BASE, MARK_MASK } from './rewrite-rules.ts';
  * traffic to that address for itself, and Swarm may have given it to another task. So its route is taken out of table `local` and
  * put into a table of ours, which only packets of rewritten connections reach: by the mark that the rewriting rules leave on them.
  *
- * Our routing rule comes after the one for table `local` (priority 0): an old address is never in there, and before `main`.
+ * (restore-hook.ts does it.) Our routing rule comes after the one for table `local` (priority 0): an old address is never in there, and before `main`.
  */
 export const ROUTE_TABLE = 7433;
 export const RULE_PRIORITY = 100;
@@ -17,16 +17,6 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** `ip rule` line that sends packets of rewritten connections to our table. */
 export const RULE_LINE = `rule add pref ${RULE_PRIORITY} fwmark ${hex(MARK_BASE)}/${hex(MARK_MASK)} lookup ${ROUTE_TABLE}`;
-
-/** `ip -batch` lines for one old address that is on no interface yet. */
-export function ownAddressLines(address: string): string[] {
-  const host = `${address}/${address.includes(':') ? 128 : 32}`;
-  return [
-    `address add ${host} dev lo${address.includes(':') ? ' nodad' : ''}`,
-    `route del local ${address} dev lo table local`,
-    `route add local ${address} dev lo table ${ROUTE_TABLE}`,
-  ];
-}
 
 /**
  * A `sh` script, to be run in the task's network namespace, with the settings without which rewritten packets are refused:

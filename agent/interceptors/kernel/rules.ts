@@ -148,10 +148,13 @@ export function removeScript(): string {
   return script(DECLARE_TABLE, [`delete table ${TABLE}`]);
 }
 
-/** 4 or 6: the family of an address or of a subnet in CIDR notation. Throws on anything else. */
+/** 4 or 6: the family of an address or of a subnet in CIDR notation. Throws on anything else, so that it is safe in a script. */
 export function familyOf(addressOrSubnet: string): 4 | 6 {
-  const family = isIP(addressOrSubnet.split('/')[0] ?? '');
-  if (family !== 4 && family !== 6) throw new Error(`not an IP address or subnet: ${addressOrSubnet}`);
+  const [address = '', bits, ...more] = addressOrSubnet.split('/');
+  const family = isIP(address);
+  if ((family !== 4 && family !== 6) || address.includes('%') || more.length > 0 || !/^\d{1,3}$/.test(bits ?? '0')) {
+    throw new Error(`not an IP address or subnet: ${addressOrSubnet}`);
+  }
   return family;
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
+import { EXIT_CODES } from '../../src/model/errors.ts';
 import { swarmcutVersion } from '../../src/runtime/version.ts';
 import { caCommand } from './ca.ts';
 import { snapshotCommand } from './snapshot.ts';
@@ -14,10 +15,7 @@ import { rmCommand } from './rm.ts';
 import { checkCommand } from './check.ts';
 import { lintCommand } from './lint.ts';
 import { addGlobalOptions } from './options.ts';
-import { asSwarmcutError, commanderExitCode, errorJson, errorText } from './report-error.ts';
-
-/** Words that lead to the test bed, or to a list of all verbs. */
-const NEEDS_TESTBED = new Set(['testbed', 'help', '--help', '-h']);
+import { asSwarmcutError, errorJson, errorText } from './report-error.ts';
 
 /**
  * The whole command line: one file per verb.
@@ -43,10 +41,11 @@ export async function buildProgram(argv: readonly string[]): Promise<Command> {
   ]) {
     program.addCommand(command);
   }
-  const testbed = argv.length <= 2 || argv.some((word) => NEEDS_TESTBED.has(word)) ? await loadTestbed() : undefined;
+  const isOther = argv.some((word) => program.commands.some((command) => command.name() === word));
+  const testbed = isOther && !argv.includes('testbed') ? undefined : await loadTestbed();
   if (testbed !== undefined) program.addCommand(testbed);
   program.hook('preAction', (_program, command) => shareGlobals(program, command));
-  exitByThrowing(program);
+  exitByThrowing(program, argv.includes('--json'));
   return program;
 }
 
@@ -57,22 +56,27 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv]);
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
-    if (error instanceof CommanderError) return commanderExitCode(error);
-    const known = asSwarmcutError(error);
     // The options may be what is wrong, so they are looked for by hand.
-    const text = argv.includes('--json') ? errorJson(known) : errorText(known, argv.includes('--verbose'));
+    const json = argv.includes('--json');
+    // Commander has printed its own errors already (unless as JSON); help and version are no errors.
+    if (error instanceof CommanderError && (!json || error.exitCode === 0)) {
+      return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
+    }
+    const known = asSwarmcutError(error);
+    const text = json ? errorJson(known) : errorText(known, argv.includes('--verbose'));
     process.stderr.write(`${text}\n`);
     return known.exitCode;
   }
 }
 
 /** Commander would end the process at the first error; as exceptions they all take the same way out. */
-function exitByThrowing(command: Command): void {
+function exitByThrowing(command: Command, quiet: boolean): void {
   command.exitOverride();
+  if (quiet) command.configureOutput({ writeErr: () => undefined });
   command.showHelpAfterError('(--help shows the options)');
   for (const child of command.commands) {
     child.configureHelp({ showGlobalOptions: true });
-    exitByThrowing(child);
+    exitByThrowing(child, quiet);
   }
 }
 

@@ -1,11 +1,14 @@
-import type { CommanderError } from 'commander';
-import { EXIT_CODES, SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { CommanderError } from 'commander';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 
 const NO_PERMISSION = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /** Everything that was thrown as the one class that users see; what is not ours is `internal`. */
 export function asSwarmcutError(error: unknown): SwarmcutError {
   if (error instanceof SwarmcutError) return error;
+  if (error instanceof CommanderError) {
+    return new SwarmcutError('usage', error.message.replace(/^error: /, ''), { advice: '--help shows the options' });
+  }
   const { code, path } = (error ?? {}) as NodeJS.ErrnoException;
   if (code !== undefined && NO_PERMISSION.has(code)) {
     return new SwarmcutError('precondition', messageOf(error), {
@@ -28,12 +31,12 @@ export function asSwarmcutError(error: unknown): SwarmcutError {
 }
 
 /**
- * What failed and why, where, and what to do, one line each:
+ * What failed, where, why, and what to do, one line each:
  * ```
  * coordinator: cannot dump: Can't dump nested uts namespace
  *       where: node n2, task bank_branch-a.1
  *         why: runc checkpoint failed
- *          do: full log: /var/lib/swarmcut/log/…
+ *           → the full log is /var/lib/swarmcut/log/…
  * ```
  */
 export function errorText(error: SwarmcutError, verbose: boolean): string {
@@ -74,9 +77,4 @@ function causeText(error: SwarmcutError): string | undefined {
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return text;
-}
-
-/** Commander has printed its own errors already; help and version are no errors. */
-export function commanderExitCode(error: CommanderError): number {
-  return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
 }

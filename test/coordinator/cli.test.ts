@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Catalogue } from '../../src/store/catalogue.ts';
+import { manifestOf, taskOf } from '../store/manifest.ts';
+import { BuiltCoordinator } from './built.ts';
+
+// Each run is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let built: BuiltCoordinator;
+let state: string;
+
+beforeAll(() => {
+  built = new BuiltCoordinator();
+  state = join(built.folder, 'dirs', 'state');
+});
+afterAll(() => built.remove());
+beforeEach(() => rmSync(join(built.folder, 'dirs'), { recursive: true, force: true }));
+
+const run = (...args: string[]) => built.run(...built.directories, ...args);
+
+async function add(id: string, stack: string, committedAt = '2026-11-22T10:00:01.000Z'): Promise<void> {
+  await new Catalogue(state).write(manifestOf({ id, stack, committedAt }));
+}
+
+describe('usage', () => {
+  test('help names every verb and ends well', async () => {
+    const { code, stdout } = await run('--help');
+    expect(code).toBe(0);
+    for (const verb of 'snapshot restore migrate list inspect verify rm check lint testbed ca'.split(' ')) {
+      expect(stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+    }
+  });
+
+  test('each verb has help with an example', async () => {
+    for (const verb of ['snapshot', 'restore', 'migrate', 'list', 'inspect', 'verify', 'rm', 'check', 'lint']) {
+      const { code, stdout } = await run(verb, '--help');
+      expect({ verb, code, example: stdout.includes(`coordinator ${verb}`) }).toEqual({ verb, code: 0, example: true });
+    }
+  });
+
+  test('the version is that of package.json', async () => {
+    const { version } = JSON.parse(readFileSync(join(built.folder, 'package.json'), 'utf8')) as { version: string };
+    expect(await run('--version')).toEqual({ code: 0, stdout: version, stderr: '' });
+  });
+
+  test.each([
+    [['snapshot']],
+    [['snapsht', 'bank']],
+    [['snapshot', 'bank', '--algorithm', 'paxos']],
+    [['list', '--nope']],
+  ])('%j is a wrong command line: 2', async (args) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+  });
+
+  test('a wrong command line is told as JSON too', async () => {
+    const { code, stderr } = await run('snapshot', '--json');
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: { code: 'usage', exitCode: 2, message: "missing required argument 'stack'" },
+    });
+  });
+});
+
+describe('errors', () => {
+  test('say what, and what to do; nothing goes to stdout', async () => {
+    await add('2rg8000000', 'bank');
+    const { code, stdout, stderr } = await run('inspect', '2rg8000001');
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toBe(
+      'coordinator: there is no snapshot "2rg8000001"\n          → did you mean 2rg8000000? `coordinator list` shows all',
+    );
+  });
+
+  test('as JSON: code, place and advice', async () => {
+    await add('2rg8000000', 'bank');
+    const file = new Catalogue(state).manifestPath('2rg8000000');
+    writeFileSync(file, '{}');
+    const { code, stderr } = await run('--json', 'restore', 'latest');
+    expect(code).toBe(7);
+    expect(JSON.parse(stderr)).toMatchObject({
+      error: {
+        code: 'damaged',
+        exitCode: 7,
+        where: { file },
+        advice: expect.stringContaining('coordinator rm') as string,
+      },
+    });
+  });
+
+  test('an engine that is not there: 5', async () => {
+    const { code, stderr } = await run('snapshot', 'bank', '--docker-socket', join(built.folder, 'no.sock'));
+    expect(stderr).toContain('no.sock');
+    expect(code).toBe(5);
+    expect(existsSync(join(state, 'log', 'coordinator.log'))).toBe(true);
+  });
+});
+
+describe('list and inspect', () => {
+  test('list shows newest first, filtered by stack, as table and as JSON', async () => {
+    await add('2rg8000000', 'bank');
+    await add('2rh1000000', 'pair');
+    const table = await run('list');
+    expect(table.stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 5))).toEqual([
+      ['ID', 'STACK', 'ALGORITHM', 'TASKS', 'SIZE'],
+      ['2rh1000000', 'pair', 'lai-yang', '1', '1.25 MB'],
+      ['2rg8000000', 'bank', 'lai-yang', '1', '1.25 MB'],
+    ]);
+    const json = await run('list', 'bank', '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject([
+      { id: '2rg8000000', tasks: 1, nodes: ['n1'], sizeBytes: 1_250_000 },
+    ]);
+    expect((await run('list', 'bnk')).stdout).toBe('no snapshots of bnk; did you mean bank?');
+  });
+
+  test('inspect shows bytes in flight per direction; --json is the manifest', async () => {
+    // a has written up to 180, b has received up to 170: 10 bytes in flight. b has written 940, a received 900: 40.
+    const a = taskOf('bank_a', '10.0.1.2', '10.0.1.3');
+    const b = taskOf('bank_b', '10.0.1.3', '10.0.1.2');
+    const [end] = b.connections;
+    if (end === undefined) throw new Error('fixture');
+    b.connections = [
+      {
+        ...end,
+        local: { address: '10.0.1.3', port: 5000 },
+        remote: { address: '10.0.1.2', port: 4000 },
+        rcvNxt: 170,
+        writeSeq: 940,
+      },
+    ];
+    const manifest = manifestOf({ tasks: [a, b] });
+    await new Catalogue(state).write(manifest);
+    const { stdout } = await run('inspect', '2rg8');
+    expect(stdout).toMatch(/^bank_a\.1 +bank_b\.1 +10\.0\.1\.2:4000 +10\.0\.1\.3:5000 +ESTABLISHED +10 B +5 B$/m);
+    expect(stdout).toMatch(/^bank_b\.1 +bank_a\.1 .* 40 B +5 B$/m);
+    expect(stdout).toContain('2 channels, 50 B in flight');
+    expect(JSON.parse((await run('inspect', '2rg8', '--json')).stdout)).toEqual(manifest);
+  });
+});
+
+describe('lint', () => {
+  test('exit code 2 with places that editors understand, 0 when nothing is wrong', async () => {
+    mkdirSync(state, { recursive: true });
+    const file = join(state, 'compose.yml');
+    writeFileSync(file, 'services:\n  a:\n    labels:\n      swarmcut.algorithm: lai-yong\n');
+    const bad = await run('lint', file);
+    expect(bad.code).toBe(2);
+    expect(bad.stdout).toBe(`${file}:4:7: service a: there is no algorithm "lai-yong"\n    → did you mean lai-yang?`);
+    expect(JSON.parse((await run('lint', file, '--json')).stdout)).toMatchObject([{ file, line: 4, column: 7 }]);
+    writeFileSync(file, 'services: { a: { labels: { swarmcut.algorithm: sync } } }\n');
+    expect(await run('lint', file)).toEqual({ code: 0, stdout: 'nothing is wrong', stderr: '' });
+    expect((await run('lint', join(state, 'none.yml'))).code).toBe(2);
+  });
+});
+
+describe('signals', () => {
+  test('the first one aborts and waits for the undoing; the exit code is 130', async () => {
+    const script = built.add(
+      'interrupted.ts',
+      `import { Command } from 'commander';
+       import { runOperation } from './coordinator/cli/context.ts';
+       import { addGlobalOptions } from './coordinator/cli/options.ts';
+       import { asSwarmcutError, errorText } from './coordinator/cli/report-error.ts';
+       const program = addGlobalOptions(new Command('test'));
+       program.action(async () => {
+         await runOperation(program, 'test', async (ctx) => {
+           const keepAlive = setInterval(() => {}, 1000);
+           process.stdout.write('ready\\n');
+           await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve));
+           process.stdout.write('undone\\n');
+           clearInterval(keepAlive);
+           ctx.signal.throwIfAborted();
+         });
+       });
+       await program.parseAsync().catch((error) => {
+         const known = asSwarmcutError(error);
+         process.stderr.write(errorText(known, false));
+         process.exitCode = known.exitCode;
+       });`,
+    );
+    const child = built.start(script, ...built.directories);
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    const { exitCode, stdout, stderr } = await child;
+    expect(exitCode).toBe(130);
+    expect(stdout).toBe('ready\nundone');
+    expect(stderr).toContain('interrupted by SIGTERM; everything was put back');
+  });
+});

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Epoch } from '../../../src/algorithms/contract.ts';
+import { messageOf } from '../../../src/model/errors.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
 import { runProcess, type Runner } from './runner.ts';
 import {
@@ -78,7 +79,9 @@ export class KernelInterceptor {
   /** Opens the block without a new colour. No error if the namespace is gone. */
   async unhold(): Promise<void> {
     if (this.#gone()) return;
-    await this.#nft(unholdScript());
+    await this.#nft(unholdScript()).catch((error: unknown) => {
+      if (!messageOf(error).includes('No such file or directory')) throw error; // there has been no block at all
+    });
   }
 
   /** The round is over: block, colours and route settings go; rewriting stays. No error if the namespace is gone. */

@@ -21,16 +21,17 @@ export const MAX_REWRITES = 0x00ffffff;
 const ELEMENTS_PER_LINE = 500;
 
 const FIELDS = ['saddr', 'sport', 'daddr', 'dport'] as const;
+type Field = (typeof FIELDS)[number];
 const DIRECTIONS = ['out', 'in'] as const;
 const FAMILIES = [4, 6] as const;
 type Direction = (typeof DIRECTIONS)[number];
 type Family = (typeof FAMILIES)[number];
 
-function mapName(direction: Direction, family: Family, field: 'id' | (typeof FIELDS)[number]): string {
+function mapName(direction: Direction, family: Family, field: 'id' | Field): string {
   return `${direction}${family}_${field}`;
 }
 
-function declareFamily(direction: Direction, family: Family): string[] {
+function declareFamily(direction: Direction, family: Family, fields: readonly Field[]): string[] {
   const ip = family === 4 ? 'ip' : 'ip6';
   const type = `ipv${family}_addr`;
   const apply = `${direction}${family}`;
@@ -42,7 +43,7 @@ function declareFamily(direction: Direction, family: Family): string[] {
     ),
     `add chain ${TABLE} ${apply}`,
     `flush chain ${TABLE} ${apply}`,
-    ...FIELDS.map((field) => {
+    ...fields.map((field) => {
       const target = field.endsWith('port') ? `tcp ${field}` : `${ip} ${field}`;
       return `add rule ${TABLE} ${apply} ${target} set meta mark map @${mapName(direction, family, field)}`;
     }),
@@ -52,9 +53,14 @@ function declareFamily(direction: Direction, family: Family): string[] {
   ];
 }
 
-function elements(entries: readonly RewriteEntry[], direction: Direction, family: Family): string[] {
+function elements(
+  entries: readonly RewriteEntry[],
+  direction: Direction,
+  family: Family,
+  fields: readonly Field[],
+): string[] {
   const id: string[] = [];
-  const values: Record<(typeof FIELDS)[number], string[]> = { saddr: [], sport: [], daddr: [], dport: [] };
+  const values: Record<Field, string[]> = { saddr: [], sport: [], daddr: [], dport: [] };
   entries.forEach((entry, index) => {
     if (familyOf(entry.socketLocal.address) !== family) return;
     const mark = `0x${(MARK_BASE + index + 1).toString(16)}`;
@@ -71,7 +77,7 @@ function elements(entries: readonly RewriteEntry[], direction: Direction, family
   });
   return [
     ...addElements(mapName(direction, family, 'id'), id),
-    ...FIELDS.flatMap((field) => addElements(mapName(direction, family, field), values[field])),
+    ...fields.flatMap((field) => addElements(mapName(direction, family, field), values[field])),
   ];
 }
 
@@ -93,12 +99,18 @@ export function rewriteScript(entries: readonly RewriteEntry[]): string {
     `flush chain ${TABLE} rewrite_out`,
     `flush chain ${TABLE} rewrite_in`,
   ];
+  // Ports only differ where a virtual IP's masquerade has changed one; and reading elements is what a large script costs.
+  const ports = entries.some(
+    ({ socketLocal, socketRemote, wireLocal, wireRemote }) =>
+      socketLocal.port !== wireLocal.port || socketRemote.port !== wireRemote.port,
+  );
+  const fields = FIELDS.filter((field) => ports || !field.endsWith('port'));
   for (const direction of DIRECTIONS) {
     for (const family of FAMILIES) {
-      lines.push(...declareFamily(direction, family));
+      lines.push(...declareFamily(direction, family, fields));
       for (const field of ['id', ...FIELDS] as const)
         lines.push(`flush map ${TABLE} ${mapName(direction, family, field)}`);
-      lines.push(...elements(entries, direction, family));
+      lines.push(...elements(entries, direction, family, fields));
     }
   }
   return `${lines.join('\n')}\n`;

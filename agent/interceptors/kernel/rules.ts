@@ -20,7 +20,8 @@ export const TABLE = 'inet swarmcut';
 /** Longest time that the coming colour is refused; afterwards the agent is taken for dead and the traffic goes on. */
 export const COLOUR_TIMEOUT_MS = 300_000;
 
-const HOLD_CHAINS = ['hold_out', 'hold_in'] as const;
+/** In the order in which they can be deleted. */
+const HOLD_CHAINS = ['hold_out', 'held_out', 'hold_in'] as const;
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
 const DECLARE_TABLE = [`add table ${TABLE}`];
@@ -44,9 +45,10 @@ const DECLARE_HELD = [`add set ${TABLE} held { type nf_proto; flags timeout; }`]
  */
 const HOLD_RULES = [
   `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
-  `add rule ${TABLE} hold_out meta nfproto @held ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
-  `add rule ${TABLE} hold_out meta nfproto @held ip protocol udp ip checksum set 0xdead accept`,
-  `add rule ${TABLE} hold_out meta nfproto @held drop`,
+  `add rule ${TABLE} hold_out meta nfproto @held goto held_out`,
+  `add rule ${TABLE} held_out ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
+  `add rule ${TABLE} held_out ip protocol udp ip checksum set 0xdead accept`,
+  `add rule ${TABLE} held_out drop`,
   `add rule ${TABLE} hold_in iifname "lo" meta l4proto != tcp accept`,
   `add rule ${TABLE} hold_in meta nfproto @held drop`,
 ];
@@ -56,6 +58,7 @@ function declareHold(): string[] {
     ...DECLARE_TABLE,
     ...DECLARE_HELD,
     `add chain ${TABLE} hold_out { type filter hook output priority -400; policy accept; }`,
+    `add chain ${TABLE} held_out`,
     `add chain ${TABLE} hold_in { type filter hook prerouting priority -400; policy accept; }`,
     ...HOLD_CHAINS.map((chain) => `flush chain ${TABLE} ${chain}`),
     ...HOLD_RULES,
@@ -77,9 +80,9 @@ export function renewHoldScript(timeoutMs: number): string {
   return script(heldElements(timeoutMs));
 }
 
-/** Opens the block; colours stay as they are. */
+/** Opens the block; colours stay as they are. Fails with "No such file or directory" if there has never been one. */
 export function unholdScript(): string {
-  return script(DECLARE_TABLE, DECLARE_HELD, [`flush set ${TABLE} held`]);
+  return script([`flush set ${TABLE} held`]);
 }
 
 function subnetSets(subnets: readonly string[]): string[] {

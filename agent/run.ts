@@ -6,7 +6,7 @@ import type { Directories } from '../src/model/paths.ts';
 import { clientCredentials, createAgentServer, packageRoot, serverCredentials } from '../src/rpc/index.ts';
 import { createLogger } from '../src/runtime/logger.ts';
 import { Containers } from './docker/containers.ts';
-import { Preflight } from './preflight/index.ts';
+import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './restore/network-memory.ts';
 import { RestoredNetwork } from './restore/restored-network.ts';
 import { Restores } from './restore/restores.ts';
@@ -54,8 +54,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const ledger = new Ledger(directories, store);
   for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
 
-  const preflight = new Preflight({ directories, node, dockerSocket });
-  const dataRoot = await preflight.dataRoot();
+  const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
+  const dataRoot = await nodeInfo.dataRoot();
   const expectations = new Expectations(directories);
   expectations.open({ main: join(packageRoot(), 'dist/agent/main.js'), dataRoot });
 
@@ -82,7 +82,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ preflight, containers, rounds, restores, suspensions, memory, ledger, store }),
+    agentService({ nodeInfo, containers, rounds, restores, suspensions, memory, ledger, store }),
     {
       host: options.host,
       port: options.port,

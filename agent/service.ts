@@ -6,7 +6,7 @@ import type { AgentImplementation } from '../src/rpc/index.ts';
 import type { Containers } from './docker/containers.ts';
 import { listConnections, resetConnections } from './interceptors/kernel/connections.ts';
 import { KernelInterceptor } from './interceptors/kernel/interceptor.ts';
-import type { Preflight } from './preflight/index.ts';
+import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './restore/network-memory.ts';
 import type { Restores } from './restore/restores.ts';
 import type { Suspensions } from './restore/suspensions.ts';
@@ -16,7 +16,7 @@ import { serveFetch } from './transfer/serve.ts';
 import { verifySnapshot } from './store/verify-snapshot.ts';
 
 export interface AgentParts {
-  readonly preflight: Preflight;
+  readonly nodeInfo: NodeInfo;
   readonly containers: Containers;
   readonly rounds: Rounds;
   readonly restores: Restores;
@@ -28,9 +28,9 @@ export interface AgentParts {
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { preflight, containers, rounds, restores, suspensions, memory, ledger, store } = parts;
+  const { nodeInfo, containers, rounds, restores, suspensions, memory, ledger, store } = parts;
   return {
-    info: ({ preflight: withChecks }) => preflight.info(withChecks),
+    info: () => nodeInfo.info(),
 
     prepare: async (request) => {
       const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });

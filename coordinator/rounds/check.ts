@@ -5,7 +5,7 @@ import { openSession } from '../swarm/session.ts';
 /** Asks every node of the Swarm; unreachable ones are entries with an error. */
 export async function checkNodes(ctx: CoordinatorContext): Promise<NodeInfo[]> {
   using session = await openSession(ctx);
-  return Promise.all(
+  return await Promise.all(
     session.nodes
       .toSorted((a, b) => a.hostname.localeCompare(b.hostname))
       .map(async ({ hostname }): Promise<NodeInfo> => {

@@ -36,6 +36,9 @@ function exitCodeOf(nodes: readonly NodeInfo[]): number {
 /** Nodes across, checks down, then one line of advice per cell that is not green. Exported for its test. */
 export function checkText(nodes: readonly NodeInfo[]): string {
   const names = [...new Set(nodes.flatMap((node) => ('checks' in node ? node.checks.map(({ name }) => name) : [])))];
+  const answering = nodes.map((node) =>
+    'error' in node ? paint('red', '✘ no answer') : `${paint('green', '✔')} ${node.version}`,
+  );
   const rows = names.map((name) => [name, ...nodes.map((node) => cell(node, name))]);
   const advice = nodes.flatMap((node) =>
     'error' in node
@@ -50,14 +53,14 @@ export function checkText(nodes: readonly NodeInfo[]): string {
             return advice === '' ? line : `${line}\n    → ${advice}`;
           }),
   );
-  const parts = [table(['CHECK', ...nodes.map(({ node }) => node)], rows)];
+  const parts = [table(['CHECK', ...nodes.map(({ node }) => node)], [['agent', ...answering], ...rows])];
   if (advice.length > 0) parts.push(advice.join('\n'));
   else parts.push(paint('green', nodes.length === 1 ? 'the node is ready' : `all ${nodes.length} nodes are ready`));
   return parts.join('\n\n');
 }
 
 function cell(node: NodeInfo, name: string): string {
-  if ('error' in node) return paint('red', 'unreachable');
+  if ('error' in node) return '-';
   const check = node.checks.find((candidate) => candidate.name === name);
   if (check === undefined) return '-';
   const mark = { OK: paint('green', '✔'), WARNING: paint('yellow', '!'), FAILED: paint('red', '✘') }[check.verdict];

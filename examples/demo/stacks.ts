@@ -1,0 +1,308 @@
+/** Stacks on a test bed, as a user handles them: `docker` and `coordinator` run inside the hosts. For demo, bench and end-to-end tests. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { execOn, waitFor } from '../testbed/index.ts';
+import type { BedOptions, ExecOptions, ExecResult } from '../testbed/index.ts';
+import { projectDir } from '../testbed/layout.ts';
+
+/** Longest time for a stack to come up or to go, milliseconds; 2-12 s were seen. */
+const STACK_TIMEOUT_MS = 90_000;
+
+/** Longest time for one command of ours, milliseconds. */
+const COMMAND_TIMEOUT_MS = 180_000;
+
+/** As much of a compose file as the users of this file change. */
+export interface ComposeService {
+  image?: string;
+  command?: string[];
+  environment?: Record<string, string>;
+  volumes?: (string | Record<string, unknown>)[];
+  networks?: string[];
+  ports?: Record<string, unknown>[];
+  deploy: {
+    replicas?: number;
+    labels?: Record<string, string>;
+    placement?: { constraints?: string[] };
+    [key: string]: unknown;
+  };
+  [key: string]: unknown;
+}
+
+/** A compose file, parsed. */
+export interface Compose {
+  services: Record<string, ComposeService>;
+  [key: string]: unknown;
+}
+
+/** A container that belongs to a stack's task, running or not. */
+export interface RunningTask {
+  /** `bank_branch-a` */
+  readonly service: string;
+  readonly slot: string;
+  readonly node: string;
+  readonly containerId: string;
+}
+
+/** What `coordinator … --json` answered. */
+export interface CoordinatorAnswer<T> {
+  readonly exitCode: number;
+  /** Standard output, parsed; undefined if there was none. */
+  readonly result: T | undefined;
+  /** The error object on standard error. */
+  readonly error: CoordinatorError | undefined;
+  readonly stderr: string;
+}
+
+export interface CoordinatorError {
+  readonly code: string;
+  readonly exitCode: number;
+  readonly message: string;
+  readonly where: Readonly<Record<string, string>>;
+  readonly why?: string;
+  readonly advice?: string;
+}
+
+/** `check.js --json` of examples/bank. */
+export interface BankCheck {
+  readonly exitCode: number;
+  readonly ok: boolean;
+  readonly total: number;
+  readonly accounts: number;
+  readonly transfers: number;
+  readonly missing: number;
+  readonly duplicate: number;
+  readonly violations: readonly string[];
+  readonly unreachable?: string;
+  /** The whole answer, for `--not-before`. */
+  readonly text: string;
+}
+
+/** Status of examples/pair and examples/redis (docs/examples.md); only what is used. */
+export interface ProgramStatus {
+  readonly role: string;
+  readonly atMs: number;
+  readonly n: number;
+  readonly errors: number;
+  readonly errorList: readonly string[];
+  readonly worstGapMs: number;
+  readonly worstWallGapMs: number;
+  readonly resetMs: number;
+  readonly connectedSinceMs: number | null;
+  readonly reconnects: number;
+}
+
+/** A command failed that must not. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+}
+
+/** One bed and its stacks. */
+export class Stacks {
+  readonly bed: BedOptions;
+  readonly nodes: readonly string[];
+
+  constructor(bed: string, nodes: readonly string[] = ['n1', 'n2', 'n3']) {
+    this.bed = { name: bed };
+    this.nodes = nodes;
+  }
+
+  /** Runs a command on a node; a failing one is no error. */
+  run(node: string, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return execOn(this.bed, node, argv, { timeoutMs: COMMAND_TIMEOUT_MS, ...options });
+  }
+
+  /** Runs a command on a node that must succeed. @returns its standard output. @throws CommandFailed with what it said */
+  async must(node: string, argv: readonly string[], options: ExecOptions = {}): Promise<string> {
+    const result = await this.run(node, argv, options);
+    if (result.exitCode === 0) return result.stdout;
+    const said = [result.stderr, result.stdout].filter((text) => text !== '').join('\n');
+    throw new CommandFailed(`${argv.join(' ')} on ${node}: exit code ${result.exitCode}: ${said}`);
+  }
+
+  /**
+   * Deploys an example and waits until all its tasks run and say that they work.
+   * @param change edits the compose file before it is deployed
+   */
+  async deploy(
+    example: 'bank' | 'pair' | 'redis',
+    options: { readonly stack?: string; readonly change?: (compose: Compose) => void } = {},
+  ): Promise<void> {
+    const stack = options.stack ?? example;
+    const compose = await readCompose(example);
+    options.change?.(compose);
+    await this.must('n1', ['docker', 'stack', 'deploy', '--resolve-image', 'never', '-c', '-', stack], {
+      input: JSON.stringify(compose),
+    });
+    await this.waitForReplicas(stack);
+    await waitFor(`traffic of ${stack}`, () => this.works(example, stack), { timeoutMs: STACK_TIMEOUT_MS });
+  }
+
+  /** Waits until every service of the stack has all its replicas. */
+  async waitForReplicas(stack: string): Promise<void> {
+    await waitFor(
+      `all tasks of ${stack}`,
+      async () => {
+        const lines = await this.must('n1', ['docker', 'stack', 'services', '--format', '{{.Replicas}}', stack]);
+        const replicas = lines.split('\n').map((line) => /^(\d+)\/(\d+)/.exec(line));
+        return lines !== '' && replicas.every((match) => match !== null && match[1] === match[2]);
+      },
+      { timeoutMs: STACK_TIMEOUT_MS, hint: `docker stack ps ${stack}` },
+    );
+  }
+
+  /** Whether an example has traffic and no errors. */
+  async works(example: 'bank' | 'pair' | 'redis', stack: string = example): Promise<boolean> {
+    if (example === 'bank') {
+      const status = await this.checkBank(stack, ['--status', '--timeout', '5000']);
+      return status.ok && status.transfers > 0;
+    }
+    const status = await this.status(stack, 'client');
+    return status.n > 0 && status.errors === 0 && status.connectedSinceMs !== null;
+  }
+
+  /** The running containers of a stack that Swarm wants to run, by service and slot: old ones may take a while to end. */
+  async tasks(stack: string): Promise<RunningTask[]> {
+    const shown = '{{.ID}} {{.Label "com.docker.swarm.task.id"}} {{.Label "com.docker.swarm.task.name"}}';
+    const filter = `label=com.docker.stack.namespace=${stack}`;
+    const wanted = ['docker', 'stack', 'ps', '--no-trunc', '-f', 'desired-state=running', '--format', '{{.ID}}', stack];
+    const [ids, ...perNode] = await Promise.all([
+      this.run('n1', wanted),
+      ...this.nodes.map(async (node) => {
+        const lines = await this.must(node, ['docker', 'ps', '--no-trunc', '-f', filter, '--format', shown]);
+        return lines
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => ({ node, words: line.split(' ') }));
+      }),
+    ]);
+    const live = new Set(ids.stdout.split('\n'));
+    return perNode
+      .flat()
+      .filter(({ words }) => live.has(words[1] ?? ''))
+      .map(({ node, words }): RunningTask => {
+        // `service.slot.id`, or `service.node.id` for a global one
+        const [containerId = '', , name = ''] = words;
+        const [service = '', slot = ''] = name.split('.');
+        return { service, slot, node, containerId };
+      })
+      .sort((a, b) => `${a.service}.${a.slot}`.localeCompare(`${b.service}.${b.slot}`));
+  }
+
+  /** The one running task of a service, given without the stack's name. @throws CommandFailed if there is none or several */
+  async task(stack: string, service: string, slot?: string): Promise<RunningTask> {
+    const all = (await this.tasks(stack)).filter(
+      (task) => task.service === `${stack}_${service}` && (slot === undefined || task.slot === slot),
+    );
+    const [first] = all;
+    if (first === undefined || all.length > 1) {
+      throw new CommandFailed(`${stack}_${service} has ${all.length} running tasks, not 1`);
+    }
+    return first;
+  }
+
+  /** Runs a command in a task's container that must succeed. */
+  inTask(task: RunningTask, argv: readonly string[], options: ExecOptions = {}): Promise<string> {
+    const interactive = options.input === undefined ? [] : ['-i'];
+    return this.must(task.node, ['docker', 'exec', ...interactive, task.containerId, ...argv], options);
+  }
+
+  /** Removes a stack and waits until its tasks, networks and names are gone. */
+  async remove(stack: string, options: { readonly volumes?: boolean } = {}): Promise<void> {
+    await this.run('n1', ['docker', 'stack', 'rm', stack]);
+    await waitFor(`the end of ${stack}`, async () => (await this.leftOf(stack)).length === 0, {
+      timeoutMs: STACK_TIMEOUT_MS,
+      hint: `docker ps -a -f label=com.docker.stack.namespace=${stack}`,
+    });
+    if (options.volumes !== true) return;
+    await Promise.all(
+      this.nodes.map(async (node) => {
+        const names = await this.must(node, ['docker', 'volume', 'ls', '-q', '-f', `name=${stack}_`]);
+        if (names !== '') await this.must(node, ['docker', 'volume', 'rm', '-f', ...names.split('\n')]);
+      }),
+    );
+  }
+
+  /** Containers, services and networks that still bear the stack's name. */
+  private async leftOf(stack: string): Promise<string[]> {
+    const filter = ['-f', `label=com.docker.stack.namespace=${stack}`];
+    const found = await Promise.all([
+      this.must('n1', ['docker', 'service', 'ls', '-q', ...filter]),
+      this.must('n1', ['docker', 'network', 'ls', '-q', ...filter]),
+      ...this.nodes.map((node) => this.must(node, ['docker', 'ps', '-aq', ...filter])),
+    ]);
+    return found.flatMap((lines) => lines.split('\n')).filter((line) => line !== '');
+  }
+
+  /** Runs the coordinator on the manager with `--json`. A failing command is no error. */
+  async coordinator<T = unknown>(args: readonly string[], options: ExecOptions = {}): Promise<CoordinatorAnswer<T>> {
+    const result = await this.run('n1', ['coordinator', ...args, '--json'], options);
+    return {
+      exitCode: result.exitCode,
+      result: result.stdout === '' ? undefined : (JSON.parse(result.stdout) as T),
+      error: readError(result.stderr),
+      stderr: result.stderr,
+    };
+  }
+
+  /** Runs the coordinator, which must succeed. @throws CommandFailed with its error */
+  async coordinate<T = unknown>(args: readonly string[], options: ExecOptions = {}): Promise<T> {
+    const { exitCode, result, error, stderr } = await this.coordinator<T>(args, options);
+    if (exitCode === 0 && result !== undefined) return result;
+    const what =
+      error === undefined
+        ? stderr
+        : [error.message, JSON.stringify(error.where), error.why, error.advice].filter(Boolean).join(' | ');
+    throw new CommandFailed(`coordinator ${args.join(' ')}: exit code ${exitCode}: ${what}`);
+  }
+
+  /** Runs the bank's checker in its first running task. @param args e.g. `--status`; the default is a full audit */
+  async checkBank(
+    stack = 'bank',
+    args: readonly string[] = [],
+    options: { readonly notBefore?: BankCheck; readonly task?: RunningTask } = {},
+  ): Promise<BankCheck> {
+    const task = options.task ?? (await this.tasks(stack))[0];
+    if (task === undefined) throw new CommandFailed(`stack ${stack} has no running task`);
+    const program = ['node', '/app/examples/bank/check.js', '--json', ...args];
+    const argv = ['docker', 'exec', '-i', task.containerId, ...program];
+    const result =
+      options.notBefore === undefined
+        ? await this.run(task.node, argv)
+        : await this.run(task.node, [...argv, '--not-before', '/dev/stdin'], { input: options.notBefore.text });
+    if (result.stdout === '') throw new CommandFailed(`the checker said nothing: ${result.stderr}`);
+    const answer = JSON.parse(result.stdout) as Partial<BankCheck> & Omit<BankCheck, 'violations'>;
+    return { ...answer, violations: answer.violations ?? [], exitCode: result.exitCode, text: result.stdout };
+  }
+
+  /** The status that a program of pair or redis shows in its file. */
+  async status(stack: string, service: string): Promise<ProgramStatus> {
+    const task = await this.task(stack, service);
+    return JSON.parse(await this.inTask(task, ['cat', '/tmp/status.json'])) as ProgramStatus;
+  }
+
+  /** Starts the worst gap anew. */
+  async resetGaps(task: RunningTask): Promise<void> {
+    await this.inTask(task, ['busybox', 'wget', '-qO-', 'http://127.0.0.1:8080/reset']);
+  }
+}
+
+/** An example's compose file, anchors and merge keys resolved. */
+export async function readCompose(example: string): Promise<Compose> {
+  const file = path.join(projectDir(), 'examples', example, 'compose.yaml');
+  const compose = parse(await readFile(file, 'utf8'), { merge: true }) as Compose;
+  // Anchors make services share objects: a change to one must not reach the others.
+  return JSON.parse(JSON.stringify(compose)) as Compose;
+}
+
+function readError(stderr: string): CoordinatorError | undefined {
+  for (const line of stderr.split('\n').reverse()) {
+    try {
+      const parsed = JSON.parse(line) as { error?: CoordinatorError };
+      if (parsed.error !== undefined) return parsed.error;
+    } catch {
+      // A warning of node's, or the like.
+    }
+  }
+  return undefined;
+}

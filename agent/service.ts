@@ -55,7 +55,6 @@ export function agentService(parts: AgentParts): AgentImplementation {
     verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
     remove: async ({ snapshotId }) => {
       await ledger.remove(snapshotId);
-      await ledger.release(snapshotId);
       return {};
     },
     fetch: (request, context) => serveFetch(store, request, context),

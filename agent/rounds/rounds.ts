@@ -116,10 +116,10 @@ export class Rounds {
         times: session.task.times,
         aliases: session.aliases,
         store,
-        owner: snapshotId,
+        owner: ownerOf(snapshotId, task),
         inMemory,
       });
-      await ledger.record(snapshotId, checkpoint, inMemory ? undefined : snapshotId);
+      await ledger.record(snapshotId, checkpoint, ownerOf(snapshotId, task));
       await rm(session.stageDir, { recursive: true, force: true });
       return checkpoint;
     })();
@@ -141,11 +141,11 @@ export class Rounds {
     await this.#endSessions(snapshotId, async (session) => {
       await session.runner.feed({ kind: 'abort', reason });
       await session.collected?.catch(() => undefined);
+      await this.#options.ledger.release(ownerOf(snapshotId, session.ref));
       await rm(session.stageDir, { recursive: true, force: true });
       await session.interceptor.detach();
     });
     await this.#options.ledger.remove(snapshotId);
-    await this.#options.ledger.release(snapshotId);
   }
 
   /** A task that was kept frozen goes on here after all. */
@@ -241,6 +241,11 @@ export class Rounds {
     session.runner.close();
     this.#sessions.delete(session.ref.containerId);
   }
+}
+
+/** Whose pins keep a task's parts until the ledger names them: the task's own, since tasks are recorded one by one. */
+function ownerOf(snapshotId: string, task: TaskRef): string {
+  return `${snapshotId}/${taskKey(task)}`;
 }
 
 function place(task: TaskRef): { service: string; slot: string } {

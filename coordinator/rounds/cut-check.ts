@@ -24,12 +24,13 @@ export function cutOf(manifest: Manifest): Cut {
     addresses: task.addresses,
   }));
   const pairing = pairConnections(tasks);
-  const directions = checkCut(pairing.pairs).map(({ from, to, inFlightBytes, ok, reason }) => ({
+  const directions = checkCut(pairing.pairs).map(({ from, to, inFlightBytes, unsentBytes, ok, reason }) => ({
     from: from.task,
     to: to.task,
     local: endpointText(from.connection.local),
     remote: endpointText(to.connection.local),
-    inFlightBytes,
+    // What the application has sent and the other kernel has not received, whether the own kernel got round to sending it or not.
+    inFlightBytes: inFlightBytes + unsentBytes,
     ok,
     ...(reason === '' ? {} : { reason }),
   }));

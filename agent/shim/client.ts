@@ -53,7 +53,8 @@ export async function runShimClient(
     });
     return await client.create();
   } catch (error) {
-    reportFailure(`swarmcut: ${error instanceof Error ? error.message : String(error)}`, command?.log);
+    const message = error instanceof Error ? error.message : String(error);
+    reportFailure(message.startsWith('swarmcut: ') ? message : `swarmcut: ${message}`, command?.log);
     return 1;
   }
 }

@@ -4,7 +4,7 @@ import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
 import type { PartStore } from '../store/index.ts';
 
 /**
- * Size of a chunk. gRPC queues up to 16 messages on each side of a stream: this times 16 is what one transfer may cost an agent.
+ * Size of a chunk: gRPC queues up to 16 messages where they are received, and this times 16 is what a slow disk may cost there.
  * Bytes; at most 1 MiB (proto/agent.proto).
  */
 export const CHUNK_BYTES = 256 * 1024;

@@ -50,7 +50,7 @@ export function connectAgent({ node, address, credentials }: AgentAddress): Agen
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 1_000,
     // HTTP/2's default of 64 KiB would let a link with 10 ms latency carry 6 MB/s at most. Also bounds what waits for a slow reader.
-    'grpc-node.flow_control_window': 4 * 1024 * 1024,
+    'grpc-node.flow_control_window': 1024 * 1024,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_http_proxy': 0,
   });

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Server } from '@grpc/grpc-js';
 import type {
   handleServerStreamingCall,
@@ -143,18 +142,16 @@ async function serveStream(
   call: ServerWritableStream<unknown, unknown>,
 ): Promise<void> {
   const own = context(method, call);
+  let goOn: (() => void) | undefined;
+  own.signal.addEventListener('abort', () => goOn?.(), { once: true });
   for await (const message of handler(call.request as never, own)) {
     if (own.signal.aborted) return;
-    // Back-pressure: HTTP/2's window is the only buffer, whatever the size of what is sent.
-    if (!call.write(message)) await drained(call, own.signal);
-  }
-}
-
-async function drained(call: ServerWritableStream<unknown, unknown>, signal: AbortSignal): Promise<void> {
-  try {
-    await once(call, 'drain', { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
+    // Back-pressure: one message at a time, so that HTTP/2's window is the only buffer. A call that is cancelled may never say that the
+    // message is written.
+    await new Promise<void>((resolve) => {
+      goOn = resolve;
+      call.write(message, () => resolve());
+    });
   }
 }
 

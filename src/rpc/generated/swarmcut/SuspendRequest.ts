@@ -5,10 +5,12 @@ export interface SuspendRequest {
   'restoreId'?: (string);
   'containerId'?: (string);
   'deadlineMs'?: (number);
+  'moving'?: (boolean);
 }
 
 export interface SuspendRequest__Output {
   'restoreId': (string);
   'containerId': (string);
   'deadlineMs': (number);
+  'moving': (boolean);
 }

@@ -80,10 +80,23 @@ function post<Answer>(socketPath: string, path: string, body: unknown, signal: A
   });
 }
 
-async function readAnswer<Answer>(response: IncomingMessage): Promise<Answer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  const text = Buffer.concat(chunks).toString();
-  if (response.statusCode !== 200) throw new Error(text);
-  return JSON.parse(text) as Answer;
+/** The answer is the first line. What remains of the response is the agent's way to see that we live: it stays open, unread. */
+function readAnswer<Answer>(response: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const finish = (): void => {
+      if (response.statusCode !== 200) reject(new Error(text.trimEnd()));
+      else if (!text.endsWith('\n')) reject(new Error('the answer was cut off'));
+      else resolve(JSON.parse(text) as Answer);
+    };
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      text += chunk;
+      if (response.statusCode !== 200 || !text.endsWith('\n')) return;
+      response.socket.unref();
+      finish();
+    });
+    response.on('end', finish);
+    response.on('error', reject);
+  });
 }

@@ -2,6 +2,9 @@
  * What `agent shim` (client.ts) and the agent (server.ts) say to each other: JSON over HTTP over `<run>/shim.sock`. Both calls are
  * answered only when the agent has decided (long poll). The client sends a call again when the agent was restarted meanwhile, so an
  * agent must be ready to be asked twice.
+ *
+ * An answer is one line of JSON. After `restore` the response to `/create` stays open until `/restored` is asked, so that the agent
+ * notices when a shim dies while runc restores.
  */
 
 /** `POST /create`: the engine wants this container created, and its service is expected. */

@@ -13,7 +13,10 @@ export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } fro
  * fail with its message. The same container may be asked about again if the connection broke.
  */
 export interface ShimHandler {
-  /** `signal` is aborted when the shim has gone (the engine gave the container up). */
+  /**
+   * `signal` is aborted when the shim has gone (the engine gave the container up): while it waits, or after the answer `restore` and
+   * before it has asked `restored`.
+   */
   create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer>;
   restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer>;
 }
@@ -34,6 +37,8 @@ export interface ShimServerOptions {
 export class ShimServer {
   readonly #options: ShimServerOptions;
   readonly #server: Server;
+  /** Open responses to `create` of containers that runc restores now. */
+  readonly #restoring = new Map<string, ServerResponse>();
 
   constructor(options: ShimServerOptions) {
     this.#options = options;
@@ -78,31 +83,42 @@ export class ShimServer {
     response.once('close', () => {
       if (!response.writableFinished) gone.abort(new SwarmcutError('interrupted', 'the shim has gone'));
     });
-    let status = 200;
-    let answer: string;
     try {
-      answer = JSON.stringify(await this.#dispatch(request, gone.signal));
+      await this.#dispatch(request, response, gone.signal);
     } catch (error) {
       if (gone.signal.aborted) return;
-      status = error instanceof SwarmcutError ? 409 : 500;
-      answer = messageOf(error);
-      this.#options.log.warn({ error: answer, url: request.url }, 'a waiting container fails');
+      const message = messageOf(error);
+      this.#options.log.warn({ error: message, url: request.url }, 'a waiting container fails');
+      response.writeHead(500, { 'content-type': 'text/plain' }).end(message);
     }
-    response.writeHead(status, { 'content-type': status === 200 ? 'application/json' : 'text/plain' }).end(answer);
   }
 
-  async #dispatch(request: IncomingMessage, signal: AbortSignal): Promise<CreateAnswer | RestoredAnswer> {
+  #forget(containerId: string, response: ServerResponse): void {
+    // Not if the same container was asked about again meanwhile.
+    if (this.#restoring.get(containerId) === response) this.#restoring.delete(containerId);
+  }
+
+  async #dispatch(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
     const { handler } = this.#options;
     const body = await readJson(request);
     if (request.method === 'POST' && request.url === '/create') {
-      return await handler.create(body as CreateRequest, signal);
+      const create = body as CreateRequest;
+      const answer = await handler.create(create, signal);
+      if (answer.action === 'restore') {
+        this.#restoring.set(create.containerId, response);
+        response.once('close', () => this.#forget(create.containerId, response));
+      }
+      response.write(`${JSON.stringify(answer)}\n`);
+      if (answer.action !== 'restore') response.end();
+    } else if (request.method === 'POST' && request.url === '/restored') {
+      const restored = body as RestoredRequest;
+      this.#restoring.get(restored.containerId)?.end();
+      response.end(`${JSON.stringify(await handler.restored(restored, signal))}\n`);
+    } else {
+      throw new Error(
+        `the agent does not know ${request.method ?? ''} ${request.url ?? ''}: shim and agent differ in version`,
+      );
     }
-    if (request.method === 'POST' && request.url === '/restored') {
-      return await handler.restored(body as RestoredRequest, signal);
-    }
-    throw new Error(
-      `the agent does not know ${request.method ?? ''} ${request.url ?? ''}: shim and agent differ in version`,
-    );
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCreate } from '../../../agent/shim/command-line.ts';
@@ -167,6 +168,24 @@ describe('agent shim', () => {
     expect(await code).toBe(0);
     expect(gone).toBe(true);
     expect(fixture.calls()).toEqual([argv().join(' ')]);
+  });
+
+  it('is missed by the agent when it dies while runc restores, but not when it goes on to ask', async () => {
+    const gone: string[] = [];
+    const create = (request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> => {
+      signal.addEventListener('abort', () => gone.push(request.containerId));
+      return Promise.resolve(RESTORE);
+    };
+    await listen({ create, restored: () => Promise.resolve({ action: 'ok' }) });
+    expect(await client()).toBe(0);
+    expect(gone).toEqual([]);
+    const socketPath = join(fixture.run, 'shim.sock');
+    const dying = request({ socketPath, path: '/create', method: 'POST', agent: false }, (response) => {
+      response.once('data', () => dying.destroy());
+    });
+    dying.on('error', () => undefined);
+    dying.end(JSON.stringify({ containerId: 'c9' }));
+    await expect.poll(() => gone).toEqual(['c9']);
   });
 
   it('deletes a restored container when the agent dies before it has released it', async () => {

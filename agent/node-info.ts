@@ -85,7 +85,7 @@ export class NodeInfo {
 async function versions(): Promise<{ criu: string; runc: string }> {
   const ask = async (command: string): Promise<string> => {
     const { stdout } = await execa(command, ['--version'], { reject: false });
-    return /(?:Version:|version)\s+(\S+)/i.exec(stdout ?? '')?.[1] ?? '';
+    return /(?:Version:|version)\s+(\S+)/i.exec(stdout)?.[1] ?? '';
   };
   const [criu, runc] = await Promise.all([ask('criu'), ask('runc')]);
   return { criu, runc };

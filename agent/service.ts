@@ -1,4 +1,3 @@
-import type { Part } from '../src/model/checkpoint.ts';
 import type { Connection, RewriteEntry } from '../src/model/connection.ts';
 import { SwarmcutError } from '../src/model/errors.ts';
 import type { TaskRef } from '../src/model/task.ts';
@@ -36,7 +35,16 @@ export function agentService(parts: AgentParts): AgentImplementation {
       const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });
       return { estimatedBytes, stage };
     },
-    cut: async ({ snapshotId, task, epoch }) => ({ times: await rounds.cut(snapshotId, present(task), epoch) }),
+    cut: async ({ snapshotId, task, epoch }, { signal }) => {
+      // A coordinator that goes away while tasks stand still has given the round up.
+      const abandon = (): void => void rounds.abort(snapshotId, 'its coordinator is gone').catch(() => undefined);
+      signal.addEventListener('abort', abandon, { once: true });
+      try {
+        return { times: await rounds.cut(snapshotId, present(task), epoch) };
+      } finally {
+        signal.removeEventListener('abort', abandon);
+      }
+    },
     release: async ({ snapshotId, task }) => {
       await rounds.release(snapshotId, present(task));
       return {};
@@ -74,7 +82,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
       const fetchedBytes = await restores.stage(
         restoreId,
         containerId,
-        { saved, parts: wanted as Part[], sources, inMemory },
+        { saved, parts: wanted, sources, inMemory },
         signal,
       );
       return { fetchedBytes, wallMs: Math.round(performance.now() - begun) };
@@ -95,8 +103,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await restores.end(restoreId);
       return {};
     },
-    suspend: async ({ restoreId, containerId, deadlineMs }) => {
+    suspend: async ({ restoreId, containerId, deadlineMs, moving }) => {
       await suspensions.suspend(restoreId, containerId, deadlineMs);
+      if (moving) suspensions.markMoving(containerId);
       return {};
     },
     endSuspension: async ({ restoreId, containerId, moved }) => {

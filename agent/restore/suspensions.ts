@@ -45,13 +45,14 @@ export class Suspensions {
 
   /** Holds and freezes a running container, or renews its deadline. */
   async suspend(restoreId: string, containerId: string, deadlineMs: number): Promise<void> {
-    const { containers, journal, runDir } = this.#options;
+    const { containers, journal, runDir, rounds } = this.#options;
     const known = this.#suspended.get(containerId);
     if (known !== undefined) {
       await known.interceptor.renewHold(deadlineMs + HOLD_MARGIN_MS);
-      await known.deadman.rearm(deadlineMs);
+      known.deadman = await known.deadman.rearm(deadlineMs);
       return;
     }
+    if (await rounds.renewFrozen(restoreId, containerId, deadlineMs)) return;
     const facts = await containers.facts(containerId);
     const interceptor = new KernelInterceptor({ netns: facts.networkNamespace });
     const runc = new Runc({ root: await findRuncRoot(containerId) });
@@ -61,6 +62,11 @@ export class Suspensions {
     const deadman = await armDeadman({ containerId, afterMs: deadlineMs, undo, runDir });
     this.#suspended.set(containerId, { restoreId, containerId, interceptor, runc, deadman });
     await runc.pause(containerId);
+  }
+
+  /** The successor is about to be released: from now on the engine's `kill` ends the container at once. */
+  markMoving(containerId: string): void {
+    this.#options.expectations.markMoved(containerId);
   }
 
   /** The task goes on here, or has moved: then the engine's next `kill` ends it at once. Works for tasks a round has left frozen, too. */
@@ -79,10 +85,14 @@ export class Suspensions {
         this.#options.log.error({ containerId: suspension.containerId, reason: messageOf(error) }, 'cannot resume');
       });
     }
+    for (const containerId of this.#options.rounds.frozenBy(restoreId))
+      this.#options.expectations.unmarkMoved(containerId);
+    await this.#options.rounds.abort(restoreId, 'the migration was given up');
   }
 
   async #resume(suspension: Suspension): Promise<void> {
     const { containerId, interceptor, runc, deadman } = suspension;
+    this.#options.expectations.unmarkMoved(containerId);
     await interceptor.unhold();
     await runc.resume(containerId);
     await deadman.cancel();
@@ -102,7 +112,10 @@ export class Suspensions {
 
   async #endKeptFrozen(restoreId: string, containerId: string, moved: boolean): Promise<void> {
     const { rounds, expectations } = this.#options;
-    if (!moved) return rounds.releaseContainer(restoreId, containerId);
+    if (!moved) {
+      expectations.unmarkMoved(containerId);
+      return rounds.releaseContainer(restoreId, containerId);
+    }
     const task = rounds.handOver(restoreId, containerId);
     if (task === undefined) return;
     expectations.markMoved(containerId);

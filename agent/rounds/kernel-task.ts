@@ -116,6 +116,12 @@ export class KernelTask implements TaskHandle {
     await rm(this.#options.stageDir, { recursive: true, force: true });
   }
 
+  /** Puts the end of freeze and block off. @throws SwarmcutError `interrupted` when it has come already */
+  async renew(deadlineMs: number): Promise<void> {
+    await this.#options.interceptor.renewHold(deadlineMs + HOLD_MARGIN_MS);
+    this.#deadman = await this.#deadman?.rearm(deadlineMs);
+  }
+
   /** Somebody else now answers for the frozen task (live migration): its dead man's switch is not ours to cancel any more. */
   handOver(): Deadman | undefined {
     const deadman = this.#deadman;

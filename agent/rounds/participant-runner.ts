@@ -54,6 +54,11 @@ export class ParticipantRunner {
     return this.#outcome ?? new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** True while the task is held, frozen or saved on behalf of the round. */
+  get busy(): boolean {
+    return this.#participant.busy;
+  }
+
   /** The participant's last report. */
   get outcome(): ParticipantOutcome | undefined {
     return this.#outcome;

@@ -157,6 +157,32 @@ export class Rounds {
     this.#end(session);
   }
 
+  /** Containers that a round keeps frozen. */
+  frozenBy(snapshotId: string): string[] {
+    return [...this.#sessions.values()]
+      .filter((session) => session.snapshotId === snapshotId && session.runner.busy)
+      .map((session) => session.ref.containerId);
+  }
+
+  /**
+   * Puts the deadline of a task off that this round keeps frozen: from now on only the dead man's switch watches over it.
+   * @returns false if no round has this container
+   * @throws SwarmcutError `interrupted` when its deadline has passed already and it runs on
+   */
+  async renewFrozen(snapshotId: string, containerId: string, deadlineMs: number): Promise<boolean> {
+    const session = this.#sessions.get(containerId);
+    if (session?.snapshotId !== snapshotId) return false;
+    session.runner.close();
+    if (!session.runner.busy) {
+      throw new SwarmcutError('interrupted', 'the task was frozen for too long and runs on', {
+        where: place(session.ref),
+        advice: 'raise the label swarmcut.freeze-timeout',
+      });
+    }
+    await session.task.renew(deadlineMs);
+    return true;
+  }
+
   /** A task that was kept frozen has moved: whoever calls this answers for what is left of it. */
   handOver(snapshotId: string, containerId: string): { runc: Runc; deadman: Deadman | undefined } | undefined {
     const session = this.#sessions.get(containerId);

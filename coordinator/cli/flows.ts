@@ -1,6 +1,7 @@
 import type { Manifest } from '../../src/model/checkpoint.ts';
-import { connectionKey, endpointText, peerKey } from '../../src/model/connection.ts';
-import { taskKey } from '../../src/model/task.ts';
+import { endpointText } from '../../src/model/connection.ts';
+import { checkCut, type ConnectionEnd } from '../../src/model/cut.ts';
+import { cutOf } from '../rounds/cut-check.ts';
 
 /** One direction of one connection of a snapshot. */
 export interface Flow {
@@ -18,24 +19,27 @@ export interface Flow {
 
 /** Every connection of a snapshot, once per direction, in the order of tasks. */
 export function flowsOf(manifest: Manifest): Flow[] {
-  const ends = new Map(
-    manifest.tasks.flatMap((task) =>
-      task.connections.map((connection) => [connectionKey(connection), { task, connection }] as const),
-    ),
-  );
-  return manifest.tasks.flatMap((task) =>
-    task.connections.map((connection): Flow => {
-      const peer = ends.get(peerKey(connection));
-      return {
-        from: taskKey(task.task),
-        to: peer === undefined ? undefined : taskKey(peer.task.task),
-        local: endpointText(connection.local),
-        remote: endpointText(connection.remote),
-        state: connection.state,
-        // Sequence numbers wrap at 2^32; a negative distance would be an orphan, which verify reports.
-        inFlightBytes: peer === undefined ? undefined : (connection.writeSeq - peer.connection.rcvNxt) | 0,
-        unreadBytes: peer?.connection.recvQueueBytes,
-      };
-    }),
-  );
+  const { pairing } = cutOf(manifest);
+  const inside = checkCut(pairing.pairs).map(({ from, to, inFlightBytes, unsentBytes, unreadBytes }): Flow => ({
+    ...ends(from),
+    to: to.task,
+    inFlightBytes: inFlightBytes + unsentBytes,
+    unreadBytes,
+  }));
+  const outside = [...pairing.external, ...pairing.unmatched].map((end): Flow => ({
+    ...ends(end),
+    to: undefined,
+    inFlightBytes: undefined,
+    unreadBytes: undefined,
+  }));
+  return [...inside, ...outside].sort((a, b) => a.from.localeCompare(b.from));
+}
+
+function ends({ task, connection }: ConnectionEnd): Pick<Flow, 'from' | 'local' | 'remote' | 'state'> {
+  return {
+    from: task,
+    local: endpointText(connection.local),
+    remote: endpointText(connection.remote),
+    state: connection.state,
+  };
 }

@@ -9,6 +9,9 @@ import type { Session } from '../swarm/session.ts';
 import type { SwarmService, SwarmTask } from '../swarm/types.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
+/** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
+const RELEASE_MS = 30_000;
+
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
   readonly key: string;
@@ -118,14 +121,17 @@ export class Relocation {
       const sources = this.#session.nodes
         .toSorted((a, b) => Number(b.hostname === task.node) - Number(a.hostname === task.node))
         .map((node) => ({ node: node.hostname, address: node.agentAddress }));
-      const reply = await arrival.agent.stage({
-        restoreId: this.id,
-        containerId: arrival.containerId,
-        savedTask: task.ref,
-        parts: [...task.parts],
-        sources,
-        inMemory,
-      });
+      const reply = await arrival.agent.stage(
+        {
+          restoreId: this.id,
+          containerId: arrival.containerId,
+          savedTask: task.ref,
+          parts: [...task.parts],
+          sources,
+          inMemory,
+        },
+        { signal: this.#ctx.signal },
+      );
       fetched.set(task.key, reply.fetchedBytes);
       return `${(reply.fetchedBytes / 1e6).toFixed(1)} MB to ${arrival.agent.node}`;
     });
@@ -139,11 +145,14 @@ export class Relocation {
   ): Promise<ReadonlyMap<string, number>> {
     const times = new Map<string, number>();
     await this.#each(saved, 'restore', async (task, arrival) => {
-      const { wallMs } = await arrival.agent.restore({
-        restoreId: this.id,
-        containerId: arrival.containerId,
-        network: message(plans.get(task.key)),
-      });
+      const { wallMs } = await arrival.agent.restore(
+        {
+          restoreId: this.id,
+          containerId: arrival.containerId,
+          network: message(plans.get(task.key)),
+        },
+        { signal: this.#ctx.signal },
+      );
       times.set(task.key, wallMs);
       return `${wallMs} ms`;
     });
@@ -153,18 +162,24 @@ export class Relocation {
   /** The point of no return: the new tasks run, the old ones end as soon as Swarm lets go of them. */
   async release(): Promise<void> {
     this.check();
-    this.#released = true;
-    // Marked before the release: the engine's `kill` may come as soon as the first new task is seen running.
+    // Fails if an old task was frozen for too long and runs on: then its successor must not. Marked before the release, since the
+    // engine's `kill` may come as soon as the first new task is seen running.
     await Promise.all(
       this.#suspended.map(({ agent, containerId }) =>
-        agent.endSuspension({ restoreId: this.id, containerId, moved: true }),
+        agent.suspend({ restoreId: this.id, containerId, deadlineMs: RELEASE_MS, moving: true }),
       ),
     );
+    this.#released = true;
     await Promise.all(
       [...this.#arrivals.values()].map(async ({ agent, containerId, key }) => {
         await agent.releaseRestored({ restoreId: this.id, containerId });
         this.#ctx.reporter.done(key, 'run');
       }),
+    );
+    await Promise.all(
+      this.#suspended.map(({ agent, containerId }) =>
+        agent.endSuspension({ restoreId: this.id, containerId, moved: true }),
+      ),
     );
   }
 

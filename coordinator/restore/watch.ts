@@ -36,7 +36,7 @@ export class RestoreWatch {
   async #follow(agent: AgentClient): Promise<void> {
     let seen = 0;
     let brokenSince: number | undefined;
-    while (!this.#stop.signal.aborted) {
+    while (!stopped(this.#stop.signal)) {
       let index = 0;
       try {
         for await (const event of agent.watchRestore({ restoreId: this.#restoreId }, { signal: this.#stop.signal })) {
@@ -49,7 +49,7 @@ export class RestoreWatch {
         // An agent ends the stream when the restore is over on it.
         return;
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (stopped(this.#stop.signal)) return;
         brokenSince ??= performance.now();
         const gone = !(error instanceof SwarmcutError) || error.code !== 'unreachable';
         if (gone || performance.now() - brokenSince > RECONNECT_MS) {
@@ -69,4 +69,9 @@ export class RestoreWatch {
       }
     }
   }
+}
+
+/** The signal may have been aborted since it was last looked at, which the compiler cannot know. */
+function stopped(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

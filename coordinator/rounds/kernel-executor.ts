@@ -52,6 +52,7 @@ export class KernelExecutor implements RoundExecutor {
         keepFrozen,
         aliases: [...task.addresses],
       });
+      return undefined;
     });
   }
 
@@ -67,6 +68,7 @@ export class KernelExecutor implements RoundExecutor {
   release(key: string): Promise<void> {
     return this.#step(key, 'release', async ({ agent, ref }) => {
       await agent.release({ snapshotId: this.#options.snapshotId, task: ref });
+      return undefined;
     });
   }
 
@@ -114,13 +116,13 @@ export class KernelExecutor implements RoundExecutor {
     await Promise.all([...new Set(this.#options.tasks.map(({ agent }) => agent))].map(call));
   }
 
-  async #step(key: string, step: string, act: (task: RoundTask) => Promise<string | undefined | void>): Promise<void> {
+  async #step(key: string, step: string, act: (task: RoundTask) => Promise<string | undefined>): Promise<void> {
     const task = this.#tasks.get(key);
     if (task === undefined) throw new SwarmcutError('internal', `no such task in this round: ${key}`);
     const { reporter } = this.#options;
     reporter.begin(key, step);
     try {
-      reporter.done(key, step, (await act(task)) ?? undefined);
+      reporter.done(key, step, await act(task));
     } catch (error) {
       reporter.failed(key, step, messageOf(error));
       throw error instanceof SwarmcutError ? withTask(error, task) : error;

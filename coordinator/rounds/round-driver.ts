@@ -1,6 +1,11 @@
 import type { ProcessId, Round, RoundEffect, RoundInput } from '../../src/algorithms/index.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 
+/** The signal may have been aborted since it was last looked at, which the compiler cannot know. */
+function gone(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
 /** Carries out what a round wants done. One call concerns one process; the driver runs them for all processes at once. */
 export interface RoundExecutor {
   prepare(process: ProcessId): Promise<void>;
@@ -83,8 +88,7 @@ export async function runRound(round: Round, executor: RoundExecutor, signal: Ab
     signal.removeEventListener('abort', cancel);
   }
   if (round.phase === 'committed') return;
-  if (signal.aborted)
-    throw new SwarmcutError('interrupted', 'interrupted: the round was aborted and every task runs on');
+  if (gone(signal)) throw new SwarmcutError('interrupted', 'interrupted: the round was aborted and every task runs on');
   if (firstError instanceof Error) throw firstError;
   throw new SwarmcutError('failed', `the round was aborted: ${round.reason ?? 'no reason given'}`, {
     advice: 'every task runs on; if a dump needs longer, raise the label swarmcut.freeze-timeout',

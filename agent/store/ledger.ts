@@ -93,7 +93,8 @@ export class Ledger {
 
   /**
    * Adds (or replaces) a task's checkpoint.
-   * @param owner whose pins end now, because the ledger itself keeps the parts
+   * @param owner whose pins end now, because the ledger itself keeps the parts; one owner per task, or the parts of another task that
+   *   is not recorded yet are swept
    * @throws SwarmcutError `not-found` if the snapshot was not begun
    */
   record(snapshotId: string, checkpoint: TaskCheckpoint, owner?: string): Promise<void> {

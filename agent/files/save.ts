@@ -23,6 +23,12 @@ export interface SavedFiles {
 /** What {@link saveFiles} needs to know of a container. */
 export type FilesOf = Pick<ContainerFacts, 'pid' | 'upperDir' | 'volumes' | 'binds' | 'shm'>;
 
+export interface SaveOptions {
+  readonly signal?: AbortSignal;
+  /** Also save the names that CRIU makes for files that are open under a deleted one. Default false. */
+  readonly withCriuLinks?: boolean;
+}
+
 /** Path of the part that holds the writable layer, and of that which holds `/dev/shm`. */
 export const UPPER_PATH = 'upper';
 export const SHM_PATH = 'shm';
@@ -38,19 +44,16 @@ const CRIU_LINKS = './*link_remap.[0-9]*';
  * `local` driver; and `/dev/shm` if that lies outside its mount namespace. Bind mounts are noted, not saved.
  * @throws SwarmcutError `failed`, `interrupted`, `precondition` (an overlayfs feature whose layers mean nothing elsewhere)
  */
-export async function saveFiles(
-  facts: FilesOf,
-  targetDir: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<SavedFiles> {
+export async function saveFiles(facts: FilesOf, targetDir: string, options: SaveOptions = {}): Promise<SavedFiles> {
   const { signal } = options;
+  const excludes = options.withCriuLinks === true ? [] : [CRIU_LINKS];
   await mkdir(targetDir, { recursive: true, mode: 0o700 });
   const notes = facts.binds.map((bind) => `${bind.destination} is a bind mount of ${bind.source}: not saved`);
   if (facts.shm.kind === 'foreign') notes.push('/dev/shm is shared with the node or another container: not saved');
 
   const mounts = await mountsOf('self');
   const jobs: (() => Promise<StagedPart>)[] = [
-    () => saveUpper(facts.upperDir, join(targetDir, 'upper.tar'), mounts, signal),
+    () => saveUpper(facts.upperDir, join(targetDir, 'upper.tar'), mounts, { excludes, signal }),
   ];
   for (const [index, volume] of facts.volumes.entries()) {
     if (volume.driver !== 'local') {
@@ -61,7 +64,7 @@ export async function saveFiles(
     } else {
       jobs.push(async () => {
         const file = join(targetDir, `volume-${index}.tar`);
-        const changed = await createTar(volume.source, file, { signal });
+        const changed = await createTar(volume.source, file, { excludes, signal });
         if (changed.length > 0) {
           notes.push(
             `volume ${volume.name} (${volume.destination}) was written to by others meanwhile: ${changed.length} files`,
@@ -92,13 +95,13 @@ async function saveUpper(
   upperDir: string,
   file: string,
   mounts: readonly MountInfo[],
-  signal: AbortSignal | undefined,
+  options: { readonly excludes: readonly string[]; readonly signal: AbortSignal | undefined },
 ): Promise<StagedPart> {
-  await createTar(upperDir, file, { excludes: [...ENGINE_FILES, CRIU_LINKS], signal });
+  await createTar(upperDir, file, { ...options, excludes: [...ENGINE_FILES, ...options.excludes] });
   // Looking at every header costs time that the task is frozen, so it is done only where such layers can come to be.
   const overlay = mounts.find((mount) => mount.fsType === 'overlay' && mount.superOptions.get('upperdir') === upperDir);
-  const options = overlay?.superOptions;
-  if (options?.get('redirect_dir') === 'on' || options?.get('metacopy') === 'on') await checkUpper(file);
+  const mounted = overlay?.superOptions;
+  if (mounted?.get('redirect_dir') === 'on' || mounted?.get('metacopy') === 'on') await checkUpper(file);
   return { kind: 'UPPER', path: UPPER_PATH, file };
 }
 

@@ -1,0 +1,63 @@
+import { readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import { decodeLinkRemaps, type LinkRemap } from '../../src/wire/criu-remaps.ts';
+import { openFiles, processTree } from '../criu/process-tree.ts';
+import { saveFiles, type FilesOf, type SavedFiles } from './save.ts';
+
+/**
+ * Saves what CRIU's `link-remap` needs at the restore. A file that is open under a name that was deleted, but has another name left,
+ * cannot be carried in the image; CRIU gives it a name of its own, which it wants to find again at the restore, but takes it away at
+ * the end of the dump. So that name is made once more, and the files are saved again with it.
+ *
+ * Must be called after the dump, while the container is still frozen. Costs nothing for containers that have no such file.
+ * @param saved what was saved beside the dump; answered as it is in the usual case
+ * @throws SwarmcutError `failed`, `damaged`
+ */
+export async function saveLinkRemaps(
+  facts: FilesOf,
+  imageDir: string,
+  targetDir: string,
+  saved: SavedFiles,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<SavedFiles> {
+  const remaps = await readRemaps(imageDir);
+  if (remaps.length === 0) return saved;
+  const files = await openFiles(await processTree(facts.pid));
+  const made: string[] = [];
+  try {
+    for (const remap of remaps) {
+      const file = files.find((candidate) => candidate.target === `/${remap.name} (deleted)`);
+      if (file === undefined) {
+        throw new SwarmcutError('failed', `/${remap.name} was deleted and is in use, but no process has it open`, {
+          advice: 'a file that is only mapped cannot be saved once one of its names is gone',
+        });
+      }
+      const link = join(`/proc/${facts.pid}/root`, remap.link);
+      // Follows the link in /proc to the open file itself; Node has no call for it.
+      await execa('ln', ['--logical', '--', `/proc/${file.pid}/fd/${file.fd}`, link]);
+      made.push(link);
+    }
+    return await saveFiles(facts, targetDir, { ...options, withCriuLinks: true });
+  } finally {
+    for (const link of made) await rm(link, { force: true });
+  }
+}
+
+async function readRemaps(imageDir: string): Promise<LinkRemap[]> {
+  const remapFile = join(imageDir, 'remap-fpath.img');
+  if (!(await exists(remapFile))) return [];
+  const files = new Map([
+    ['remap-fpath.img', await readFile(remapFile)],
+    ['files.img', await readFile(join(imageDir, 'files.img'))],
+  ]);
+  return decodeLinkRemaps(files);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

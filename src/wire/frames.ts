@@ -1,0 +1,193 @@
+/**
+ * What one sidecar says to another behind the preface: frames of a 5-byte head (type, length of the body as 32 bits, big-endian) and a
+ * body. Each direction of a stream is one FIFO channel of the algorithms.
+ *
+ * | type | body | meaning |
+ * |---|---|---|
+ * | DATA | 1 … {@link MAX_DATA_BYTES} bytes | bytes of the application |
+ * | MARKER | epoch (4), offset (8) | the sender has made its cut of this epoch; it had sent so many bytes before |
+ * | FIN | offset (8) | the application has closed this direction after so many bytes |
+ * | RST | – | the application's connection was reset |
+ *
+ * There is no WINDOW frame: one stream has one TCP connection, whose window is the back-pressure. Behind FIN only MARKER and RST may come,
+ * behind RST nothing. Offsets let the receiver notice at once if a byte was lost or doubled.
+ */
+export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3 } as const;
+
+export const FRAME_HEAD_BYTES = 5;
+
+/** Largest body of a DATA frame. What a sidecar reads at once is less. */
+export const MAX_DATA_BYTES = 1024 * 1024;
+
+const MARKER_BYTES = 12;
+const FIN_BYTES = 8;
+
+export type FrameErrorCode =
+  | 'type' // no such frame
+  | 'length' // the body's length does not fit the type
+  | 'order' // a frame behind one that ends the channel
+  | 'value'; // an offset beyond 2^53
+
+/** The peer does not keep to the format: nothing more can be believed of what it says on this stream. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+  readonly code: FrameErrorCode;
+
+  constructor(code: FrameErrorCode, message: string) {
+    super(`malformed frame: ${message}`);
+    this.code = code;
+  }
+}
+
+/** Writes the head of a DATA frame at the start of `target`; the body of `length` bytes stands behind it. */
+export function writeDataHead(target: Uint8Array, length: number): void {
+  if (length < 1 || length > MAX_DATA_BYTES) throw new FrameError('length', `a DATA frame of ${length} bytes`);
+  writeHead(target, FRAME_TYPES.data, length);
+}
+
+/** @param offset bytes sent on this channel before the marker */
+export function markerFrame(epoch: number, offset: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES + MARKER_BYTES);
+  writeHead(frame, FRAME_TYPES.marker, MARKER_BYTES);
+  view(frame).setUint32(FRAME_HEAD_BYTES, epoch);
+  view(frame).setBigUint64(FRAME_HEAD_BYTES + 4, BigInt(offset));
+  return frame;
+}
+
+/** @param offset all bytes ever sent on this channel */
+export function finFrame(offset: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES + FIN_BYTES);
+  writeHead(frame, FRAME_TYPES.fin, FIN_BYTES);
+  view(frame).setBigUint64(FRAME_HEAD_BYTES, BigInt(offset));
+  return frame;
+}
+
+export function resetFrame(): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES);
+  writeHead(frame, FRAME_TYPES.reset, 0);
+  return frame;
+}
+
+/**
+ * Where decoded frames go. Each method says whether to go on: after `false` the decoder stops behind this frame (or behind this piece of
+ * a DATA frame), until {@link FrameDecoder.push} is called again.
+ */
+export interface FrameSink {
+  /** A piece of the application's bytes: a view of the pushed chunk, valid only during the call. */
+  data(bytes: Uint8Array): boolean;
+  marker(epoch: number, offset: number): boolean;
+  fin(offset: number): boolean;
+  reset(): boolean;
+}
+
+/** Takes a byte stream apart, in chunks of any size. Holds back at most the head and body of one MARKER. */
+export class FrameDecoder {
+  readonly #sink: FrameSink;
+  /** Head, and body of anything but DATA, as far as it has come. */
+  readonly #held = new Uint8Array(FRAME_HEAD_BYTES + MARKER_BYTES);
+  #heldBytes = 0;
+  /** What of the present DATA frame is still to come. */
+  #dataLeft = 0;
+  #ended: 'fin' | 'reset' | undefined;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  /** True between two frames: a stream that ends elsewhere was cut off. */
+  get atBoundary(): boolean {
+    return this.#dataLeft === 0 && this.#heldBytes === 0;
+  }
+
+  /**
+   * Decodes as much of `chunk` as the sink wants.
+   * @returns how many bytes were taken; the caller pushes the others again when the sink is ready
+   * @throws FrameError when the peer breaks the format; the decoder is of no use then
+   */
+  push(chunk: Uint8Array): number {
+    let at = 0;
+    let goOn = true;
+    while (goOn && at < chunk.length) {
+      if (this.#dataLeft > 0) {
+        const end = Math.min(chunk.length, at + this.#dataLeft);
+        this.#dataLeft -= end - at;
+        const piece = chunk.subarray(at, end);
+        at = end;
+        goOn = this.#sink.data(piece);
+        continue;
+      }
+      const wanted = this.#heldBytes < FRAME_HEAD_BYTES ? FRAME_HEAD_BYTES : this.#frameBytes();
+      const end = Math.min(chunk.length, at + wanted - this.#heldBytes);
+      this.#held.set(chunk.subarray(at, end), this.#heldBytes);
+      this.#heldBytes += end - at;
+      at = end;
+      if (this.#heldBytes === wanted) goOn = this.#headOrFrame(wanted);
+    }
+    return at;
+  }
+
+  /** Length of the frame whose head is held. */
+  #frameBytes(): number {
+    return FRAME_HEAD_BYTES + view(this.#held).getUint32(1);
+  }
+
+  #headOrFrame(bytes: number): boolean {
+    const type = this.#held[0];
+    if (bytes === FRAME_HEAD_BYTES) {
+      this.#checkHead(type, view(this.#held).getUint32(1));
+      if (type === FRAME_TYPES.data) {
+        this.#dataLeft = view(this.#held).getUint32(1);
+        this.#heldBytes = 0;
+        return true;
+      }
+      if (this.#frameBytes() > bytes) return true;
+    }
+    this.#heldBytes = 0;
+    switch (type) {
+      case FRAME_TYPES.marker:
+        return this.#sink.marker(view(this.#held).getUint32(FRAME_HEAD_BYTES), this.#offset(FRAME_HEAD_BYTES + 4));
+      case FRAME_TYPES.fin:
+        this.#ended = 'fin';
+        return this.#sink.fin(this.#offset(FRAME_HEAD_BYTES));
+      default:
+        this.#ended = 'reset';
+        return this.#sink.reset();
+    }
+  }
+
+  #checkHead(type: number | undefined, length: number): void {
+    if (this.#ended === 'reset') throw new FrameError('order', `type ${type ?? '?'} behind RST`);
+    if (this.#ended === 'fin' && type !== FRAME_TYPES.marker && type !== FRAME_TYPES.reset)
+      throw new FrameError('order', `type ${type ?? '?'} behind FIN`);
+    const fits =
+      type === FRAME_TYPES.data
+        ? length >= 1 && length <= MAX_DATA_BYTES
+        : type === FRAME_TYPES.marker
+          ? length === MARKER_BYTES
+          : type === FRAME_TYPES.fin
+            ? length === FIN_BYTES
+            : type === FRAME_TYPES.reset
+              ? length === 0
+              : undefined;
+    if (fits === undefined) throw new FrameError('type', `type ${type ?? '?'}`);
+    if (!fits) throw new FrameError('length', `type ${type ?? '?'} with a body of ${length} bytes`);
+  }
+
+  #offset(at: number): number {
+    const offset = view(this.#held).getBigUint64(at);
+    if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw new FrameError('value', `offset ${offset.toString()}`);
+    return Number(offset);
+  }
+}
+
+function writeHead(target: Uint8Array, type: number, length: number): void {
+  target[0] = type;
+  target[1] = length >>> 24;
+  target[2] = length >>> 16;
+  target[3] = length >>> 8;
+  target[4] = length;
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

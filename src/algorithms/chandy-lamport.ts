@@ -94,6 +94,10 @@ export class ChandyLamportParticipant implements Participant {
           : [];
       case 'recorded':
         return this.#recorded(input.channel, input.bytes);
+      // Markers tell when a channel is complete: nothing is counted.
+      case 'expected':
+      case 'arrived':
+        return [];
       case 'saved':
         return this.#saved();
       case 'release':

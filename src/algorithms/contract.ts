@@ -59,6 +59,10 @@ export type ParticipantInput =
   | { readonly kind: 'prepare'; readonly epoch: Epoch; readonly now: TimeMs }
   /** The interceptor has now recorded this many bytes on an incoming channel since `start-recording`. */
   | { readonly kind: 'recorded'; readonly channel: ChannelId; readonly bytes: number; readonly now: TimeMs }
+  /** Counting algorithms (Mattern 1993): how many messages all peers together had sent to this process at their cuts. */
+  | { readonly kind: 'expected'; readonly messages: number; readonly now: TimeMs }
+  /** Counting algorithms: how many such messages have arrived by now, those delivered before the own cut included. */
+  | { readonly kind: 'arrived'; readonly messages: number; readonly now: TimeMs }
   /** Time goes by; fed at least every 100 ms while a round runs. */
   | { readonly kind: 'tick'; readonly now: TimeMs };
 

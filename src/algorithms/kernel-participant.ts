@@ -64,6 +64,8 @@ export class KernelParticipant implements Participant {
       case 'peer-lost':
       case 'prepare':
       case 'recorded':
+      case 'expected':
+      case 'arrived':
         return [];
     }
   }

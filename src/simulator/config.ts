@@ -28,6 +28,8 @@ export interface Costs {
   readonly logWriteMs: number;
   /** One way of a control message. */
   readonly controlLatencyMs: number;
+  /** Added to it, exponentially distributed with this mean: what sets the freezes of one round apart. */
+  readonly controlJitterMs: number;
 }
 
 export const DEFAULT_COSTS: Costs = {
@@ -44,6 +46,7 @@ export const DEFAULT_COSTS: Costs = {
   detectMs: 1000,
   logWriteMs: 1,
   controlLatencyMs: 0.5,
+  controlJitterMs: 2,
 };
 
 /** Faults beside crashes: each is a mean number per simulated second over the whole system; 0 for none. */

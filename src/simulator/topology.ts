@@ -47,7 +47,8 @@ export function neighbours(topology: Topology, processes: number, degree: number
 
 /** Circulant graph whose offsets grow geometrically, so that the diameter stays small. */
 function regular(processes: number, degree: number, connect: (a: number, b: number) => void): void {
-  if (degree < 2 || degree % 2 !== 0) throw new RangeError(`topology regular: degree ${degree} is not even and positive`);
+  if (degree < 2 || degree % 2 !== 0)
+    throw new RangeError(`topology regular: degree ${degree} is not even and positive`);
   const half = degree / 2;
   const offsets = new Set<number>();
   for (let i = 0; offsets.size < Math.min(half, Math.floor(processes / 2)); i++) {

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- every index is of the test's own making */
 import { describe, expect, it } from 'vitest';
 import { ChandyLamportParticipant } from '../../src/algorithms/chandy-lamport.ts';
 import type { ParticipantEffect } from '../../src/algorithms/contract.ts';

@@ -1,0 +1,89 @@
+/* eslint-disable @typescript-eslint/no-non-null-assertion -- every index is of the test's own making */
+import { describe, expect, it } from 'vitest';
+import { chandyLamport } from '../../src/algorithms/chandy-lamport.ts';
+import type { Algorithm } from '../../src/algorithms/contract.ts';
+import { laiYang } from '../../src/algorithms/lai-yang.ts';
+import { mattern } from '../../src/algorithms/mattern.ts';
+import { sync } from '../../src/algorithms/sync.ts';
+import { DEFAULT_CONFIG, type SimulationConfig } from '../../src/simulator/config.ts';
+import { CoordinatedWorld } from '../../src/simulator/coordinated-world.ts';
+import { fuzzConfig } from '../../src/simulator/fuzz.ts';
+import { colourAfterThaw, markersLate, recordingStopsEarly, saveBeforeHold, staysFrozen } from './broken.ts';
+
+const SEEDS = Number(process.env.SIMULATOR_SEEDS ?? 2000);
+const TIMEOUT_MS = 60_000 + SEEDS * 60;
+
+const needsFifo = (algorithm: Algorithm): boolean => algorithm.name.startsWith('chandy-lamport');
+
+function run(algorithm: Algorithm, seed: number, changes: Partial<SimulationConfig> = {}): CoordinatedWorld {
+  return new CoordinatedWorld({ ...fuzzConfig(seed, needsFifo(algorithm)), ...changes }, algorithm).run();
+}
+
+describe.each([sync, laiYang, chandyLamport, mattern])('$name in a hostile world', (algorithm) => {
+  it(
+    `keeps every promise with ${SEEDS} seeds`,
+    () => {
+      let committed = 0;
+      let aborted = 0;
+      let inTransit = 0;
+      let recoveries = 0;
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        const world = run(algorithm, seed);
+        expect(world.violations, `replay: coordinator simulate -a ${algorithm.name} --fuzz 1 --seed ${seed}`).toEqual(
+          [],
+        );
+        committed += world.metrics.roundsCommitted;
+        aborted += world.metrics.roundsAborted;
+        inTransit += world.metrics.recordedMessages;
+        recoveries += world.metrics.recoveries;
+      }
+      // Or the test would prove nothing.
+      expect(committed).toBeGreaterThan(SEEDS);
+      expect(aborted).toBeGreaterThan(SEEDS / 20);
+      expect(inTransit).toBeGreaterThan(SEEDS);
+      expect(recoveries).toBeGreaterThan(SEEDS / 20);
+    },
+    TIMEOUT_MS,
+  );
+
+  it('gives the same trace for the same seed, and another for another', () => {
+    const trace = (seed: number): string => run(algorithm, seed, { trace: true }).trace.lines().join('\n');
+    expect(trace(5)).toBe(trace(5));
+    expect(run(algorithm, 5).trace.digest).toBe(run(algorithm, 5).trace.digest);
+    expect(run(algorithm, 5).trace.digest).not.toBe(run(algorithm, 6).trace.digest);
+  });
+});
+
+/** The first seed with which a checker complains, and its words. */
+function firstViolation(algorithm: Algorithm, seeds = 300): string {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const [violation] = run(algorithm, seed).violations;
+    if (violation !== undefined) return violation;
+  }
+  return 'none';
+}
+
+describe('the checkers find', () => {
+  it('markers that leave too late', () => {
+    expect(firstViolation(markersLate)).toMatch(/orphan|recorded|other messages/);
+  });
+  it('a recording that stops early', () => {
+    expect(firstViolation(recordingStopsEarly)).toMatch(/sent, \d+ delivered and \d+ recorded/);
+  });
+  it('a colour that changes after the thaw', () => {
+    expect(firstViolation(colourAfterThaw)).toMatch(/snd_una|orphan/);
+  });
+  it('a save before the hold', () => {
+    expect(firstViolation(saveBeforeHold)).toMatch(/snd_una|orphan|recorded/);
+  });
+  it('a process that stays frozen', () => {
+    expect(firstViolation(staysFrozen)).toMatch(/frozen/);
+  });
+  it('money that is lost', () => {
+    const world = new CoordinatedWorld({ ...DEFAULT_CONFIG, durationMs: 100 }, laiYang);
+    world.at(50, () => {
+      world.processes[0]!.state.balance -= 1;
+    });
+    expect(world.run().violations.join()).toMatch(/money instead of/);
+  });
+});

@@ -56,6 +56,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
   const dataRoot = await nodeInfo.dataRoot();
+  // Looked at once now, so that the first round does not wait for it.
+  await nodeInfo.info(false);
   const expectations = new Expectations(directories);
   expectations.open({ main: join(packageRoot(), 'dist/agent/main.js'), dataRoot });
 

@@ -29,7 +29,7 @@ export interface AgentParts {
 export function agentService(parts: AgentParts): AgentImplementation {
   const { nodeInfo, containers, rounds, restores, suspensions, memory, ledger, store } = parts;
   return {
-    info: () => nodeInfo.info(),
+    info: ({ preflight }) => nodeInfo.info(preflight),
 
     prepare: async (request) => {
       const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });

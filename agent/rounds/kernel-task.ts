@@ -4,6 +4,7 @@ import type { DumpTimes } from '../../src/model/checkpoint.ts';
 import type { Runc } from '../criu/runc.ts';
 import { armDeadman, type Deadman } from '../criu/deadman.ts';
 import type { ContainerFacts } from '../docker/containers.ts';
+import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import type { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
 import type { Journal } from './journal.ts';
@@ -26,6 +27,8 @@ export interface KernelTaskOptions {
   readonly runDir: string;
   /** Longest time frozen, milliseconds: after it the dead man's switch thaws, whatever has become of the agent. */
   readonly deadlineMs: number;
+  /** Where the container has inotify watches: CRIU must be told (agent/criu/inotify.ts). */
+  readonly inotifyPaths: readonly string[];
 }
 
 /** What `save` has recorded, still in the stage. */
@@ -131,7 +134,7 @@ export class KernelTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, runc, stageDir } = this.#options;
+    const { facts, runc, stageDir, inotifyPaths } = this.#options;
     const imageDir = join(stageDir, 'criu');
     const workDir = join(stageDir, 'work');
     const filesDir = join(stageDir, 'files');
@@ -139,7 +142,8 @@ export class KernelTask implements TaskHandle {
     const signal = this.#abort.signal;
     const begun = performance.now();
     const since = (): number => Math.round((performance.now() - begun) * 1000);
-    const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, signal }).then(since);
+    const criu = { inotifyPaths };
+    const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, criu, signal }).then(since);
     const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
     // Both must have ended, well or not, before anything is thawed or deleted.
     const [dumped, filed] = await Promise.allSettled([dump, files]);
@@ -148,6 +152,7 @@ export class KernelTask implements TaskHandle {
     if (await this.#deadman?.fired())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
-    this.#staged = { imageDir, workDir, files: filed.value.saved };
+    const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
+    this.#staged = { imageDir, workDir, files: saved };
   }
 }

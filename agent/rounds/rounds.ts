@@ -7,6 +7,7 @@ import { taskKey, type Alias, type TaskRef } from '../../src/model/task.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import type { Deadman } from '../criu/deadman.ts';
+import { watchedPaths } from '../criu/inotify.ts';
 import { findRuncRoot, Runc } from '../criu/runc.ts';
 import type { Containers } from '../docker/containers.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
@@ -217,6 +218,7 @@ export class Rounds {
       stageDir,
       runDir: directories.run,
       deadlineMs,
+      inotifyPaths: (await watchedPaths(facts.pid)).paths,
     });
     const participant = algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen });
     const runner = new ParticipantRunner(participant, task, (message, details) =>

@@ -1,0 +1,182 @@
+/** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
+import { watch } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { expect } from 'vitest';
+import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
+import { Stacks } from '../../examples/demo/stacks.ts';
+import type { BankCheck, ProgramStatus, RunningTask } from '../../examples/demo/stacks.ts';
+import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinator/api.ts';
+import type { Manifest } from '../../src/model/checkpoint.ts';
+import { bedUnderTest } from './bed.ts';
+
+export type { MigrateReport, RestoreReport, VerifyReport, Manifest };
+export { waitFor };
+
+/** The stacks of the bed under test. */
+export const stacks = new Stacks(bedUnderTest());
+
+/** Longest time for something that happens by itself, milliseconds. */
+export const PATIENCE_MS = 60_000;
+
+/** The algorithms that run on a Swarm. */
+export const ALGORITHMS = ['lai-yang', 'sync'] as const;
+
+export async function snapshot(stack: string, ...args: string[]): Promise<{ id: string; tasks: { node: string }[] }> {
+  return stacks.coordinate(['snapshot', stack, ...args]);
+}
+
+export async function restore(id: string, ...args: string[]): Promise<RestoreReport> {
+  return stacks.coordinate(['restore', id, ...args]);
+}
+
+export async function migrate(what: string, ...args: string[]): Promise<MigrateReport> {
+  return stacks.coordinate(['migrate', what, ...args]);
+}
+
+/** Node of each task, by `service.slot` without the stack's name. */
+export async function placement(stack: string): Promise<Record<string, string>> {
+  const tasks = await stacks.tasks(stack);
+  return Object.fromEntries(tasks.map((task) => [`${task.service.slice(stack.length + 1)}.${task.slot}`, task.node]));
+}
+
+/** The other nodes. */
+export function others(node: string): [string, string] {
+  const [first, second] = stacks.nodes.filter((name) => name !== node);
+  if (first === undefined || second === undefined) throw new Error('the bed has less than three nodes');
+  return [first, second];
+}
+
+/** A full audit that must find everything in order; its figures. */
+export async function expectSoundBank(stack = 'bank', notBefore?: BankCheck): Promise<BankCheck> {
+  const check = await stacks.checkBank(stack, ['--timeout', '30000'], notBefore === undefined ? {} : { notBefore });
+  expect(check.violations, check.unreachable).toEqual([]);
+  expect(check).toMatchObject({ exitCode: 0, ok: true, total: 4_000_000, accounts: 4, missing: 0, duplicate: 0 });
+  return check;
+}
+
+/** Waits until the bank has made at least this many transfers; without stopping it. */
+export async function bankAt(transfers: number, stack = 'bank'): Promise<BankCheck> {
+  return waitFor(
+    `${transfers} transfers`,
+    async () => {
+      const status = await stacks.checkBank(stack, ['--status', '--timeout', '5000']);
+      expect(status.violations).toEqual([]);
+      return status.transfers >= transfers && status;
+    },
+    { timeoutMs: PATIENCE_MS },
+  );
+}
+
+/** Waits until a program of pair or redis has got further than it is, on the connection that it had. Its status then. */
+export async function expectGoesOn(stack: string, service = 'client', steps = 100): Promise<ProgramStatus> {
+  const before = await stacks.status(stack, service);
+  return waitFor(
+    `${service} of ${stack} to go on from ${before.n}`,
+    async () => {
+      const now = await stacks.status(stack, service);
+      expect(now.errorList).toEqual([]);
+      return now.n >= before.n + steps && now;
+    },
+    { timeoutMs: PATIENCE_MS },
+  );
+}
+
+/** What rounds have left in a task: empty when it is neither held nor frozen, and nothing of a round is attached. */
+export async function tracesIn(task: RunningTask): Promise<string[]> {
+  const script = `
+    pid=$(docker inspect -f '{{.State.Pid}}' "$1") || exit 1
+    runc --root /run/docker/runtime-runc/moby state "$1" | grep -o '"status": "[a-z]*"'
+    nsenter --net=/proc/$pid/ns/net nft list ruleset | grep -oE 'chain (hold_out|hold_in|colour_in|colour_out)|elements = .*'
+    nsenter --net=/proc/$pid/ns/net ip route | grep rto_min
+    ls /run/swarmcut/deadman 2>/dev/null | grep -F "$1" | grep -v '[.]log$'
+    true`;
+  const text = await stacks.must(task.node, ['sh', '-c', script, 'sh', task.containerId]);
+  return text.split('\n').filter((line) => line !== '' && line !== '"status": "running"');
+}
+
+/** As {@link tracesIn}, less what does no harm: the filter chains of a round whose end nobody has told the agent. */
+export async function harmIn(task: RunningTask): Promise<string[]> {
+  const traces = await tracesIn(task);
+  return traces.filter(
+    (line) => !line.startsWith('chain') && !/^elements = \{ (\d+\.){3}\d+\/\d+/.test(line) && !line.includes('rto_min'),
+  );
+}
+
+/** Waits until no task of the stack bears any trace of a round. */
+export async function expectNoTraces(stack: string, look = tracesIn): Promise<void> {
+  const tasks = await stacks.tasks(stack);
+  expect(tasks).not.toEqual([]);
+  let last: string[] = [];
+  await waitFor(
+    `an end of all traces of rounds in ${stack}`,
+    async () => {
+      last = (await Promise.all(tasks.map(look))).flat();
+      if (last.length > 0) throw new Error(last.join('; '));
+      return true;
+    },
+    { timeoutMs: PATIENCE_MS, intervalMs: 250 },
+  );
+}
+
+/** Settles as soon as a task on this node is about to be frozen: its dead man's switch is armed. */
+export async function freezeOn(node: string): Promise<void> {
+  const dir = await pathInHost(stacks.bed, node, '/run/swarmcut/deadman');
+  const armed = async (): Promise<boolean> => (await readdir(dir)).some((name) => name.endsWith('.json'));
+  // Events may come late or not at all for a path through /proc, so it is looked at besides.
+  const watcher = watch(dir, () => undefined);
+  try {
+    await waitFor(`a freeze on ${node}`, armed, { timeoutMs: PATIENCE_MS, intervalMs: 3 });
+  } finally {
+    watcher.close();
+  }
+}
+
+/** Sends a signal to a service of a host; with `keepDown`, its supervisor does not start it again until {@link bringBack}. */
+export async function killService(
+  node: string,
+  service: 'agent' | 'engine',
+  options: { keepDown?: boolean } = {},
+): Promise<void> {
+  const down = options.keepDown === true ? `touch /run/testbed/${service}.down;` : '';
+  await stacks.must(node, ['sh', '-c', `${down} kill -9 "$(cat /run/testbed/${service}.pid)"`]);
+}
+
+/** Lets a service's supervisor start it again, and waits until the coordinator reaches the agents. */
+export async function bringBack(node: string, service: 'agent' | 'engine' = 'agent'): Promise<void> {
+  await stacks.must(node, ['rm', '-f', `/run/testbed/${service}.down`]);
+  await agentsAnswer();
+}
+
+export async function agentsAnswer(): Promise<void> {
+  await waitFor(
+    'the agents',
+    async () => {
+      const { result } = await stacks.coordinator<({ node: string } & ({ error: string } | object))[]>(['check']);
+      return result?.every((node) => !('error' in node)) === true;
+    },
+    { timeoutMs: PATIENCE_MS },
+  );
+}
+
+/** A service's spec as Swarm has it. */
+export async function specOf(service: string): Promise<unknown> {
+  const [found] = JSON.parse(await stacks.must('n1', ['docker', 'service', 'inspect', service])) as { Spec: unknown }[];
+  return found?.Spec;
+}
+
+/** Starts a coordinator command whose process can be killed. */
+export function startCoordinator(args: readonly string[]): {
+  readonly ended: Promise<{ exitCode: number; stderr: string }>;
+  kill(signal?: string): Promise<void>;
+} {
+  const file = `/run/testbed/e2e-${process.pid}.pid`;
+  // exec: the pid in the file is then the coordinator's own.
+  const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
+  const ended = stacks.run('n1', ['sh', '-c', script, 'sh', ...args]);
+  return {
+    ended,
+    kill: async (signal = 'KILL') => {
+      await stacks.must('n1', ['sh', '-c', `kill -${signal} "$(cat ${file})"`]);
+    },
+  };
+}

@@ -72,6 +72,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     store,
     unpin: (restoreId) => ledger.release(restoreId),
     credentials: clientCredentials(certificates),
+    log,
   });
   const restores = new Restores({
     runDir: directories.run,

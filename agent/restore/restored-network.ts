@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { Connection, RewriteEntry } from '../../src/model/connection.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
-import { findRuncRoot, Runc } from '../criu/runc.ts';
 import { resetConnections } from '../interceptors/kernel/connections.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
 import { restoreHook } from '../interceptors/kernel/restore-hook.ts';
@@ -22,18 +21,22 @@ export class RestoredNetwork {
     await addPrestartHook(bundle, await restoreHook({ plan: checked(plan), holdTimeoutMs, dir }));
   }
 
-  /** Opens the block, and resets what leads out of the snapshot. */
-  async release(containerId: string, plan: NetworkPlan__Output): Promise<void> {
+  /**
+   * Opens the block, and resets what leads out of the snapshot.
+   * @param pid of the container's first process
+   */
+  async release(containerId: string, pid: number, plan: NetworkPlan__Output): Promise<void> {
     const { close, aliases, rewrites } = checked(plan);
     await this.#memory.remember(containerId, { aliases, rewrites });
-    const runc = new Runc({ root: await findRuncRoot(containerId) });
-    const { pid } = await runc.state(containerId);
     const netns = `/proc/${pid}/ns/net`;
-    const interceptor = new KernelInterceptor({ netns });
     // Resets go out with the block open, or the other side would never hear of them.
-    await interceptor.unhold();
+    await new KernelInterceptor({ netns }).unhold();
     if (close.length > 0) await resetConnections(netns, close);
-    await interceptor.detach();
+  }
+
+  /** Takes the opened block's rules away; nothing waits for this. */
+  async tidy(pid: number): Promise<void> {
+    await new KernelInterceptor({ netns: `/proc/${pid}/ns/net` }).detach();
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
@@ -125,7 +126,7 @@ export class Restores implements ShimHandler {
       args: restoreArguments({
         containerId,
         bundle: request.bundle,
-        pidFile: request.pidFile ?? join(request.bundle, 'init.pid'),
+        pidFile: pidFileOf(request),
         imagePath: staged.imageDir,
         workPath: staged.workDir,
         ...(request.consoleSocket === undefined ? {} : { consoleSocket: request.consoleSocket }),
@@ -149,11 +150,15 @@ export class Restores implements ShimHandler {
     if (container.phase === 'released') return;
     container.mustBe('restored');
     const { plan, staged } = container;
-    if (plan !== undefined) await this.#options.network.release(containerId, plan);
+    const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
+    if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
-    await staged?.files.commit();
     this.#event(restoreId, container, 'RELEASED');
+    // The task runs: what is left to do must not keep the others waiting.
+    void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
+      this.#complain('tidy up after', container, error),
+    );
   }
 
   async abort(restoreId: string, reason: string): Promise<void> {
@@ -273,6 +278,11 @@ export class Restores implements ShimHandler {
   }
 
   #complain(step: string, container: WaitingContainer, error: unknown): void {
-    this.#options.log.error({ step, task: container.task, reason: messageOf(error) }, 'cannot put back');
+    this.#options.log.error({ task: container.task, reason: messageOf(error) }, `cannot ${step} a restored task`);
   }
+}
+
+/** Where `runc restore` writes the pid of the container's first process. */
+function pidFileOf(request: CreateRequest): string {
+  return request.pidFile ?? join(request.bundle, 'init.pid');
 }

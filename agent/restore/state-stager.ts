@@ -6,6 +6,7 @@ import type { SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
 import { writeCriuConfig } from '../criu/config.ts';
 import { criuError } from '../criu/runc.ts';
 import { waitingFacts } from '../docker/waiting.ts';
@@ -33,6 +34,7 @@ export interface StateStagerOptions {
   /** Ends the pins of a restore and deletes parts that only it needed. */
   readonly unpin: (restoreId: string) => Promise<void>;
   readonly credentials: ChannelCredentials;
+  readonly log: Logger;
 }
 
 /** Brings the saved state of a task into a container that waits in the shim. */
@@ -57,6 +59,7 @@ export class StateStager {
       restoreId,
       parts.map(({ sha256 }) => sha256),
     );
+    const begun = performance.now();
     const { fetchedBytes } = await fetchParts({
       parts,
       sources,
@@ -67,6 +70,7 @@ export class StateStager {
       onProgress,
       owner: restoreId,
     });
+    const fetched = performance.now();
     const imageDir = join(dir, 'criu');
     const workDir = join(dir, 'work');
     await mkdir(workDir, { recursive: true, mode: 0o700 });
@@ -74,6 +78,7 @@ export class StateStager {
       parts.filter(({ kind }) => kind === 'CRIU'),
       imageDir,
     );
+    const linked = performance.now();
     const files = await Promise.all(
       parts
         .filter(({ kind }) => kind !== 'CRIU')
@@ -85,6 +90,17 @@ export class StateStager {
       signal,
       laidVolumes: this.#volumesOf(restoreId),
     });
+    this.#options.log.info(
+      {
+        restoreId,
+        containerId,
+        fetchedBytes,
+        fetchMs: Math.round(fetched - begun),
+        linkMs: Math.round(linked - fetched),
+        layMs: Math.round(performance.now() - linked),
+      },
+      'staged',
+    );
     return { imageDir, workDir, files: laid, fetchedBytes };
   }
 

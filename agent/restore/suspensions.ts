@@ -102,9 +102,9 @@ export class Suspensions {
   }
 
   async #retire(suspension: Suspension): Promise<void> {
-    const { containerId, runc, deadman } = suspension;
+    const { containerId, runc, deadman, interceptor } = suspension;
     this.#options.expectations.markMoved(containerId);
-    await this.#armExecution(containerId, runc);
+    await this.#armExecution(containerId, runc, interceptor);
     await deadman.cancel();
     this.#suspended.delete(containerId);
     await this.#options.journal.forget(containerId);
@@ -119,12 +119,14 @@ export class Suspensions {
     const task = rounds.handOver(restoreId, containerId);
     if (task === undefined) return;
     expectations.markMoved(containerId);
-    await this.#armExecution(containerId, task.runc);
+    await this.#armExecution(containerId, task.runc, task.interceptor);
     await task.deadman?.cancel();
     await this.#options.journal.forget(containerId);
   }
 
-  async #armExecution(containerId: string, runc: Runc): Promise<void> {
+  async #armExecution(containerId: string, runc: Runc, interceptor: KernelInterceptor): Promise<void> {
+    // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
+    await interceptor.renewHold(2 * MOVED_GRACE_MS);
     // Its own name, so that it is not mistaken for the switch that thaws.
     await armDeadman({
       containerId: `${containerId}-moved`,

@@ -185,11 +185,14 @@ export class Rounds {
   }
 
   /** A task that was kept frozen has moved: whoever calls this answers for what is left of it. */
-  handOver(snapshotId: string, containerId: string): { runc: Runc; deadman: Deadman | undefined } | undefined {
+  handOver(
+    snapshotId: string,
+    containerId: string,
+  ): { runc: Runc; interceptor: KernelInterceptor; deadman: Deadman | undefined } | undefined {
     const session = this.#sessions.get(containerId);
     if (session?.snapshotId !== snapshotId) return undefined;
     this.#end(session);
-    return { runc: session.runc, deadman: session.task.handOver() };
+    return { runc: session.runc, interceptor: session.interceptor, deadman: session.task.handOver() };
   }
 
   async #prepare(options: PrepareOptions): Promise<TaskSession> {

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../src/model/errors.ts';
 import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './config.ts';
 import { readCriuFailure } from './log.ts';
+import { mendImages } from './mend.ts';
 
 export interface RuncOptions {
   /** Default `runc`, found in PATH. */
@@ -139,6 +140,7 @@ export class Runc {
       if (result.exitCode !== 0) {
         throw await criuError('dump', containerId, options.workPath, runcReason(result));
       }
+      await mendImages(options.imagePath);
       return { wallUs: Number((process.hrtime.bigint() - startedAt) / 1000n) };
     } finally {
       signal?.removeEventListener('abort', abandon);

@@ -24,6 +24,8 @@ const MAX_ENTRY_BYTES = 16 * 1024 * 1024;
 
 /** A protobuf message as it lies on the wire: by field number, in the order of appearance. */
 export interface Message {
+  /** As it was read. */
+  readonly bytes: Uint8Array;
   /** Varint fields: 32-bit ones as they are, 64-bit ones exact up to 2^53. Packed and repeated alike. */
   numbers(field: number): readonly number[];
   /** The last value of a field, as protobuf wants it. */
@@ -60,6 +62,21 @@ export function decodeImage(kind: ImageKind, name: string, data: Uint8Array, lim
   return entries;
 }
 
+/** An image with these entries and nothing behind them. */
+export function encodeImage(kind: ImageKind, entries: readonly Uint8Array[]): Uint8Array {
+  const data = new Uint8Array(entries.reduce((sum, entry) => sum + 4 + entry.length, 8));
+  const view = new DataView(data.buffer);
+  view.setUint32(0, kind === 'stats' ? SERVICE_MAGIC : COMMON_MAGIC, true);
+  view.setUint32(4, KIND_MAGIC[kind], true);
+  let at = 8;
+  for (const entry of entries) {
+    view.setUint32(at, entry.length, true);
+    data.set(entry, at + 4);
+    at += 4 + entry.length;
+  }
+  return data;
+}
+
 type FieldValue = number | Uint8Array;
 
 function decodeMessage(name: string, data: Uint8Array): Message {
@@ -83,14 +100,16 @@ function decodeMessage(name: string, data: Uint8Array): Message {
   } catch (error) {
     throw damagedImage(name, 'an entry is not a protobuf message', error);
   }
-  return new DecodedMessage(name, fields);
+  return new DecodedMessage(name, data, fields);
 }
 
 class DecodedMessage implements Message {
+  readonly bytes: Uint8Array;
   readonly #name: string;
   readonly #fields: ReadonlyMap<number, readonly FieldValue[]>;
 
-  constructor(name: string, fields: ReadonlyMap<number, readonly FieldValue[]>) {
+  constructor(name: string, bytes: Uint8Array, fields: ReadonlyMap<number, readonly FieldValue[]>) {
+    this.bytes = bytes;
     this.#name = name;
     this.#fields = fields;
   }

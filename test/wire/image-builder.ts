@@ -6,6 +6,7 @@ const MAGIC = {
   pstree: 0x50273030,
   core: 0x55053847,
   'tcp-stream': 0x51465506,
+  'remap-fpath': 0x59133954,
   stats: 0x57093306,
 } as const;
 
@@ -83,6 +84,23 @@ export function socketFile(spec: SocketSpec): Uint8Array {
     [1, 4],
     [2, 77],
     [4, socket],
+  ]);
+}
+
+/** A file entry of a regular file. */
+export function regularFile(id: number, name: string): Uint8Array {
+  return message([
+    [1, 1],
+    [2, id],
+    [
+      3,
+      message([
+        [1, id],
+        [2, 0],
+        [3, 0],
+        [6, name],
+      ]),
+    ],
   ]);
 }
 

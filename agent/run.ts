@@ -20,6 +20,7 @@ import { Expectations } from './shim/expectations.ts';
 import { SOCKET_NAME } from './shim/protocol.ts';
 import { ShimServer } from './shim/server.ts';
 import { Ledger, PartStore } from './store/index.ts';
+import { PeerAgents } from './transfer/index.ts';
 
 export interface AgentOptions {
   readonly host: string;
@@ -65,13 +66,14 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const memory = new NetworkMemory(directories.run);
   const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, log });
   const suspensions = new Suspensions({ runDir: directories.run, containers, expectations, journal, rounds, log });
+  const peers = new PeerAgents(clientCredentials(certificates));
   const stager = new StateStager({
     directories,
     dataRoot,
     nodeName: node,
     store,
     unpin: (restoreId) => ledger.release(restoreId),
-    credentials: clientCredentials(certificates),
+    peers,
     log,
   });
   const restores = new Restores({
@@ -105,6 +107,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   log.info({ signal }, 'stopping');
   await server.close();
   await shim.close();
+  peers.close();
   // What is still held or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, journal, log);
 }

@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Part } from '../../src/model/checkpoint.ts';
 import type { SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
@@ -12,7 +11,7 @@ import { criuError } from '../criu/runc.ts';
 import { waitingFacts } from '../docker/waiting.ts';
 import { layFiles } from '../files/lay.ts';
 import type { PartStore } from '../store/index.ts';
-import { fetchParts } from '../transfer/fetch.ts';
+import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import type { StagedState } from './waiting-container.ts';
 
 export interface StageOptions {
@@ -33,7 +32,7 @@ export interface StateStagerOptions {
   readonly store: PartStore;
   /** Ends the pins of a restore and deletes parts that only it needed. */
   readonly unpin: (restoreId: string) => Promise<void>;
-  readonly credentials: ChannelCredentials;
+  readonly peers: PeerAgents;
   readonly log: Logger;
 }
 
@@ -52,7 +51,7 @@ export class StateStager {
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<StagedState> {
     const { restoreId, containerId, bundle, parts, sources, inMemory } = options;
-    const { store, credentials, dataRoot, nodeName, directories } = this.#options;
+    const { store, peers, dataRoot, nodeName, directories } = this.#options;
     // On the file system of the parts, so that they can be linked.
     const dir = join(inMemory ? directories.run : directories.state, 'restore', restoreId, containerId);
     store.pin(
@@ -65,7 +64,7 @@ export class StateStager {
       sources,
       store,
       memory: inMemory,
-      credentials,
+      peers,
       signal,
       onProgress,
       owner: restoreId,

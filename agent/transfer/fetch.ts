@@ -3,12 +3,18 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
-import type { AgentClient } from '../../src/rpc/index.ts';
+import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
 import { concurrently } from '../store/index.ts';
 import type { PartStore } from '../store/index.ts';
 
-/** Parts that are fetched at the same time, from all sources together. */
+/** Calls at the same time, to all sources together. */
 const PARALLEL = 3;
+
+/** Parts up to this size are asked for together. Bytes. */
+const SMALL_BYTES = 256 * 1024;
+
+/** Small parts in one call, together. Bytes. */
+const BATCH_BYTES = 4 * 1024 * 1024;
 
 /** A node that has parts: its name (as in its certificate) and `host:port` of its agent. */
 export interface PartSource {
@@ -23,8 +29,8 @@ export interface FetchOptions {
   readonly store: PartStore;
   /** Keep them in memory (`<run>`) rather than on disk. */
   readonly memory: boolean;
-  /** This agent's own certificate. */
-  readonly credentials: ChannelCredentials;
+  /** Connections to other agents, which outlive the call. */
+  readonly peers: PeerAgents;
   readonly signal?: AbortSignal;
   /** Keeps the parts from being swept until `ledger.release(owner)`. */
   readonly owner?: string;
@@ -54,11 +60,7 @@ export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes:
   // Big ones first: the last one under way decides when all are there.
   missing.sort((a, b) => b.sizeBytes - a.sizeBytes);
   const sources = new Sources(options);
-  try {
-    await concurrently(missing, PARALLEL, (part) => fetchOne(part, sources, options, progress));
-  } finally {
-    sources.close();
-  }
+  await concurrently(batches(missing), PARALLEL, (batch) => fetchBatch(batch, sources, options, progress));
   return { fetchedBytes: missing.reduce((sum, part) => sum + part.sizeBytes, 0) };
 }
 
@@ -67,10 +69,35 @@ interface Wanted {
   readonly sizeBytes: number;
 }
 
-/** Clients of the sources, made when first needed; remembers who could not be reached. */
+/** An agent's connections to the agents of other nodes: made when first needed, and kept, since making one takes longer than most parts. */
+export class PeerAgents {
+  readonly #clients = new Map<string, AgentClient>();
+  readonly #credentials: ChannelCredentials;
+
+  /** @param credentials this agent's own certificate */
+  constructor(credentials: ChannelCredentials) {
+    this.#credentials = credentials;
+  }
+
+  client({ node, address }: PartSource): AgentClient {
+    const key = `${node} ${address}`;
+    let client = this.#clients.get(key);
+    if (client === undefined) {
+      client = connectAgent({ node, address, credentials: this.#credentials });
+      this.#clients.set(key, client);
+    }
+    return client;
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}
+
+/** The sources of one fetch; remembers who could not be reached. */
 class Sources {
   readonly #options: FetchOptions;
-  readonly #clients = new Map<PartSource, AgentClient>();
   readonly #unreachable = new Map<PartSource, SwarmcutError>();
 
   constructor(options: FetchOptions) {
@@ -91,16 +118,7 @@ class Sources {
   }
 
   client(source: PartSource): AgentClient {
-    let client = this.#clients.get(source);
-    if (client === undefined) {
-      client = connectAgent({ ...source, credentials: this.#options.credentials });
-      this.#clients.set(source, client);
-    }
-    return client;
-  }
-
-  close(): void {
-    for (const client of this.#clients.values()) client.close();
+    return this.#options.peers.client(source);
   }
 }
 
@@ -121,22 +139,54 @@ class Progress {
   }
 }
 
-async function fetchOne(part: Wanted, sources: Sources, options: FetchOptions, progress: Progress): Promise<void> {
+/**
+ * Parts that are asked for together: a big one alone, small ones many at a time, since a call costs more than they do.
+ * @param missing biggest first
+ */
+function batches(missing: readonly Wanted[]): Wanted[][] {
+  const result: Wanted[][] = [];
+  let small: Wanted[] = [];
+  let bytes = 0;
+  for (const part of missing) {
+    if (part.sizeBytes > SMALL_BYTES) {
+      result.push([part]);
+      continue;
+    }
+    if (bytes + part.sizeBytes > BATCH_BYTES) {
+      result.push(small);
+      small = [];
+      bytes = 0;
+    }
+    small.push(part);
+    bytes += part.sizeBytes;
+  }
+  return small.length === 0 ? result : [...result, small];
+}
+
+async function fetchBatch(
+  batch: readonly Wanted[],
+  sources: Sources,
+  options: FetchOptions,
+  progress: Progress,
+): Promise<void> {
   const failures: SwarmcutError[] = [];
+  let left = batch;
   for (const source of sources.all) {
     const known = sources.whyNot(source);
     if (known !== undefined) {
       failures.push(known);
       continue;
     }
+    const got = new Set<Wanted>();
     try {
-      await receive(part, sources.client(source), options, progress);
+      await receive(left, sources.client(source), options, progress, (part) => got.add(part));
       return;
     } catch (error) {
+      left = left.filter((part) => !got.has(part));
       const failure =
         error instanceof SwarmcutError
           ? error
-          : new SwarmcutError('failed', `part ${part.sha256} from node ${source.node}: ${messageOf(error)}`, {
+          : new SwarmcutError('failed', `part ${left[0]?.sha256 ?? ''} from node ${source.node}: ${messageOf(error)}`, {
               cause: error,
             });
       // Not the source's fault: no other one will do better.
@@ -144,6 +194,13 @@ async function fetchOne(part: Wanted, sources: Sources, options: FetchOptions, p
       sources.failed(source, failure);
       failures.push(failure);
     }
+  }
+  const [part] = left;
+  if (part === undefined) return;
+  // One that nobody has must not keep those behind it in the batch from being found elsewhere, nor hide which one it is.
+  if (left.length > 1) {
+    for (const single of left) await fetchBatch([single], sources, options, progress);
+    return;
   }
   const onlyUnreachable = failures.length > 0 && failures.every(({ code }) => code === 'unreachable');
   const reasons = failures.map((failure) => failure.message).join('; ') || 'no node is known to have it';
@@ -154,24 +211,51 @@ async function fetchOne(part: Wanted, sources: Sources, options: FetchOptions, p
   );
 }
 
-async function receive(part: Wanted, client: AgentClient, options: FetchOptions, progress: Progress): Promise<void> {
-  const { sha256, sizeBytes } = part;
+/** Receives parts in the order asked for. @param onPart called when a part is in the store */
+async function receive(
+  parts: readonly Wanted[],
+  client: AgentClient,
+  options: FetchOptions,
+  progress: Progress,
+  onPart: (part: Wanted) => void,
+): Promise<void> {
+  const request = { sha256: parts.map(({ sha256 }) => sha256) };
+  const stream = client.fetch(request, options.signal === undefined ? {} : { signal: options.signal });
+  const chunks = stream[Symbol.asyncIterator]();
+  try {
+    for (const part of parts) {
+      await receivePart(part, chunks, client.node, options, progress);
+      onPart(part);
+    }
+  } finally {
+    await chunks.return?.();
+  }
+}
+
+async function receivePart(
+  { sha256, sizeBytes }: Wanted,
+  chunks: AsyncIterator<ReplyOf<'fetch'>>,
+  node: string,
+  options: FetchOptions,
+  progress: Progress,
+): Promise<void> {
   const temporary = await options.store.temporaryFile({ memory: options.memory });
   const hash = createHash('sha256');
   let received = 0;
   const broken = (problem: string): SwarmcutError =>
-    new SwarmcutError('damaged', `node ${client.node} sent part ${sha256} with ${problem}`, {
-      where: { node: client.node },
-    });
+    new SwarmcutError('damaged', `node ${node} sent part ${sha256} with ${problem}`, { where: { node } });
   try {
-    const stream = client.fetch({ sha256: [sha256] }, options.signal === undefined ? {} : { signal: options.signal });
-    for await (const chunk of stream) {
+    for (let last = false; !last;) {
+      const next = await chunks.next();
+      if (next.done === true) throw broken(`${received} bytes instead of ${sizeBytes}`);
+      const chunk = next.value;
       if (chunk.sha256 !== sha256 || chunk.offset !== received) throw broken('a gap');
       received += chunk.data.length;
       if (received > sizeBytes) throw broken(`more than ${sizeBytes} bytes`);
       hash.update(chunk.data);
       await temporary.handle.writeFile(chunk.data);
       progress.add(chunk.data.length);
+      last = chunk.last;
     }
     if (received !== sizeBytes) throw broken(`${received} bytes instead of ${sizeBytes}`);
     const actual = hash.digest('hex');

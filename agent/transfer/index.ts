@@ -1,3 +1,3 @@
-export { fetchParts } from './fetch.ts';
+export { fetchParts, PeerAgents } from './fetch.ts';
 export type { FetchOptions, PartSource } from './fetch.ts';
 export { serveFetch } from './serve.ts';

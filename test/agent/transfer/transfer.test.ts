@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { PartStore } from '../../../agent/store/index.ts';
-import { fetchParts, serveFetch } from '../../../agent/transfer/index.ts';
+import { fetchParts, PeerAgents, serveFetch } from '../../../agent/transfer/index.ts';
 import type { FetchOptions } from '../../../agent/transfer/index.ts';
 import { clientCredentials, createAgentServer, serverCredentials } from '../../../src/rpc/index.ts';
 import type { AgentImplementation, AgentServer } from '../../../src/rpc/index.ts';
@@ -70,16 +70,16 @@ async function put(store: PartStore, bytes: Uint8Array): Promise<{ sha256: strin
   return store.adopt(path);
 }
 
-function fetch(
+async function fetch(
   target: Node,
   options: Pick<FetchOptions, 'parts' | 'sources'> & Partial<FetchOptions>,
 ): Promise<{ fetchedBytes: number }> {
-  return fetchParts({
-    store: target.store,
-    memory: false,
-    credentials: clientCredentials(certificates[target.source.node] ?? ''),
-    ...options,
-  });
+  const peers = new PeerAgents(clientCredentials(certificates[target.source.node] ?? ''));
+  try {
+    return await fetchParts({ store: target.store, memory: false, peers, ...options });
+  } finally {
+    peers.close();
+  }
 }
 
 it('fetches what is missing, checks it, and reports progress', async () => {

@@ -13,6 +13,22 @@ export interface NetworkPlan {
   readonly close: Connection[];
   /** To be remembered with the container, for its next checkpoint. */
   readonly aliases: Alias[];
+  /** Send queues that are to be restored otherwise than CRIU has recorded them. */
+  readonly unsent: UnsentMark[];
+}
+
+/**
+ * From where on a connection's send queue is to be restored as not sent yet. What was in flight at the cut is lost, and the peer tells where
+ * its stream ends. Bytes that count as sent are sent again only when the restored socket's first time-out comes, after 3 s; unsent ones
+ * go out as soon as there is a way. Not from before what the peer has, though: its acknowledgments, and the data that comes with
+ * them, would be refused as being for something never sent.
+ */
+export interface UnsentMark {
+  /** Names the connection together with `rcvNxt`: what its image says. */
+  readonly writeSeq: number;
+  readonly rcvNxt: number;
+  /** First byte that the peer does not have. */
+  readonly from: number;
 }
 
 /** A task to be restored: as it was at the cut, and where it will be. */
@@ -64,6 +80,8 @@ export function planNetworks(input: NetworkPlanInput): NetworkPlans {
   for (const { a, b } of input.pairing.pairs) {
     if (world.bothLive(a, b)) continue;
     const wire = world.wireOf(a, b);
+    world.mark(a, b);
+    world.mark(b, a);
     if (wire) {
       world.connect(a, wire.a, wire.b);
       world.connect(b, wire.b, wire.a);
@@ -88,7 +106,11 @@ interface Place {
   readonly presentOn: ReadonlyMap<string, string>;
   readonly rewrites: Map<string, RewriteEntry>;
   readonly close: Connection[];
+  readonly unsent: UnsentMark[];
 }
+
+/** States in which the application can still send, so that the queue is data only. */
+const SENDING: ReadonlySet<string> = new Set(['ESTABLISHED', 'CLOSE_WAIT']);
 
 /** Ports for connections whose own would collide on the wire: above the range that the kernel gives out by itself. */
 const FIRST_SPARE_PORT = 61_000;
@@ -115,6 +137,7 @@ class World {
       presentOn: new Map(present.map(({ address, network }) => [network, address])),
       rewrites: new Map(rewrites),
       close: [],
+      unsent: [],
     });
   }
 
@@ -158,6 +181,15 @@ class World {
     const entry = { socketLocal: local, socketRemote: remote, wireLocal, wireRemote };
     if (same(local, wireLocal) && same(remote, wireRemote)) place.rewrites.delete(socketKey(entry));
     else place.rewrites.set(socketKey(entry), entry);
+  }
+
+  /** Says which bytes of the send queue of `end` its peer does not have. */
+  mark(end: ConnectionEnd, peer: ConnectionEnd): void {
+    const { sndUna, writeSeq, rcvNxt, state, sequencesKnown } = end.connection;
+    if (!sequencesKnown || !SENDING.has(state) || writeSeq === sndUna) return;
+    // A running peer may have all of it or nothing. It does not fall silent if something of its own is refused: it sends again soon.
+    const from = peer.connection.sequencesKnown ? peer.connection.rcvNxt : sndUna;
+    this.#place(end).unsent.push({ writeSeq, rcvNxt, from });
   }
 
   /** A connection that was just being made goes on to where its target is now. */
@@ -218,6 +250,7 @@ class World {
       ownAddresses: old,
       rewrites: [...place.rewrites.values()],
       close: place.close,
+      unsent: place.unsent,
       aliases: [...aliases, ...task.newAddresses],
     };
   }

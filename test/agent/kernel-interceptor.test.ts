@@ -99,7 +99,7 @@ describe('rules', () => {
 
   test('advance opens the block in the same script', () => {
     const lines = advanceScript(1).trim().split('\n');
-    expect(lines).toContain('flush set inet swarmcut held');
+    expect(lines).toContain('flush set inet swarmcut held_out');
     expect(lines).toContain('flush chain inet swarmcut colour_in');
   });
 
@@ -135,7 +135,7 @@ describe('rules', () => {
   });
 
   test('a plan with something else than addresses is refused', () => {
-    const plan = { subnets: [], ownAddresses: ['$(reboot)'], rewrites: [], close: [], aliases: [] };
+    const plan = { subnets: [], ownAddresses: ['$(reboot)'], rewrites: [], close: [], aliases: [], unsent: [] };
     expect(() => insideScript(plan)).toThrow('not an IP address');
   });
 });
@@ -161,6 +161,6 @@ describe('interceptor', () => {
 
   test('the undo commands name the namespace', () => {
     const [first] = new KernelInterceptor({ netns: '/proc/7/ns/net' }).undoCommands();
-    expect(first).toEqual(['nsenter', '--net=/proc/7/ns/net', 'nft', 'flush', 'set', 'inet', 'swarmcut', 'held']);
+    expect(first).toEqual(['nsenter', '--net=/proc/7/ns/net', 'nft', 'flush', 'set', 'inet', 'swarmcut', 'held_out']);
   });
 });

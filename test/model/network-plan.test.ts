@@ -231,3 +231,25 @@ test('a task that moves back home is no longer rewritten by its running peer', (
   expect(live.get('server.1')).toEqual({ rewrites: [], close: [] });
   expect(plans.get('client.1')).toMatchObject({ ownAddresses: ['10.0.1.22'], rewrites: [] });
 });
+
+test('what the peer does not have counts as not sent', () => {
+  const client = (sequences: readonly [number, number, number], more: Partial<Connection> = {}): Connection =>
+    end('10.0.1.2:40000', '10.0.1.3:7000', sequences, more);
+  const server = end('10.0.1.3:7000', '10.0.1.2:40000', [50, 50, 13]);
+  const marks = (one: Connection, peer: Connection, live = false): unknown => {
+    const moved = restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [one]);
+    if (live) {
+      return plan([moved], [{ ...task('server.1', { net: '10.0.1.3' }, [peer]), rewrites: [] }]).plans.get('client.1')
+        ?.unsent;
+    }
+    return plan([moved, restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, [peer])]).plans.get('client.1')
+      ?.unsent;
+  };
+  expect(marks(client([10, 15, 50]), server)).toEqual([{ writeSeq: 15, rcvNxt: 50, from: 13 }]);
+  expect(marks(client([10, 15, 50], { writeSeq: 20 }), server)).toEqual([{ writeSeq: 20, rcvNxt: 50, from: 13 }]);
+  expect(marks(client([10, 15, 50]), { ...server, sequencesKnown: false }, true)).toEqual([
+    { writeSeq: 15, rcvNxt: 50, from: 10 },
+  ]);
+  expect(marks(client([13, 13, 50]), server)).toEqual([]);
+  expect(marks(client([10, 15, 50], { state: 'FIN_WAIT1' }), server)).toEqual([]);
+});

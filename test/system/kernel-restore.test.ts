@@ -181,7 +181,7 @@ test('thousands of connections are set up at once, and an interface-less remote 
     wireLocal: { address: `${NET}.12`, port: 20_000 + 2 * index },
     wireRemote: { address: `${NET}.13`, port: 7000 },
   }));
-  const plan = { subnets: [`${NET}.0/24`], ownAddresses: [`${NET}.2`], rewrites, close: [], aliases: [] };
+  const plan = { subnets: [`${NET}.0/24`], ownAddresses: [`${NET}.2`], rewrites, close: [], aliases: [], unsent: [] };
   const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir });
   await bed.run('a', ['ip', 'address', 'flush', 'dev', 'eth0']);
   await bed.run('a', ['ip', 'address', 'add', `${NET}.12/24`, 'dev', 'eth0']);
@@ -196,7 +196,7 @@ test('thousands of connections are set up at once, and an interface-less remote 
 
 test('a hook that cannot do its work fails and says why', async () => {
   await start();
-  const plan = { subnets: [], ownAddresses: [], rewrites: [], close: [], aliases: [] };
+  const plan = { subnets: [], ownAddresses: [], rewrites: [], close: [], aliases: [], unsent: [] };
   const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir });
   expect((await execa(script, { input: '{"pid": 0}', reject: false })).exitCode).not.toBe(0);
   expect(await readFile(join(dir, 'hook.log'), 'utf8')).toContain('/proc/0/ns/net');

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epoch } from '../../../src/algorithms/contract.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
+import { openFiles, processTree } from '../../criu/process-tree.ts';
+import { pushUnsent } from './push-unsent.ts';
 import { runProcess, type Runner } from './runner.ts';
 import {
   TABLE,
@@ -9,6 +12,7 @@ import {
   detachScript,
   familyOf,
   holdScript,
+  openInwardsScript,
   prepareScript,
   removeScript,
   renewHoldScript,
@@ -17,6 +21,9 @@ import {
 import { removeRewritesScript, rewriteScript } from './rewrite-rules.ts';
 import { lowerRtoMin, restoreRtoMin } from './routes.ts';
 import { rewriteSysctlScript } from './addresses.ts';
+
+/** Between the first and the last of a restore's containers to be released: one call each, all sent at once. */
+const OPEN_SKEW_MS = 100;
 
 export interface KernelInterceptorOptions {
   /** The task's network namespace: `/proc/PID/ns/net` or `/run/netns/NAME`. */
@@ -84,6 +91,23 @@ export class KernelInterceptor {
     });
   }
 
+  /**
+   * Opens the block of a restored container so that its connections go on at once. To be called on all of them at about the same time.
+   *
+   * A restored socket knows no round trip time, and waits 3 s (TCP_TIMEOUT_FALLBACK) before it sends anything again. So nothing may
+   * get lost when the blocks open one after the other: a container first lets in, and sends when the others have opened too; and
+   * what was left unsent is pushed instead of waiting for a timer.
+   *
+   * @param pid of the container's first process
+   * @param skewMs how far apart the calls for the containers may be
+   */
+  async openRestored(pid: number, skewMs = OPEN_SKEW_MS): Promise<void> {
+    await this.#nft(openInwardsScript(skewMs));
+    await sleep(skewMs);
+    await this.unhold();
+    pushUnsent(await openFiles(await processTree(pid)));
+  }
+
   /** The round is over: block, colours and route settings go; rewriting stays. No error if the namespace is gone. */
   async detach(): Promise<void> {
     if (this.#gone()) return;
@@ -127,7 +151,8 @@ export class KernelInterceptor {
    */
   undoCommands(): string[][] {
     return [
-      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_out'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_in'],
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'coming'],
     ].map((command) => this.#command(command));
   }

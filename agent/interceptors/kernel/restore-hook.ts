@@ -5,8 +5,11 @@ import { ROUTE_TABLE, RULE_LINE, rewriteSysctlScript } from './addresses.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf, holdScript } from './rules.ts';
 
+/** What the hook needs of a plan. */
+export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'>;
+
 export interface RestoreHookOptions {
-  readonly plan: NetworkPlan;
+  readonly plan: HookPlan;
   /** The container stays blocked until `unhold` or for this long. Milliseconds. */
   readonly holdTimeoutMs: number;
   /** Where script, rules and log go; made if need be. One directory for each container. */
@@ -52,7 +55,7 @@ exec nsenter --net="/proc/$pid/ns/net" sh ./inside.sh
 }
 
 /** Runs in the container's network namespace, in the hook's directory. */
-export function insideScript(plan: NetworkPlan): string {
+export function insideScript(plan: HookPlan): string {
   return `set -eu
 # The block comes first: nothing may answer, or be answered, before all is in place.
 nft -f rules.nft
@@ -78,7 +81,7 @@ END
 ${[4, 6].map((family) => familyPart(plan, family)).join('')}`;
 }
 
-function familyPart(plan: NetworkPlan, family: number): string {
+function familyPart(plan: HookPlan, family: number): string {
   const own = plan.ownAddresses.filter((address) => familyOf(address) === family);
   const remotes = remotesOf(plan).filter(({ remote }) => familyOf(remote) === family);
   const lines: string[] = [];
@@ -105,7 +108,7 @@ function familyPart(plan: NetworkPlan, family: number): string {
 }
 
 /** The distinct remote addresses of the sockets, each with the address of ours under which it is reached on the wire (if it is). */
-function remotesOf(plan: NetworkPlan): { remote: string; from: string }[] {
+function remotesOf(plan: HookPlan): { remote: string; from: string }[] {
   const from = new Map<string, string>();
   for (const { remote } of plan.close) from.set(remote.address, '');
   for (const { socketRemote, wireLocal } of plan.rewrites) from.set(socketRemote.address, wireLocal.address);

@@ -21,16 +21,18 @@ export const TABLE = 'inet swarmcut';
 export const COLOUR_TIMEOUT_MS = 300_000;
 
 /** In the order in which they can be deleted. */
-const HOLD_CHAINS = ['hold_out', 'held_out', 'hold_in'] as const;
+const HOLD_CHAINS = ['hold_out', 'answer_held', 'hold_in'] as const;
+const HELD_SETS = ['held_out', 'held_in'] as const;
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
 const DECLARE_TABLE = [`add table ${TABLE}`];
 
 /**
- * The block. It is one set, `held`, that holds both protocol families, each with a timeout: the rules stay, the elements go. Emptying
- * the set opens the block, and if everything of ours is dead the kernel does it.
+ * The block, one set for each direction: it holds both protocol families, each with a timeout. The rules stay, the elements go:
+ * emptying the set opens the block, and if everything of ours is dead the kernel does it.
  */
-const DECLARE_HELD = [`add set ${TABLE} held { type nf_proto; flags timeout; }`];
+const FLUSH_HELD = HELD_SETS.map((set) => `flush set ${TABLE} ${set}`);
+const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_proto; flags timeout; }`);
 
 /**
  * Docker's embedded DNS server is reached over `lo` by UDP, and a query lost there costs the application 5 s; nothing on `lo` leaves the
@@ -45,12 +47,12 @@ const DECLARE_HELD = [`add set ${TABLE} held { type nf_proto; flags timeout; }`]
  */
 const HOLD_RULES = [
   `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
-  `add rule ${TABLE} hold_out meta nfproto @held goto held_out`,
-  `add rule ${TABLE} held_out ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
-  `add rule ${TABLE} held_out ip protocol udp ip checksum set 0xdead accept`,
-  `add rule ${TABLE} held_out drop`,
+  `add rule ${TABLE} hold_out meta nfproto @held_out goto answer_held`,
+  `add rule ${TABLE} answer_held ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
+  `add rule ${TABLE} answer_held ip protocol udp ip checksum set 0xdead accept`,
+  `add rule ${TABLE} answer_held drop`,
   `add rule ${TABLE} hold_in iifname "lo" meta l4proto != tcp accept`,
-  `add rule ${TABLE} hold_in meta nfproto @held drop`,
+  `add rule ${TABLE} hold_in meta nfproto @held_in drop`,
 ];
 
 function declareHold(): string[] {
@@ -58,16 +60,19 @@ function declareHold(): string[] {
     ...DECLARE_TABLE,
     ...DECLARE_HELD,
     `add chain ${TABLE} hold_out { type filter hook output priority -400; policy accept; }`,
-    `add chain ${TABLE} held_out`,
+    `add chain ${TABLE} answer_held`,
     `add chain ${TABLE} hold_in { type filter hook prerouting priority -400; policy accept; }`,
     ...HOLD_CHAINS.map((chain) => `flush chain ${TABLE} ${chain}`),
     ...HOLD_RULES,
   ];
 }
 
-function heldElements(timeoutMs: number): string[] {
+function heldElements(timeoutMs: number, sets: readonly string[] = HELD_SETS): string[] {
   const ms = Math.max(1, Math.ceil(timeoutMs));
-  return [`flush set ${TABLE} held`, `add element ${TABLE} held { ipv4 timeout ${ms}ms, ipv6 timeout ${ms}ms }`];
+  return sets.flatMap((set) => [
+    `flush set ${TABLE} ${set}`,
+    `add element ${TABLE} ${set} { ipv4 timeout ${ms}ms, ipv6 timeout ${ms}ms }`,
+  ]);
 }
 
 /** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. */
@@ -82,7 +87,12 @@ export function renewHoldScript(timeoutMs: number): string {
 
 /** Opens the block; colours stay as they are. Fails with "No such file or directory" if there has never been one. */
 export function unholdScript(): string {
-  return script([`flush set ${TABLE} held`]);
+  return script(FLUSH_HELD);
+}
+
+/** Lets everything in at once, and everything out after `delayMs`. The rules must be there. */
+export function openInwardsScript(delayMs: number): string {
+  return script([`flush set ${TABLE} held_in`], heldElements(delayMs, ['held_out']));
 }
 
 function subnetSets(subnets: readonly string[]): string[] {
@@ -130,7 +140,7 @@ export function advanceScript(epoch: Epoch): string {
   return script(DECLARE_TABLE, DECLARE_HELD, declareColours(), [
     `add rule ${TABLE} colour_out ip daddr @subnets4 ip dscp set ${colour}`,
     `add rule ${TABLE} colour_out ip6 daddr @subnets6 ip6 dscp set ${colour}`,
-    `flush set ${TABLE} held`,
+    ...FLUSH_HELD,
   ]);
 }
 
@@ -142,7 +152,7 @@ export function detachScript(): string {
       `flush chain ${TABLE} ${chain}`,
       `delete chain ${TABLE} ${chain}`,
     ]),
-    ...['held', 'coming', 'subnets4', 'subnets6'].map((set) => `delete set ${TABLE} ${set}`),
+    ...[...HELD_SETS, 'coming', 'subnets4', 'subnets6'].map((set) => `delete set ${TABLE} ${set}`),
   ]);
 }
 

@@ -1,8 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import type { Connection, RewriteEntry } from '../../src/model/connection.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import { openFiles, processTree } from '../criu/process-tree.ts';
 import { resetConnections } from '../interceptors/kernel/connections.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import { markUnsent } from '../interceptors/kernel/mark-unsent.ts';
+import { pushUnsent } from '../interceptors/kernel/push-unsent.ts';
 import { restoreHook } from '../interceptors/kernel/restore-hook.ts';
 import { addPrestartHook } from './bundle.ts';
 import type { NetworkMemory } from './network-memory.ts';
@@ -16,8 +19,15 @@ export class RestoredNetwork {
   }
 
   /** Sees to it that the container wakes up blocked, with the addresses that its sockets know. */
-  async prepare(bundle: string, dir: string, plan: NetworkPlan__Output, holdTimeoutMs: number): Promise<void> {
+  async prepare(
+    bundle: string,
+    dir: string,
+    imageDir: string,
+    plan: NetworkPlan__Output,
+    holdTimeoutMs: number,
+  ): Promise<void> {
     await mkdir(dir, { recursive: true, mode: 0o700 });
+    await markUnsent(imageDir, plan.unsent);
     await addPrestartHook(bundle, await restoreHook({ plan: checked(plan), holdTimeoutMs, dir }));
   }
 
@@ -32,6 +42,8 @@ export class RestoredNetwork {
     // Resets go out with the block open, or the other side would never hear of them.
     await new KernelInterceptor({ netns }).unhold();
     if (close.length > 0) await resetConnections(netns, close);
+    // What was sent into the block counts as unsent, and would wait for a timer.
+    pushUnsent(await openFiles(await processTree(pid)));
   }
 
   /** Takes the opened block's rules away; nothing waits for this. */
@@ -46,6 +58,7 @@ function checked(plan: NetworkPlan__Output): {
   ownAddresses: string[];
   rewrites: RewriteEntry[];
   close: Connection[];
+  unsent: NetworkPlan__Output['unsent'];
   aliases: NetworkPlan__Output['aliases'];
 } {
   return { ...plan, rewrites: plan.rewrites as RewriteEntry[], close: plan.close as Connection[] };

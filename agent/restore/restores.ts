@@ -118,7 +118,13 @@ export class Restores implements ShimHandler {
     const { staged, request } = container;
     if (staged === undefined) throw new SwarmcutError('internal', 'staged, but nothing is staged');
     container.plan = plan;
-    await this.#options.network.prepare(request.bundle, this.#dir(restoreId, containerId), plan, HOLD_MS);
+    await this.#options.network.prepare(
+      request.bundle,
+      this.#dir(restoreId, containerId),
+      staged.imageDir,
+      plan,
+      HOLD_MS,
+    );
     const begun = performance.now();
     container.phase = 'restoring';
     container.decision.resolve({

@@ -4,9 +4,11 @@ import type { DumpTimes } from '../../src/model/checkpoint.ts';
 import type { Runc } from '../criu/runc.ts';
 import { armDeadman, type Deadman } from '../criu/deadman.ts';
 import type { ContainerFacts } from '../docker/containers.ts';
+import { openFiles, processTree, type OpenFile } from '../criu/process-tree.ts';
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import type { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import { pushUnsent } from '../interceptors/kernel/push-unsent.ts';
 import type { Journal } from './journal.ts';
 import type { TaskHandle } from './participant-runner.ts';
 
@@ -46,6 +48,8 @@ export class KernelTask implements TaskHandle {
   #deadman: Deadman | undefined;
   #saving: Promise<unknown> = Promise.resolve();
   #staged: StagedDump | undefined;
+  /** Of all its processes, as they were while it was frozen. */
+  #openFiles: readonly OpenFile[] = [];
   #times: DumpTimes = {
     holdAtMs: 0,
     frozenAtMs: 0,
@@ -106,7 +110,10 @@ export class KernelTask implements TaskHandle {
   }
 
   async thaw(): Promise<void> {
-    await this.#options.runc.resume(this.#options.facts.id);
+    const { facts, runc } = this.#options;
+    await runc.resume(facts.id);
+    // What was sent into the block counts as unsent, and would wait for a timer.
+    pushUnsent(this.#openFiles);
     this.#times = { ...this.#times, thawedAtMs: Date.now() };
     await this.#deadman?.cancel();
     await this.#options.journal.forget(this.#options.facts.id);
@@ -145,8 +152,10 @@ export class KernelTask implements TaskHandle {
     const criu = { inotifyPaths };
     const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, criu, signal }).then(since);
     const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
-    // Both must have ended, well or not, before anything is thawed or deleted.
-    const [dumped, filed] = await Promise.allSettled([dump, files]);
+    const sockets = processTree(facts.pid).then(openFiles);
+    // All must have ended, well or not, before anything is thawed or deleted.
+    const [dumped, filed, opened] = await Promise.allSettled([dump, files, sockets]);
+    if (opened.status === 'fulfilled') this.#openFiles = opened.value;
     if (dumped.status === 'rejected') throw dumped.reason;
     if (filed.status === 'rejected') throw filed.reason;
     if (await this.#deadman?.fired())

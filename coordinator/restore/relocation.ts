@@ -336,12 +336,13 @@ export class Relocation {
 /** The generated message types want arrays that may be changed. */
 function message(plan: NetworkPlan | undefined): NetworkPlanMessage {
   if (plan === undefined) return {};
-  const { subnets, ownAddresses, rewrites, close, aliases } = plan;
+  const { subnets, ownAddresses, rewrites, close, aliases, unsent } = plan;
   return {
     subnets: [...subnets],
     ownAddresses: [...ownAddresses],
     rewrites: [...rewrites],
     close: [...close],
     aliases: [...aliases],
+    unsent: [...unsent],
   };
 }

@@ -41,6 +41,7 @@ import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output
 import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './swarmcut/TaskCheckpoint.ts';
 import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './swarmcut/TaskRef.ts';
 import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from './swarmcut/TaskRequest.ts';
+import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from './swarmcut/UnsentMark.ts';
 import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from './swarmcut/VerifyReply.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -89,6 +90,7 @@ export interface ProtoGrpcType {
     TaskCheckpoint: MessageTypeDefinition<_swarmcut_TaskCheckpoint, _swarmcut_TaskCheckpoint__Output>
     TaskRef: MessageTypeDefinition<_swarmcut_TaskRef, _swarmcut_TaskRef__Output>
     TaskRequest: MessageTypeDefinition<_swarmcut_TaskRequest, _swarmcut_TaskRequest__Output>
+    UnsentMark: MessageTypeDefinition<_swarmcut_UnsentMark, _swarmcut_UnsentMark__Output>
     VerifyReply: MessageTypeDefinition<_swarmcut_VerifyReply, _swarmcut_VerifyReply__Output>
   }
 }

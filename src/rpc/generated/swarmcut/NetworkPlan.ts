@@ -3,6 +3,7 @@
 import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from '../swarmcut/RewriteEntry.ts';
 import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
+import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from '../swarmcut/UnsentMark.ts';
 
 export interface NetworkPlan {
   'subnets'?: (string)[];
@@ -10,6 +11,7 @@ export interface NetworkPlan {
   'rewrites'?: (_swarmcut_RewriteEntry)[];
   'close'?: (_swarmcut_Connection)[];
   'aliases'?: (_swarmcut_Alias)[];
+  'unsent'?: (_swarmcut_UnsentMark)[];
 }
 
 export interface NetworkPlan__Output {
@@ -18,4 +20,5 @@ export interface NetworkPlan__Output {
   'rewrites': (_swarmcut_RewriteEntry__Output)[];
   'close': (_swarmcut_Connection__Output)[];
   'aliases': (_swarmcut_Alias__Output)[];
+  'unsent': (_swarmcut_UnsentMark__Output)[];
 }

@@ -1,5 +1,5 @@
 import type { Endpoint, RewriteEntry } from '../../../src/model/connection.ts';
-import { TABLE, familyOf } from './rules.ts';
+import { HOST_UNREACHABLE, TABLE, familyOf } from './rules.ts';
 
 /**
  * Rewriting of restored connections: their sockets keep the addresses of the time of the checkpoint, their packets travel under
@@ -22,6 +22,8 @@ const ELEMENTS_PER_LINE = 500;
 
 const FIELDS = ['saddr', 'sport', 'daddr', 'dport'] as const;
 type Field = (typeof FIELDS)[number];
+/** IPv4 only, as the answers of the block are. */
+const OLD_ADDRESSES = 'old_addresses';
 const DIRECTIONS = ['out', 'in'] as const;
 const FAMILIES = [4, 6] as const;
 type Direction = (typeof DIRECTIONS)[number];
@@ -105,6 +107,19 @@ export function rewriteScript(entries: readonly RewriteEntry[]): string {
       socketLocal.port !== wireLocal.port || socketRemote.port !== wireRemote.port,
   );
   const fields = FIELDS.filter((field) => ports || !field.endsWith('port'));
+  const old = new Set(
+    entries
+      .filter(({ socketLocal, wireLocal }) => socketLocal.address !== wireLocal.address)
+      .map(({ socketLocal }) => socketLocal.address)
+      .filter((address) => familyOf(address) === 4),
+  );
+  lines.push(
+    `add set ${TABLE} ${OLD_ADDRESSES} { type ipv4_addr; }`,
+    `flush set ${TABLE} ${OLD_ADDRESSES}`,
+    ...addElements(OLD_ADDRESSES, [...old]),
+    // What the block answers to a socket under an old address must come back to it, and not go to that address's new owner.
+    `add rule ${TABLE} rewrite_out ${HOST_UNREACHABLE} ip daddr @${OLD_ADDRESSES} meta mark set 0x${MARK_BASE.toString(16)}`,
+  );
   for (const direction of DIRECTIONS) {
     for (const family of FAMILIES) {
       lines.push(...declareFamily(direction, family, fields));
@@ -127,5 +142,6 @@ export function removeRewritesScript(): string {
         lines.push(`delete map ${TABLE} ${mapName(direction, family, field)}`);
     }
   }
+  lines.push(`delete set ${TABLE} ${OLD_ADDRESSES}`);
   return `${lines.join('\n')}\n`;
 }

@@ -23,6 +23,9 @@ export const COLOUR_TIMEOUT_MS = 300_000;
 /** In the order in which they can be deleted. */
 const HOLD_CHAINS = ['hold_out', 'answer_held', 'hold_in'] as const;
 const HELD_SETS = ['held_out', 'held_in'] as const;
+/** Matches the answer to what is held. */
+export const HOST_UNREACHABLE = 'icmp type destination-unreachable icmp code 1';
+
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
 const DECLARE_TABLE = [`add table ${TABLE}`];
@@ -47,6 +50,8 @@ const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_p
  */
 const HOLD_RULES = [
   `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
+  // The answer itself, which to a restored connection goes to an old address of the task: rewrite_out turns it to where that is.
+  `add rule ${TABLE} hold_out ${HOST_UNREACHABLE} accept`,
   `add rule ${TABLE} hold_out meta nfproto @held_out goto answer_held`,
   `add rule ${TABLE} answer_held ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
   `add rule ${TABLE} answer_held ip protocol udp ip checksum set 0xdead accept`,

@@ -132,7 +132,8 @@ export class Stacks {
     const compose = await readCompose(example);
     options.change?.(compose);
     await this.must('n1', ['docker', 'stack', 'deploy', '--resolve-image', 'never', '-c', '-', stack], {
-      input: JSON.stringify(compose),
+      // What is a variable was resolved when the file was read, or is meant for the container's shell.
+      input: JSON.stringify(compose).replaceAll('$', '$$$$'),
     });
     await this.waitForReplicas(stack);
     await waitFor(`traffic of ${stack}`, () => this.works(example, stack), { timeoutMs: STACK_TIMEOUT_MS });

@@ -9,7 +9,7 @@ import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinat
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { bedUnderTest } from './bed.ts';
 
-export type { MigrateReport, RestoreReport, VerifyReport, Manifest };
+export type { BankCheck, Manifest, MigrateReport, ProgramStatus, RestoreReport, RunningTask, VerifyReport };
 export { waitFor };
 
 /** The stacks of the bed under test. */

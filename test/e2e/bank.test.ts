@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  ALGORITHMS,
+  PATIENCE_MS,
+  bankAt,
+  expectNoTraces,
+  expectSoundBank,
+  migrate,
+  others,
+  placement,
+  restore,
+  snapshot,
+  stacks,
+  waitFor,
+} from './harness.ts';
+import type { BankCheck, VerifyReport } from './harness.ts';
+
+/** Rounds in a row, over both algorithms. */
+const ROUNDS = 20;
+
+/**
+ * Four tasks in three services (one with two replicas), each connected with each other, thousands of transfers a second, never stopped but by
+ * the checker between two rounds. After each round: the total is right, no number is missing or there twice, and journal (volume),
+ * `/dev/shm` and a file in the container's own layer agree with the memory.
+ */
+describe('bank under load', () => {
+  beforeAll(async () => {
+    await stacks.deploy('bank', {
+      change: ({ services }) => {
+        // The label is that of the first half of the rounds; the other half says --algorithm.
+        for (const service of Object.values(services)) service.deploy.labels = { 'swarmcut.algorithm': 'lai-yang' };
+      },
+    });
+    await bankAt(5000);
+  });
+
+  afterAll(async () => {
+    await stacks.remove('bank', { volumes: true });
+  });
+
+  test.for(Array.from({ length: ROUNDS }, (_, index) => index))('round %i', async (round) => {
+    const algorithm = ALGORITHMS[round % ALGORITHMS.length] ?? 'lai-yang';
+    const before = await stacks.checkBank('bank', ['--status']);
+    const kind = round % 4;
+    if (kind === 3) {
+      const what = round % 8 === 3 ? 'bank_branch-b' : 'bank';
+      const where = await placement('bank');
+      const from = where['branch-b.1'] ?? '';
+      // The replicas of one service move together; of the whole stack, only what is on that node.
+      await (what === 'bank' ? migrate(what, '--from', from) : migrate(what, '--to', others(from)[0]));
+      await goOnAndCheck(before);
+      return;
+    }
+    const { id } = await snapshot('bank', '--algorithm', algorithm);
+    if (kind === 0) {
+      // Only a snapshot: it must not have hurt the running stack.
+      await goOnAndCheck(before);
+    }
+    if (kind === 2) await stacks.remove('bank', round % 8 === 2 ? { volumes: true } : {});
+    const where = await placement('bank');
+    const target = kind === 1 ? [] : ['--to', others(where['branch-a.1'] ?? 'n1')[round % 2] ?? ''];
+    const report = await restore(id, ...target);
+    expect(report).toMatchObject({ stack: 'bank', snapshot: id, closedConnections: 0 });
+    await goOnAndCheck(before);
+    expect(await stacks.coordinate<VerifyReport>(['verify', id])).toMatchObject({ ok: true, problems: [] });
+    await stacks.coordinate(['rm', id]);
+  });
+
+  test('leaves no trace of all these rounds', async () => {
+    await expectNoTraces('bank');
+    const listed = await stacks.coordinate<unknown[]>(['list', 'bank']);
+    expect(listed).toEqual([]);
+  });
+
+  /** The bank goes on from where it is, and nothing of what it was before the cut is lost. */
+  async function goOnAndCheck(before: BankCheck): Promise<void> {
+    const now = await stacks.checkBank('bank', ['--status', '--timeout', '30000']);
+    await waitFor(
+      'new transfers',
+      async () => (await stacks.checkBank('bank', ['--status'])).transfers > now.transfers + 500,
+      { timeoutMs: PATIENCE_MS },
+    );
+    await expectSoundBank('bank', before);
+  }
+});

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectGoesOn, expectNoTraces, others, restore, snapshot, stacks } from './harness.ts';
+import type { Manifest, RunningTask } from './harness.ts';
+
+/** A container with most of what a checkpoint has to carry, in the language that starts fastest. */
+const CHILD = 'i=0; while :; do i=$((i+1)); echo $i > /tmp/child; sleep 0.05; done';
+const PARENT = `
+  echo before > /root/layer; rm -f /etc/group
+  exec 7>/tmp/deleted; echo kept-open >&7; rm /tmp/deleted
+  mkfifo /tmp/pipe; exec 8<>/tmp/pipe; echo in-the-pipe >&8
+  sh -c '${CHILD}' &
+  secret=only-in-memory; n=0
+  while :; do
+    n=$((n+1)); echo "$n $secret" > /tmp/parent; mv /tmp/parent /tmp/parent.seen
+    if [ -e /tmp/ask ]; then rm /tmp/ask; read line <&8; echo "$line" > /tmp/answer; cat /proc/self/fd/7 > /tmp/open 2>/dev/null || true; fi
+    sleep 0.05
+  done`;
+
+describe('what a checkpoint contains', () => {
+  const stack = 'contents';
+  let id = '';
+
+  beforeAll(async () => {
+    await stacks.deploy('redis', {
+      stack,
+      change: (compose) => {
+        const { services } = compose;
+        const { redis } = services;
+        if (redis === undefined) throw new Error('the example has no redis any more');
+        // Its own background saving makes a child process at a time of its own.
+        redis.command = [...(redis.command ?? []).slice(0, -1), ''];
+        services.shell = {
+          image: redis.image ?? '',
+          command: ['busybox', 'sh', '-c', PARENT],
+          volumes: ['shell:/volume'],
+          networks: ['redis'],
+          stop_grace_period: '2s',
+          deploy: { ...redis.deploy },
+        };
+        compose.volumes = { data: {}, shell: {} };
+      },
+    });
+    await stacks.inTask(await shell(), [
+      'sh',
+      '-c',
+      'echo before > /volume/file; echo before > /dev/shm/file; mkdir /srv/dir; ln -s /volume /srv/dir/link',
+    ]);
+    const redis = await stacks.task(stack, 'redis');
+    await stacks.inTask(redis, ['redis-cli', 'set', 'e2e', 'before']);
+    await stacks.inTask(redis, ['sh', '-c', 'echo before > /data/file']);
+    ({ id } = await snapshot(stack));
+  });
+
+  afterAll(async () => {
+    await stacks.remove(stack, { volumes: true });
+  });
+
+  function shell(): Promise<RunningTask> {
+    return stacks.task(stack, 'shell');
+  }
+
+  async function read(task: RunningTask, file: string): Promise<string> {
+    return stacks.inTask(task, ['sh', '-c', `cat ${file} 2>&1 || true`]);
+  }
+
+  test('its description names processes, threads and parts', async () => {
+    const manifest = await stacks.coordinate<Manifest>(['inspect', id]);
+    const byService = new Map(manifest.tasks.map((task) => [task.task.service, task]));
+    // The shell, its child, and whatever of `sleep` was there.
+    expect(byService.get(`${stack}_shell`)?.processes.length).toBeGreaterThanOrEqual(2);
+    expect(byService.get(`${stack}_client`)?.processes[0]?.threads).toBeGreaterThan(4);
+    expect(byService.get(`${stack}_redis`)?.processes[0]?.threads).toBeGreaterThan(2);
+    const kinds = (service: string): string[] => [
+      ...new Set(byService.get(`${stack}_${service}`)?.parts.map(({ kind }) => kind)),
+    ];
+    expect(kinds('shell').sort()).toEqual(['CRIU', 'SHM', 'UPPER', 'VOLUME']);
+    expect(kinds('redis')).toContain('VOLUME');
+  });
+
+  test('files, volumes, /dev/shm, pipes and memory are those of the cut, in place', async () => {
+    const running = await shell();
+    await stacks.inTask(running, [
+      'sh',
+      '-c',
+      'for f in /root/layer /volume/file /dev/shm/file; do echo after > $f; done; touch /root/later /volume/later /dev/shm/later /srv/later',
+    ]);
+    const redis = await stacks.task(stack, 'redis');
+    await stacks.inTask(redis, ['redis-cli', 'set', 'e2e', 'after']);
+    await stacks.inTask(redis, ['sh', '-c', 'echo after > /data/file; echo after > /data/later']);
+    await restore(id, '--to', `shell=${running.node}`, '--to', `redis=${redis.node}`);
+    await expectContents();
+  });
+
+  test('and on other nodes, after stack and volumes are gone', async () => {
+    const was = await shell();
+    await stacks.remove(stack, { volumes: true });
+    await restore(id, '--to', others(was.node)[0]);
+    expect((await shell()).node).toBe(others(was.node)[0]);
+    await expectContents();
+  });
+
+  async function expectContents(): Promise<void> {
+    const task = await shell();
+    for (const file of ['/root/layer', '/volume/file', '/dev/shm/file', '/srv/dir/link/file']) {
+      expect(`${file}: ${await read(task, file)}`).toBe(`${file}: before`);
+    }
+    const listed = await stacks.inTask(task, [
+      'sh',
+      '-c',
+      'ls -d /root/later /volume/later /dev/shm/later /srv/later /etc/group 2>/dev/null || true',
+    ]);
+    expect(listed).toBe('');
+    const redis = await stacks.task(stack, 'redis');
+    expect(await stacks.inTask(redis, ['redis-cli', 'get', 'e2e'])).toBe('before');
+    expect(await stacks.inTask(redis, ['sh', '-c', 'cat /data/file; ls /data/later 2>/dev/null || true'])).toBe(
+      'before',
+    );
+    // Both processes of the shell go on, with what only their memory knows.
+    const counts = async (): Promise<number[]> => [
+      Number((await read(task, '/tmp/child')).trim()),
+      Number(/^(\d+) only-in-memory$/.exec(await read(task, '/tmp/parent.seen'))?.[1]),
+    ];
+    const [child = NaN, parent = NaN] = await counts();
+    await stacks.inTask(task, [
+      'sh',
+      '-c',
+      'until [ "$(cat /tmp/child)" -gt "$1" ]; do sleep 0.05; done',
+      'sh',
+      String(child + 3),
+    ]);
+    expect((await counts())[1]).toBeGreaterThan(parent);
+    // What was in the pipe is still there; taken out once only, since the next restore puts it back.
+    await stacks.inTask(task, [
+      'sh',
+      '-c',
+      'rm -f /tmp/answer; touch /tmp/ask; until [ -s /tmp/answer ]; do sleep 0.05; done',
+    ]);
+    expect(await read(task, '/tmp/answer')).toBe('in-the-pipe');
+    // A file that has no name any more, but is open.
+    expect(await read(task, '/tmp/open')).toBe('kept-open');
+    expect(await expectGoesOn(stack)).toMatchObject({ errors: 0, reconnects: 0 });
+    await expectNoTraces(stack);
+  }
+});

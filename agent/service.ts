@@ -87,9 +87,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
       );
       return { fetchedBytes, wallMs: Math.round(performance.now() - begun) };
     },
-    restore: async ({ restoreId, containerId, network }) => {
+    restore: async ({ restoreId, containerId, network, connections }) => {
       if (network === null) throw new SwarmcutError('usage', 'a restore needs a network plan');
-      return { wallMs: await restores.restore(restoreId, containerId, network) };
+      return { wallMs: await restores.restore(restoreId, containerId, network, connections as Connection[]) };
     },
     releaseRestored: async ({ restoreId, containerId }) => {
       await restores.releaseRestored(restoreId, containerId);

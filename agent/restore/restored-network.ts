@@ -1,14 +1,27 @@
 import { mkdir } from 'node:fs/promises';
-import type { Connection, RewriteEntry } from '../../src/model/connection.ts';
+import { connectionKey, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
-import { openFiles, processTree } from '../criu/process-tree.ts';
-import { resetConnections } from '../interceptors/kernel/connections.ts';
+import { listConnections, resetConnections } from '../interceptors/kernel/connections.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
 import { markUnsent } from '../interceptors/kernel/mark-unsent.ts';
-import { pushUnsent } from '../interceptors/kernel/push-unsent.ts';
 import { restoreHook } from '../interceptors/kernel/restore-hook.ts';
 import { addPrestartHook } from './bundle.ts';
 import type { NetworkMemory } from './network-memory.ts';
+
+/** States of connections that the kernel lists and that CRIU restores with their peers. */
+const LISTED: ReadonlySet<string> = new Set([
+  'ESTABLISHED',
+  'CLOSE_WAIT',
+  'FIN_WAIT1',
+  'FIN_WAIT2',
+  'LAST_ACK',
+  'CLOSING',
+]);
+
+function isLoopback({ local }: Connection): boolean {
+  return local.address.startsWith('127.') || local.address === '::1';
+}
 
 /** The network side of a restored container: block and old addresses before its sockets exist, the way free when all are restored. */
 export class RestoredNetwork {
@@ -32,6 +45,25 @@ export class RestoredNetwork {
   }
 
   /**
+   * Checks that every connection of the checkpoint is there again.
+   * @param pid of the container's first process
+   * @throws SwarmcutError `failed`, naming one that is missing
+   */
+  async check(pid: number, expected: readonly Connection[]): Promise<void> {
+    const present = new Set((await listConnections(pid)).map(connectionKey));
+    // Those that were being made or had ended are not listed as connections.
+    const lost = expected.filter(
+      (one) => LISTED.has(one.state) && !isLoopback(one) && !present.has(connectionKey(one)),
+    );
+    const [first] = lost;
+    if (first === undefined) return;
+    throw new SwarmcutError(
+      'failed',
+      `${lost.length} of ${expected.length} connections were not restored, one of them ${connectionKey(first)}`,
+    );
+  }
+
+  /**
    * Opens the block, and resets what leads out of the snapshot.
    * @param pid of the container's first process
    */
@@ -39,11 +71,9 @@ export class RestoredNetwork {
     const { close, aliases, rewrites } = checked(plan);
     await this.#memory.remember(containerId, { aliases, rewrites });
     const netns = `/proc/${pid}/ns/net`;
+    await new KernelInterceptor({ netns }).openRestored(pid);
     // Resets go out with the block open, or the other side would never hear of them.
-    await new KernelInterceptor({ netns }).unhold();
     if (close.length > 0) await resetConnections(netns, close);
-    // What was sent into the block counts as unsent, and would wait for a timer.
-    pushUnsent(await openFiles(await processTree(pid)));
   }
 
   /** Takes the opened block's rules away; nothing waits for this. */

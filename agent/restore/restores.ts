@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Part } from '../../src/model/checkpoint.ts';
+import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
@@ -112,7 +113,12 @@ export class Restores implements ShimHandler {
   }
 
   /** @returns milliseconds from the shim's release to the end of `runc restore` */
-  async restore(restoreId: string, containerId: string, plan: NetworkPlan__Output): Promise<number> {
+  async restore(
+    restoreId: string,
+    containerId: string,
+    plan: NetworkPlan__Output,
+    connections: readonly Connection[],
+  ): Promise<number> {
     const container = this.#container(restoreId, containerId);
     container.mustBe('staged');
     const { staged, request } = container;
@@ -146,6 +152,7 @@ export class Restores implements ShimHandler {
       this.#event(restoreId, container, 'FAILED', { detail: error.message });
       throw error;
     }
+    await this.#check(restoreId, container, connections);
     container.phase = 'restored';
     this.#event(restoreId, container, 'RESTORED');
     return Math.round(performance.now() - begun);
@@ -216,6 +223,18 @@ export class Restores implements ShimHandler {
   }
 
   // --- inside ---
+
+  /** CRIU has said that all is well; the kernel must say so too before anybody relies on it. */
+  async #check(restoreId: string, container: WaitingContainer, connections: readonly Connection[]): Promise<void> {
+    try {
+      const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
+      await this.#options.network.check(pid, connections);
+    } catch (error) {
+      container.fail(messageOf(error));
+      this.#event(restoreId, container, 'FAILED', { detail: messageOf(error) });
+      throw error;
+    }
+  }
 
   #failWhenGone(session: Session, container: WaitingContainer, signal: AbortSignal): void {
     signal.addEventListener(

@@ -172,6 +172,7 @@ class Migration {
       key,
       ref,
       parts: checkpoints.get(key)?.parts ?? [],
+      connections: checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
     const [plans] = await Promise.all([

@@ -1,4 +1,5 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import type { Connection } from '../../src/model/connection.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
 import type { NetworkPlan } from '../../src/model/network-plan.ts';
@@ -32,6 +33,7 @@ export interface SavedTask {
   readonly key: string;
   readonly ref: TaskRef;
   readonly parts: readonly Part[];
+  readonly connections: readonly Connection[];
   readonly node: string;
 }
 
@@ -150,6 +152,7 @@ export class Relocation {
           restoreId: this.id,
           containerId: arrival.containerId,
           network: message(plans.get(task.key)),
+          connections: [...task.connections],
         },
         { signal: this.#ctx.signal },
       );

@@ -114,6 +114,7 @@ class Restore {
       key: taskKey(task.task),
       ref: task.task,
       parts: task.parts,
+      connections: task.connections,
       node: task.node,
     }));
     await relocation.expect(manifest.services.map(({ name }) => name));

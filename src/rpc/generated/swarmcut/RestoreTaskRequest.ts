@@ -1,15 +1,18 @@
 // Original file: proto/agent.proto
 
 import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from '../swarmcut/NetworkPlan.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
 
 export interface RestoreTaskRequest {
   'restoreId'?: (string);
   'containerId'?: (string);
   'network'?: (_swarmcut_NetworkPlan | null);
+  'connections'?: (_swarmcut_Connection)[];
 }
 
 export interface RestoreTaskRequest__Output {
   'restoreId': (string);
   'containerId': (string);
   'network': (_swarmcut_NetworkPlan__Output | null);
+  'connections': (_swarmcut_Connection__Output)[];
 }

@@ -1,7 +1,7 @@
 /** Keeping a running bed's agents in step with what has been built since. */
 import { readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { agentIsBuilt, execOn, pathInHost } from './hosts.ts';
+import { execOn, pathInHost } from './hosts.ts';
 import { TestbedError, paths, projectDir } from './layout.ts';
 import type { Reporter } from './progress.ts';
 
@@ -15,7 +15,6 @@ const INSTALL_TIMEOUT_MS = 30_000;
  * @throws TestbedError with what `agent install` said.
  */
 export async function refreshAgent(bed: string, node: string, reporter: Reporter): Promise<void> {
-  if (!agentIsBuilt()) return;
   await registerShim(bed, node, reporter);
   const pidFile = await pathInHost({ name: bed }, node, 'run/testbed/agent.pid');
   const started = await stat(pidFile).then(

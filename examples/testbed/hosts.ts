@@ -1,6 +1,6 @@
 /** Hosts of a bed: starting them, finding their init, running commands in them. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -29,7 +29,6 @@ export async function prepareHost(record: BedRecord, node: HostRecord): Promise<
     'cgroup-parent': engineCgroupParent(record.name, node.name),
     'exec-opts': ['native.cgroupdriver=cgroupfs'],
     'shutdown-timeout': ENGINE_SHUTDOWN_S,
-    ...shimWithoutAgent(),
   };
   await write(dir, 'etc/hostname', `${node.name}\n`);
   await write(dir, 'etc/hosts', `${hosts.join('\n')}\n`);
@@ -42,18 +41,6 @@ export async function prepareHost(record: BedRecord, node: HostRecord): Promise<
       0o755,
     );
   }
-}
-
-/** `agent install` registers the shim; while there is no agent in dist/, the shim is registered here, so that it is at least in use. */
-function shimWithoutAgent(): object {
-  const shim = 'agent/shim/shim.sh';
-  if (agentIsBuilt() || !existsSync(path.join(projectDir(), shim))) return {};
-  return { 'default-runtime': 'swarmcut', runtimes: { swarmcut: { path: `/opt/swarmcut/${shim}` } } };
-}
-
-/** Whether dist/ has an agent. */
-export function agentIsBuilt(): boolean {
-  return existsSync(path.join(projectDir(), 'dist/agent/main.js'));
 }
 
 async function write(dir: string, file: string, text: string, mode = 0o644): Promise<void> {

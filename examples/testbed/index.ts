@@ -6,7 +6,7 @@ import { platform } from 'node:process';
 import { isCgroupV2 } from './cgroups.ts';
 import { refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
-import { agentIsBuilt, hostPid, prepareHost, startHost } from './hosts.ts';
+import { hostPid, prepareHost, startHost } from './hosts.ts';
 import { examplesImage } from './image.ts';
 import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
@@ -93,13 +93,9 @@ async function upLocked(bed: string, count: number | undefined, reporter: Report
     timeoutMs: READY_TIMEOUT_MS,
     hint: `see 'coordinator testbed exec n1 --name ${bed} -- docker node ls'`,
   });
-  if (agentIsBuilt()) {
-    // Last, so that whoever works on the agent has a Swarm even when the agent fails.
-    await Promise.all(names.map((name) => refreshAgent(bed, name, reporter)));
-    await Promise.all(record.nodes.map((node) => waitForAgent(bed, node)));
-  } else {
-    reporter.warning('there is no agent in dist/ yet: hosts start it when it appears');
-  }
+  // Last, so that whoever works on the agent has a Swarm even when the agent fails.
+  await Promise.all(names.map((name) => refreshAgent(bed, name, reporter)));
+  await Promise.all(record.nodes.map((node) => waitForAgent(bed, node)));
   reporter.info(`test bed '${bed}' is ready: ${record.nodes.map((node) => `${node.name} ${node.address}`).join(', ')}`);
   return record;
 }

@@ -7,8 +7,6 @@
 set -u
 run=/run/testbed
 logs=/var/log/testbed
-# Absent while the package is not built yet: the agent is started when it appears.
-agent=/opt/swarmcut/dist/agent/main.js
 mkdir -p "$run" "$logs"
 
 # supervise NAME COMMAND...
@@ -21,10 +19,6 @@ supervise() {
   while [ -z "$stopping" ]; do
     if [ -e "$run/$name.down" ]; then
       sleep 0.3
-      continue
-    fi
-    if [ "$name" = agent ] && [ ! -e "$agent" ]; then
-      sleep 2
       continue
     fi
     started=$(date +%s)
@@ -49,9 +43,7 @@ supervise() {
 }
 
 # Registers the shim with the engine, before the engine reads its configuration.
-if [ -e "$agent" ]; then
-  agent install --no-service >>"$logs/install.log" 2>&1 || echo "testbed: agent install failed, see $logs/install.log"
-fi
+agent install --no-service >>"$logs/install.log" 2>&1 || echo "testbed: agent install failed, see $logs/install.log"
 
 supervise engine dockerd &
 services=$!

@@ -126,7 +126,12 @@ export class Stacks {
    */
   async deploy(
     example: 'bank' | 'pair' | 'redis',
-    options: { readonly stack?: string; readonly change?: (compose: Compose) => void } = {},
+    options: {
+      readonly stack?: string;
+      readonly change?: (compose: Compose) => void;
+      /** The client has several replicas: then only one of them is asked whether it works. */
+      readonly slots?: boolean;
+    } = {},
   ): Promise<void> {
     const stack = options.stack ?? example;
     const compose = await readCompose(example);
@@ -136,7 +141,9 @@ export class Stacks {
       input: JSON.stringify(compose).replaceAll('$', '$$$$'),
     });
     await this.waitForReplicas(stack);
-    await waitFor(`traffic of ${stack}`, () => this.works(example, stack), { timeoutMs: STACK_TIMEOUT_MS });
+    await waitFor(`traffic of ${stack}`, () => this.works(example, stack, options.slots === true ? '1' : undefined), {
+      timeoutMs: STACK_TIMEOUT_MS,
+    });
   }
 
   /** Waits until every service of the stack has all its replicas. */
@@ -153,12 +160,12 @@ export class Stacks {
   }
 
   /** Whether an example has traffic and no errors. */
-  async works(example: 'bank' | 'pair' | 'redis', stack: string = example): Promise<boolean> {
+  async works(example: 'bank' | 'pair' | 'redis', stack: string = example, slot?: string): Promise<boolean> {
     if (example === 'bank') {
       const status = await this.checkBank(stack, ['--status', '--timeout', '5000']);
       return status.ok && status.transfers > 0;
     }
-    const status = await this.status(stack, 'client');
+    const status = await this.status(stack, 'client', slot);
     return status.n > 0 && status.errors === 0 && status.connectedSinceMs !== null;
   }
 
@@ -277,8 +284,8 @@ export class Stacks {
   }
 
   /** The status that a program of pair or redis shows in its file. */
-  async status(stack: string, service: string): Promise<ProgramStatus> {
-    const task = await this.task(stack, service);
+  async status(stack: string, service: string, slot?: string): Promise<ProgramStatus> {
+    const task = await this.task(stack, service, slot);
     return JSON.parse(await this.inTask(task, ['cat', '/tmp/status.json'])) as ProgramStatus;
   }
 

@@ -1,0 +1,99 @@
+/**
+ * `npm run bench [-- ITEM …] [--name BED] [--keep]`: measures on a test bed, prints a table, and writes `bench-results/<time>.json`.
+ * Exit code 1 if an item failed; aims that were missed are shown, and are no failure.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { Stacks } from '../demo/stacks.ts';
+import { down, listBeds, up } from '../testbed/index.ts';
+import { projectDir } from '../testbed/layout.ts';
+import { reached, rounded } from './bench.ts';
+import type { BenchItem, Figure } from './bench.ts';
+import { memory, shim, throughput } from './node.ts';
+import { gap, migration, wall } from './pair.ts';
+import { freeze, serve } from './redis.ts';
+
+/** In the order in which they run: an idle agent is measured before it has worked. */
+const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, freeze, serve];
+
+interface Outcome {
+  readonly item: string;
+  readonly figures: readonly Figure[];
+  readonly error?: string;
+  /** Load average of the last minute, before and after: what else was going on. */
+  readonly load: readonly [number, number];
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  const shown = new Table({ head: ['measured', 'value', 'aim', ''], style: { head: [], border: [] } });
+  for (const figure of outcomes.flatMap(({ figures }) => figures)) {
+    const { what, value, unit, aim, atLeast } = figure;
+    const verdict = { true: 'reached', false: 'MISSED', undefined: '' }[String(reached(figure))] ?? '';
+    const aimed = aim === undefined ? '' : `${atLeast === true ? '≥' : '≤'} ${aim} ${unit}`;
+    shown.push([what, `${rounded(value)} ${unit}`, aimed, verdict]);
+  }
+  return shown.toString();
+}
+
+async function machine(): Promise<Record<string, string | number>> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  return {
+    system: /^PRETTY_NAME="(.*)"$/m.exec(text)?.[1] ?? 'unknown',
+    kernel: release(),
+    processor: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGB: rounded(totalmem() / 1e9),
+    node: process.version,
+  };
+}
+
+async function runItem(item: BenchItem, stacks: Stacks): Promise<Outcome> {
+  const say = (text: string): void => void process.stderr.write(`[${item.name}] ${text}\n`);
+  const before = loadavg()[0] ?? 0;
+  say(item.title);
+  try {
+    const figures = await item.run({ stacks, say });
+    return { item: item.name, figures, load: [before, loadavg()[0] ?? 0] };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    say(`FAILED: ${message}`);
+    for (const stack of ['pair', 'redis']) await stacks.remove(stack, { volumes: true });
+    return { item: item.name, figures: [], error: message, load: [before, loadavg()[0] ?? 0] };
+  }
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { name: { type: 'string', default: 'bench' }, keep: { type: 'boolean', default: false } },
+  });
+  const unknown = positionals.filter((name) => !ITEMS.some((item) => item.name === name));
+  if (unknown.length > 0) {
+    process.stderr.write(
+      `bench: no item ${unknown.join(', ')}; there are ${ITEMS.map(({ name }) => name).join(', ')}\n`,
+    );
+    return 2;
+  }
+  const items = ITEMS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const existed = (await listBeds()).some(({ name }) => name === values.name);
+  const stacks = new Stacks(values.name);
+  await up({ ...stacks.bed, nodes: 3 }, ({ message }) => process.stderr.write(`[testbed] ${message}\n`));
+  const outcomes: Outcome[] = [];
+  try {
+    for (const item of items) outcomes.push(await runItem(item, stacks));
+  } finally {
+    if (!existed && !values.keep) await down(stacks.bed);
+  }
+  const about = await machine();
+  process.stdout.write(`${Object.values(about).join(', ')}\n${table(outcomes)}\n`);
+  const file = path.join(projectDir(), 'bench-results', `${new Date().toISOString().replaceAll(':', '-')}.json`);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, `${JSON.stringify({ machine: about, outcomes }, null, 2)}\n`);
+  process.stdout.write(`${file}\n`);
+  return outcomes.some(({ error }) => error !== undefined) ? 1 : 0;
+}
+
+process.exitCode = await main();

@@ -1,5 +1,6 @@
 // package-lock.json must not name the registry that it was made with: removes the addresses (`npm run lockfile:clean`), or with --check
-// says whether there are any. (npm's own `omit-lockfile-registry-resolved` loses the versions of optional packages for other systems,
+// says whether there are any. (npm's own
+// `omit-lockfile-registry-resolved` does the same, where it is set.)
 // and `npm ci` then refuses the file.)
 import { readFileSync, writeFileSync } from 'node:fs';
 

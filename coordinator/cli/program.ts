@@ -14,6 +14,7 @@ import { verifyCommand } from './verify.ts';
 import { rmCommand } from './rm.ts';
 import { checkCommand } from './check.ts';
 import { lintCommand } from './lint.ts';
+import { simulateCommand } from './simulate.ts';
 import { addGlobalOptions } from './options.ts';
 import { asSwarmcutError, errorJson, errorText } from './report-error.ts';
 
@@ -37,6 +38,7 @@ export async function buildProgram(argv: readonly string[]): Promise<Command> {
     rmCommand(),
     checkCommand(),
     lintCommand(),
+    simulateCommand(),
     caCommand(),
   ]) {
     program.addCommand(command);

@@ -520,6 +520,8 @@ export class CoordinatedWorld extends World implements Network {
     const { process } = agent;
     const { stateBytes, costs } = this.config;
     agent.cutEpoch = epoch;
+    // A late `start` may cut after its round has ended: the agent's own clock must end it.
+    this.#scheduleTick();
     const save = ++agent.saves;
     agent.tentative = {
       epoch,

@@ -1,0 +1,80 @@
+import type { SimulationConfig } from './config.ts';
+import type { Metrics } from './metrics.ts';
+import type { World } from './world.ts';
+
+/** One line of the comparison. Times in milliseconds of simulated time, sizes in bytes. */
+export interface StudyRow {
+  readonly algorithm: string;
+  readonly processes: number;
+  readonly thinkMs: number;
+  readonly mtbfSeconds: number;
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly events: number;
+  readonly messages: number;
+  /** Committed rounds; for algorithms without rounds, checkpoints per process. */
+  readonly rounds: number;
+  readonly roundsAborted: number;
+  readonly roundMs: number;
+  readonly checkpoints: number;
+  readonly forcedCheckpoints: number;
+  /** -1: not counted, the run is too large. */
+  readonly uselessCheckpoints: number;
+  readonly controlMessages: number;
+  readonly controlBytes: number;
+  readonly piggybackBytesPerMessage: number;
+  readonly loggedBytes: number;
+  readonly recordedBytes: number;
+  readonly blockedMeanMs: number;
+  readonly blockedP99Ms: number;
+  readonly peakStorageBytes: number;
+  readonly crashes: number;
+  /** Processes that went back, per failure. */
+  readonly rolledBackPerFailure: number;
+  readonly lostWorkMsPerFailure: number;
+  readonly rollbackCheckpointsMax: number;
+  readonly recoveryMs: number;
+}
+
+/** What a finished (or interrupted) run came to. */
+export function studyRow(algorithm: string, config: SimulationConfig, world: World): StudyRow {
+  const { metrics } = world;
+  const blocked = world.processes.map(({ blockedUs }) => blockedUs / 1000).sort((a, b) => a - b);
+  const per = (sum: number, count: number): number => (count === 0 ? 0 : sum / count);
+  return {
+    algorithm,
+    processes: config.processes,
+    thinkMs: config.thinkMs,
+    mtbfSeconds: config.faults.mtbfSeconds,
+    seed: config.seed,
+    violations: world.violations,
+    events: metrics.events,
+    messages: metrics.messages,
+    rounds: rounds(metrics, config),
+    roundsAborted: metrics.roundsAborted,
+    roundMs: per(metrics.roundTimeUs / 1000, metrics.roundsCommitted),
+    checkpoints: metrics.checkpoints,
+    forcedCheckpoints: metrics.forcedCheckpoints,
+    uselessCheckpoints: metrics.uselessCheckpoints,
+    controlMessages: metrics.controlMessages,
+    controlBytes: metrics.controlBytes,
+    piggybackBytesPerMessage: per(metrics.piggybackBytes, metrics.messages),
+    loggedBytes: metrics.loggedBytes,
+    recordedBytes: metrics.recordedBytes,
+    blockedMeanMs: per(
+      blocked.reduce((sum, ms) => sum + ms, 0),
+      blocked.length,
+    ),
+    blockedP99Ms: blocked[Math.min(blocked.length - 1, Math.floor(blocked.length * 0.99))] ?? 0,
+    peakStorageBytes: metrics.peakStorageBytes,
+    crashes: metrics.crashes,
+    rolledBackPerFailure: per(metrics.processesRolledBack, metrics.recoveries),
+    lostWorkMsPerFailure: per(metrics.lostWorkUs / 1000, metrics.recoveries),
+    rollbackCheckpointsMax: metrics.maxRollbackCheckpoints,
+    recoveryMs: per(metrics.recoveryTimeUs / 1000, metrics.recoveries),
+  };
+}
+
+function rounds(metrics: Metrics, config: SimulationConfig): number {
+  return metrics.roundsStarted > 0 ? metrics.roundsCommitted : Math.round(metrics.checkpoints / config.processes);
+}

@@ -1,7 +1,5 @@
 // package-lock.json must not name the registry that it was made with: removes the addresses (`npm run lockfile:clean`), or with --check
-// says whether there are any. (npm's own
-// `omit-lockfile-registry-resolved` does the same, where it is set.)
-// and `npm ci` then refuses the file.)
+// says whether there are any.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = new URL('../package-lock.json', import.meta.url);

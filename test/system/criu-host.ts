@@ -152,7 +152,7 @@ export class Container {
    * @throws what runc said
    */
   async restore(imagePath: string, criuConfigFile: string, ownAddresses: readonly string[] = []): Promise<void> {
-    const plan = { ownAddresses, rewrites: [], close: [] };
+    const plan = { ownAddresses: [...ownAddresses], rewrites: [], close: [] };
     const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir: join(this.bundle, 'hook') });
     this.#addHook({ path: script });
     const options = { containerId: this.id, bundle: this.bundle, pidFile: join(this.bundle, 'pid'), imagePath };

@@ -730,7 +730,7 @@ export class CoordinatedWorld extends World implements Network {
     for (const { process } of this.agents) {
       this.unblock(process);
       this.thaw(process);
-      this.scheduleTick(process, 1 + (process.index % 97));
+      this.scheduleTick(process, micros(this.config.thinkMs) + (process.index % 97));
     }
   }
 

@@ -421,7 +421,7 @@ export class MessageWorld extends World {
     metrics.processesRolledBack++;
     metrics.rollbackCheckpoints += passed;
     metrics.maxRollbackCheckpoints = Math.max(metrics.maxRollbackCheckpoints, passed);
-    if (this.algorithm.recovery === 'rollback') metrics.lostWorkUs += crashedAt - checkpoint.time;
+    if (this.algorithm.recovery === 'rollback') metrics.lostWorkUs += Math.max(0, crashedAt - checkpoint.time);
   }
 
   #restore(node: Node, checkpoint: Checkpoint): void {
@@ -485,7 +485,7 @@ export class MessageWorld extends World {
     if (life !== node.life || node.process.down) return;
     this.unblock(node.process);
     this.thaw(node.process);
-    this.scheduleTick(node.process, 1 + (node.process.index % 97));
+    this.scheduleTick(node.process, micros(this.config.thinkMs) + (node.process.index % 97));
     this.#drain(node);
   }
 

@@ -77,6 +77,8 @@ export abstract class World {
   readonly violations: string[] = [];
   readonly queue = new EventQueue();
   readonly random: Prng;
+  /** Faults have numbers of their own, so that the same failures hit every algorithm. */
+  readonly #faultRandom: Prng;
   protected readonly behaviour: Behaviour;
   readonly #thinkUs: number;
   readonly #endUs: number;
@@ -90,6 +92,7 @@ export abstract class World {
     this.config = config;
     this.trace = new Trace(config.trace);
     this.random = prng(config.seed);
+    this.#faultRandom = prng(combine(config.seed, 0xfa17));
     this.behaviour = behaviours[config.behaviour];
     this.#thinkUs = micros(config.thinkMs);
     this.#endUs = micros(config.durationMs);
@@ -326,7 +329,7 @@ export abstract class World {
 
   #repeat(meanUs: number, action: () => void): void {
     const next = (): void => {
-      this.queue.push(this.#now + 1 + nextExponential(this.random, meanUs), fire, undefined);
+      this.queue.push(this.#now + 1 + nextExponential(this.#faultRandom, meanUs), fire, undefined);
     };
     const fire = (): void => {
       if (!this.working) return;
@@ -337,7 +340,7 @@ export abstract class World {
   }
 
   #crashSomebody(): void {
-    const process = this.processes[nextBelow(this.random, this.processes.length)];
+    const process = this.processes[nextBelow(this.#faultRandom, this.processes.length)];
     if (process !== undefined && !process.down) this.crashNow(process);
   }
 
@@ -351,7 +354,7 @@ export abstract class World {
   #divide(): void {
     if (this.#partition !== undefined) return;
     this.#partition = new Uint8Array(this.processes.length);
-    for (let i = 0; i < this.#partition.length; i++) this.#partition[i] = nextBelow(this.random, 2);
+    for (let i = 0; i < this.#partition.length; i++) this.#partition[i] = nextBelow(this.#faultRandom, 2);
     this.#partitionEnd = this.#now + micros(this.config.faults.partitionMs);
     this.trace.add(this.#now, 'network', 'partition');
     this.queue.push(

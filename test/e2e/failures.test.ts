@@ -10,6 +10,7 @@ import {
   freezeOn,
   harmIn,
   killService,
+  killer,
   others,
   placement,
   snapshot,
@@ -60,32 +61,29 @@ describe('when things go wrong', () => {
     });
 
     test('connections out of the stack, where they are refused', async () => {
-      // The checker's own connection, held open from a container that is no part of the stack, would close with it: the shell dials n1.
+      // A process of `docker exec` would be no child of the container's first one, and so no part of a dump.
+      const dial = 'until [ -s /tmp/dial ]; do sleep 0.1; done; sleep 3600 | busybox nc $(cat /tmp/dial) 7433';
       await stacks.deploy('pair', {
         change: ({ services }) => {
           for (const service of Object.values(services)) {
             service.deploy.labels = { ...service.deploy.labels, 'swarmcut.external': 'refuse' };
+            service.command = ['sh', '-c', `(${dial}) & exec ${(service.command ?? []).join(' ')}`];
           }
         },
       });
       try {
         expect((await stacks.coordinator(['snapshot', 'pair'])).exitCode).toBe(0);
         const client = await stacks.task('pair', 'client');
-        const address = (await stacks.must(client.node, ['hostname', '-i'])).split(' ')[0] ?? '';
         // The agent listens on the node: an open connection to the outside, without a server of our own.
-        await stacks.must(client.node, [
-          ...['docker', 'exec', '-d', client.containerId, 'busybox', 'sh', '-c'],
-          `sleep 3600 | busybox nc ${address} 7433`,
-        ]);
-        const refused = await waitFor(
-          'a refusal',
-          async () => {
-            const answer = await stacks.coordinator(['snapshot', 'pair']);
-            return answer.exitCode !== 0 && answer;
-          },
-          { timeoutMs: PATIENCE_MS },
-        );
-        expect(refused.error?.message).toMatch(/lead out of the stack.*7433/);
+        const [address = ''] = (await stacks.must(client.node, ['hostname', '-i'])).split(' ');
+        await stacks.inTask(client, ['sh', '-c', 'echo "$1" > /tmp/dial', 'sh', address]);
+        const dialled = async (): Promise<boolean> =>
+          (await stacks.inTask(client, ['busybox', 'netstat', '-tn'])).includes(`${address}:7433`);
+        await waitFor('the connection', dialled, { timeoutMs: PATIENCE_MS });
+        const refused = await stacks.coordinator(['snapshot', 'pair']);
+        expect(refused.exitCode).toBe(8);
+        expect(refused.error?.message).toMatch(/lead out of the stack: pair_client.1 .*7433/);
+        await expectNoTraces('pair');
         expect(await stacks.status('pair', 'client')).toMatchObject({ errors: 0 });
       } finally {
         await stacks.remove('pair');
@@ -111,10 +109,11 @@ describe('when things go wrong', () => {
 
     test.each(ALGORITHMS)('it is killed in the middle of a cut (%s) and starts again', async (algorithm) => {
       const node = await nodeOf('branch-c.1');
+      const kill = await killer(node, 'agent');
       const frozen = freezeOn(node);
       const running = stacks.coordinator(['snapshot', 'bank', '--algorithm', algorithm]);
       await frozen;
-      await killService(node, 'agent');
+      kill();
       expect((await running).exitCode).not.toBe(0);
       await agentsAnswer();
       await expectUnharmed();
@@ -124,10 +123,11 @@ describe('when things go wrong', () => {
 
     test("it is killed in the middle of a cut and stays away: the dead man's switch lets the task go", async () => {
       const node = await nodeOf('branch-c.1');
+      const kill = await killer(node, 'agent', { keepDown: true });
       const frozen = freezeOn(node);
       const running = stacks.coordinator(['snapshot', 'bank', '--freeze-timeout', '3s']);
       await frozen;
-      await killService(node, 'agent', { keepDown: true });
+      kill();
       try {
         expect((await running).exitCode).not.toBe(0);
         await expectNoTraces('bank', harmIn);
@@ -142,9 +142,16 @@ describe('when things go wrong', () => {
   test.each(ALGORITHMS)('the coordinator is killed in the middle of a round (%s)', async (algorithm) => {
     const before = await stacks.coordinate<unknown[]>(['list', 'bank']);
     const frozen = freezeOn(await nodeOf('branch-a.1'));
-    const coordinator = startCoordinator(['snapshot', 'bank', '--algorithm', algorithm, '--freeze-timeout', '3s']);
+    const coordinator = await startCoordinator([
+      'snapshot',
+      'bank',
+      '--algorithm',
+      algorithm,
+      '--freeze-timeout',
+      '3s',
+    ]);
     await frozen;
-    await coordinator.kill();
+    coordinator.kill();
     await coordinator.ended;
     await expectNoTraces('bank', harmIn);
     await expectSoundBank();
@@ -155,15 +162,15 @@ describe('when things go wrong', () => {
 
   test('Ctrl-C in the middle of a round puts everything back', async () => {
     const frozen = freezeOn(await nodeOf('branch-a.1'));
-    const coordinator = startCoordinator(['snapshot', 'bank']);
+    const coordinator = await startCoordinator(['snapshot', 'bank']);
     await frozen;
-    await coordinator.kill('INT');
+    coordinator.kill('SIGINT');
     expect(await coordinator.ended).toMatchObject({ exitCode: 130 });
     await expectUnharmed();
   });
 
   test('a second command on the stack is refused by the name of the first', async () => {
-    const first = startCoordinator(['snapshot', 'bank']);
+    const first = await startCoordinator(['snapshot', 'bank']);
     const answer = await waitFor(
       'a refusal',
       async () => {
@@ -216,10 +223,13 @@ describe('when things go wrong', () => {
     const { id } = await snapshot('bank');
     const specs = await Promise.all(SERVICES.map(specOf));
     const where = await placement('bank');
+    const node = where['branch-a.1'] ?? '';
+    const kill = await killer(node, 'agent');
+    const frozen = freezeOn(node);
     const running = stacks.coordinator(['restore', id]);
     // The old tasks have just been suspended: from here on it costs something.
-    await freezeOn(where['branch-a.1'] ?? '');
-    await killService(where['branch-a.1'] ?? '', 'agent');
+    await frozen;
+    kill();
     expect((await running).exitCode).not.toBe(0);
     await agentsAnswer();
     expect(await Promise.all(SERVICES.map(specOf))).toEqual(specs);

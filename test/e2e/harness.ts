@@ -1,6 +1,6 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
-import { watch } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir, readlink } from 'node:fs/promises';
+import path from 'node:path';
 import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
 import { Stacks } from '../../examples/demo/stacks.ts';
@@ -93,7 +93,7 @@ export async function tracesIn(task: RunningTask): Promise<string[]> {
     inside nft list ruleset | grep -oE 'chain (hold_out|hold_in|colour_in|colour_out)'
     for set in held coming; do inside nft list set inet swarmcut $set 2>/dev/null | sed -n "s/.*elements/$set/p"; done
     inside ip route | grep rto_min
-    ls /run/swarmcut/deadman 2>/dev/null | grep -F "$1" | grep -v '[.]log$'
+    ls /run/swarmcut/deadman 2>/dev/null | grep -F "$1" | grep '[.]json$'
     true`;
   const text = await stacks.must(task.node, ['sh', '-c', script, 'sh', task.containerId]);
   return text.split('\n').filter((line) => line !== '' && line !== '"status": "running"');
@@ -124,23 +124,40 @@ export async function expectNoTraces(stack: string, look = tracesIn): Promise<vo
 export async function freezeOn(node: string): Promise<void> {
   const dir = await pathInHost(stacks.bed, node, '/run/swarmcut/deadman');
   const armed = async (): Promise<boolean> => (await readdir(dir)).some((name) => name.endsWith('.json'));
-  // Events may come late or not at all for a path through /proc, so it is looked at besides.
-  const watcher = watch(dir, () => undefined);
-  try {
-    await waitFor(`a freeze on ${node}`, armed, { timeoutMs: PATIENCE_MS, intervalMs: 3 });
-  } finally {
-    watcher.close();
-  }
+  await waitFor(`a freeze on ${node}`, armed, { timeoutMs: PATIENCE_MS, intervalMs: 2 });
 }
 
-/** Sends a signal to a service of a host; with `keepDown`, its supervisor does not start it again until {@link bringBack}. */
-export async function killService(
+/**
+ * Gets ready to kill a service of a host, so that the killing itself takes no time: a round is over in less than it takes to start a
+ * process in a host. With `keepDown`, its supervisor does not start it again until {@link bringBack}.
+ */
+export async function killer(
   node: string,
   service: 'agent' | 'engine',
   options: { keepDown?: boolean } = {},
-): Promise<void> {
-  const down = options.keepDown === true ? `touch /run/testbed/${service}.down;` : '';
-  await stacks.must(node, ['sh', '-c', `${down} kill -9 "$(cat /run/testbed/${service}.pid)"`]);
+): Promise<() => void> {
+  const pid = await outerPid(node, `/run/testbed/${service}.pid`);
+  if (options.keepDown === true) await stacks.must(node, ['touch', `/run/testbed/${service}.down`]);
+  return () => process.kill(pid, 'SIGKILL');
+}
+
+/** Kills a service of a host. */
+export async function killService(...of: Parameters<typeof killer>): Promise<void> {
+  (await killer(...of))();
+}
+
+/** The pid, as this machine has it, of the process whose pid, as the host has it, is in a file there. */
+async function outerPid(node: string, file: string): Promise<number> {
+  const inner = (await readFile(await pathInHost(stacks.bed, node, file), 'utf8')).trim();
+  const init = path.dirname(await pathInHost(stacks.bed, node, '.'));
+  const namespace = await readlink(path.join(init, 'ns/pid'));
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const [innermost] = /^NSpid:.*\t(\d+)$/m.exec(status)?.slice(1) ?? [];
+    const own = await readlink(`/proc/${pid}/ns/pid`).catch(() => '');
+    if (innermost === inner && own === namespace) return Number(pid);
+  }
+  throw new Error(`no process ${inner} on ${node} (${file})`);
 }
 
 /** Lets a service's supervisor start it again, and waits until the coordinator reaches the agents. */
@@ -166,19 +183,16 @@ export async function specOf(service: string): Promise<unknown> {
   return found?.Spec;
 }
 
-/** Starts a coordinator command whose process can be killed. */
-export function startCoordinator(args: readonly string[]): {
+/** Starts a coordinator command whose process can be killed at any time. */
+export async function startCoordinator(args: readonly string[]): Promise<{
   readonly ended: Promise<{ exitCode: number; stderr: string }>;
-  kill(signal?: string): Promise<void>;
-} {
+  kill(signal?: NodeJS.Signals): void;
+}> {
   const file = `/run/testbed/e2e-${process.pid}.pid`;
+  await stacks.must('n1', ['rm', '-f', file]);
   // exec: the pid in the file is then the coordinator's own.
   const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
   const ended = stacks.run('n1', ['sh', '-c', script, 'sh', ...args]);
-  return {
-    ended,
-    kill: async (signal = 'KILL') => {
-      await stacks.must('n1', ['sh', '-c', `kill -${signal} "$(cat ${file})"`]);
-    },
-  };
+  const pid = await waitFor('the coordinator', () => outerPid('n1', file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
+  return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
 }

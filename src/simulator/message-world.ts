@@ -35,6 +35,8 @@ export interface Node {
   checkpoints: Checkpoint[];
   interval: number;
   dependencies: Dependency[];
+  /** By sender: the newest of them. */
+  readonly lastDependencies: Map<number, Dependency>;
   life: number;
   /** Its past since the oldest checkpoint, by state number; what the checkers compare a replay with. */
   events: Event[];
@@ -207,7 +209,7 @@ export class MessageWorld extends World {
         const done = (): void => {
           if (life !== node.life) return;
           node.stable.push(...batch);
-          this.#becameStable(node);
+          this.#becameStable(node, batch);
           if (node.logPending.length > 0) this.#write(node);
           else node.logWriting = false;
         };
@@ -217,11 +219,11 @@ export class MessageWorld extends World {
     );
   }
 
-  #becameStable(node: Node): void {
+  #becameStable(node: Node, added: readonly Determinant[]): void {
     const { index } = node.process;
     const last = node.checkpoints.findLast(({ complete }) => complete);
-    let order = last?.state.order ?? 0;
-    for (const determinant of node.stable) if (determinant.order === order + 1) order++;
+    let order = Math.max(last?.state.order ?? 0, this.#stableOrders[index] ?? 0);
+    for (const determinant of added) if (determinant.order === order + 1) order++;
     this.#stableOrders[index] = order;
     const effects = node.participant.step({ kind: 'stable', orders: this.#stableOrders });
     if (effects.length > 0 && !node.process.frozen) this.unblock(node.process);
@@ -275,7 +277,7 @@ export class MessageWorld extends World {
         this.#execute(node, node.awaited.splice(0), 0);
         this.thaw(process);
         this.#drain(node);
-        this.#countStorage();
+        if (this.metrics.checkpoints % Math.ceil(this.nodes.length / 8) === 0) this.#countStorage();
       },
       undefined,
     );
@@ -291,7 +293,7 @@ export class MessageWorld extends World {
       node.stable = node.stable.filter((determinant) => determinant.order > order);
       this.#forgetSent(node, settled);
     }
-    this.#becameStable(node);
+    this.#becameStable(node, node.stable);
   }
 
   /** Nothing that the state depends on can be lost any more. */
@@ -326,9 +328,11 @@ export class MessageWorld extends World {
   #depend(node: Node, { from, piggyback }: Envelope): void {
     const fromInterval = piggyback.interval ?? 0;
     const toInterval = node.interval;
-    const known = node.dependencies.findLast((one) => one.from === from);
+    const known = node.lastDependencies.get(from);
     if (known?.fromInterval === fromInterval && known.toInterval === toInterval) return;
-    node.dependencies.push({ from, fromInterval, to: node.process.index, toInterval });
+    const dependency: Dependency = { from, fromInterval, to: node.process.index, toInterval };
+    node.lastDependencies.set(from, dependency);
+    node.dependencies.push(dependency);
   }
 
   /** Garbage collection (Elnozahy et al. 2002, section 3.1.4): what lies before the line of a failure of everybody is never needed. */
@@ -406,6 +410,7 @@ export class MessageWorld extends World {
       this.#restore(node, checkpoint);
       node.interval = number;
       node.dependencies = node.dependencies.filter(({ toInterval }) => toInterval < number);
+      node.lastDependencies.clear();
       back.push(node);
     });
     this.#afterRestore(back, crashedAt);
@@ -523,7 +528,7 @@ export class MessageWorld extends World {
       const begin = (): void => {
         if (life !== node.life || node.process.down) return;
         node.replayReady = true;
-        this.#becameStable(node);
+        this.#becameStable(node, node.stable);
         this.#repeat(node);
       };
       this.queue.push(this.now + duration, begin, undefined);
@@ -597,6 +602,7 @@ export class MessageWorld extends World {
       checkpoints: [{ number: 0, time: 0, app: this.copyState(process), state, complete: true }],
       interval: 0,
       dependencies: [],
+      lastDependencies: new Map(),
       life: 0,
       events: [],
       stable: [],

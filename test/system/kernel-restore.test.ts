@@ -87,7 +87,8 @@ async function forget(task: Moving): Promise<void> {
   }
   if (task.earlier.length === 0) return;
   await new KernelInterceptor({ netns: bed.netns(task.name) }).setRewrites([]);
-  await bed.run(task.name, ['ip', 'rule', 'del', 'pref', '100']);
+  // One for rewritten connections, one for what CRIU sends.
+  for (let rules = 0; rules < 2; rules++) await bed.run(task.name, ['ip', 'rule', 'del', 'pref', '100']);
   await bed.run(task.name, ['ip', 'route', 'flush', 'table', '7433']).catch(() => undefined);
 }
 

@@ -1,5 +1,6 @@
 import type { RewriteEntry } from '../../../src/model/connection.ts';
 import { MARK_BASE, MARK_MASK } from './rewrite-rules.ts';
+import { CRIU_MARK } from './rules.ts';
 
 /**
  * Sockets restored under an address that the task no longer owns.
@@ -15,8 +16,10 @@ export const RULE_PRIORITY = 100;
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
-/** `ip rule` line that sends packets of rewritten connections to our table. */
-export const RULE_LINE = `rule add pref ${RULE_PRIORITY} fwmark ${hex(MARK_BASE)}/${hex(MARK_MASK)} lookup ${ROUTE_TABLE}`;
+/** `ip rule` lines that send packets of rewritten connections, and what CRIU sends to a restored socket, to our table. */
+export const RULE_LINES = [`${hex(MARK_BASE)}/${hex(MARK_MASK)}`, CRIU_MARK].map(
+  (mark) => `rule add pref ${RULE_PRIORITY} fwmark ${mark} lookup ${ROUTE_TABLE}`,
+);
 
 /**
  * A `sh` script, to be run in the task's network namespace, with the settings without which rewritten packets are refused:

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetworkPlan } from '../../../src/model/network-plan.ts';
-import { ROUTE_TABLE, RULE_LINE, rewriteSysctlScript } from './addresses.ts';
+import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf, holdScript } from './rules.ts';
 
@@ -87,7 +87,7 @@ function familyPart(plan: HookPlan, family: number): string {
   const lines: string[] = [];
   if (own.length > 0) {
     const size = family === 4 ? '32' : '128 nodad';
-    lines.push('{', `echo "${RULE_LINE}"`, ...own.map((address) => `own ${address} ${size}`));
+    lines.push('{', ...RULE_LINES.map((line) => `echo "${line}"`), ...own.map((address) => `own ${address} ${size}`));
     lines.push(`} > batch${family}`, `ip -${family} -batch batch${family}`);
   }
   if (remotes.length > 0) {

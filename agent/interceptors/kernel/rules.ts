@@ -28,6 +28,9 @@ export const HOST_UNREACHABLE = 'icmp type destination-unreachable icmp code 1';
 
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
+/** `SOCCR_MARK` of CRIU (soccr/soccr.h): what CRIU itself sends while it restores sockets. */
+export const CRIU_MARK = '0xc114';
+
 const DECLARE_TABLE = [`add table ${TABLE}`];
 
 /**
@@ -49,6 +52,8 @@ const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_p
  * it is lost at the next hop instead, as a datagram may be. (The one in 65536 whose checksum is that value was sent before the cut.)
  */
 const HOLD_RULES = [
+  // CRIU makes a half-closed connection by sending itself the peer's FIN (soccr/soccr.c), and marks that packet for its own lock.
+  `add rule ${TABLE} hold_out meta mark ${CRIU_MARK} accept`,
   `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
   // The answer itself, which to a restored connection goes to an old address of the task: rewrite_out turns it to where that is.
   `add rule ${TABLE} hold_out ${HOST_UNREACHABLE} accept`,
@@ -56,6 +61,7 @@ const HOLD_RULES = [
   `add rule ${TABLE} answer_held ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
   `add rule ${TABLE} answer_held ip protocol udp ip checksum set 0xdead accept`,
   `add rule ${TABLE} answer_held drop`,
+  `add rule ${TABLE} hold_in meta mark ${CRIU_MARK} accept`,
   `add rule ${TABLE} hold_in iifname "lo" meta l4proto != tcp accept`,
   `add rule ${TABLE} hold_in meta nfproto @held_in drop`,
 ];

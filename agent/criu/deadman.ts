@@ -111,6 +111,10 @@ export async function findDeadmen(runDir: string): Promise<Deadman[]> {
   const directory = join(runDir, 'deadman');
   const names = await readdir(directory).catch(() => []);
   const found: Deadman[] = [];
+  // Fired and ended while there was no agent: nobody will ask, and another switch may one day get the same pid.
+  for (const name of names.filter((file) => file.endsWith('.fired'))) {
+    if (!names.includes(name.replace(/fired$/, 'json'))) await rm(join(directory, name), { force: true });
+  }
   for (const name of names.filter((file) => file.endsWith('.json'))) {
     const pid = Number(basename(name, '.json').split('.').at(-1));
     try {

@@ -52,6 +52,14 @@ describe("dead man's switch", () => {
     expect(await findDeadmen(runDir)).toEqual([]);
   });
 
+  it('that fired while there was no agent leaves nothing once the next one has looked', async () => {
+    await armDeadman({ containerId: 'c6', afterMs: 10, runDir, undo: [['true']] });
+    const names = (): string[] => readdirSync(join(runDir, 'deadman')).filter((name) => !name.endsWith('.log'));
+    await vi.waitFor(() => expect(names()).toEqual([expect.stringMatching(/^c6\.\d+\.fired$/)]), { timeout: 10_000 });
+    expect(await findDeadmen(runDir)).toEqual([]);
+    expect(names()).toEqual([]);
+  });
+
   it('is put off without a gap', async () => {
     const first = await armDeadman({ containerId: 'c4', afterMs: FAR_MS, runDir, undo: [['true']] });
     const second = await first.rearm(2 * FAR_MS);

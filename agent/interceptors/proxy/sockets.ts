@@ -1,0 +1,107 @@
+import { createServer, Socket } from 'node:net';
+import type { OnReadOpts, Server, SocketConstructorOpts } from 'node:net';
+import type { Endpoint } from '../../../src/model/connection.ts';
+import {
+  IPPROTO_IP,
+  IP_TRANSPARENT,
+  SOL_SOCKET,
+  SO_MARK,
+  SO_REUSEADDR,
+  bindSocket,
+  closeDescriptor,
+  inNetns,
+  listenSocket,
+  setOption,
+  tcpSocket,
+} from './sys.ts';
+import { MARKS } from './rules.ts';
+
+/** Node's sockets on top of descriptors that were made in the task's network namespace. */
+
+const BACKLOG = 4096;
+
+/** Takes an accepted connection: a handle of Node's, for {@link adoptHandle}. */
+export type AcceptHandle = (handle: object) => void;
+
+/** A listener of the sidecar in the task's namespace. `transparent`: it also gets what TPROXY brings, for whatever address. */
+export function listenIn(netns: string, port: number, transparent: boolean, accept: AcceptHandle): Promise<Server> {
+  const fd = inNetns(netns, () =>
+    orClose(tcpSocket(), (made) => {
+      setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
+      if (transparent) setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
+      setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
+      bindSocket(made, { address: '0.0.0.0', port });
+      listenSocket(made, BACKLOG);
+    }),
+  );
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, () => {
+      // Node's server makes the sockets itself and has no way to give them `onread`: the handle is taken before.
+      const own = (server as unknown as { _handle: { onconnection: (error: number, handle?: object) => void } })
+        ._handle;
+      own.onconnection = (error, handle) => {
+        if (error === 0 && handle) accept(handle);
+      };
+      resolve(server);
+    });
+  });
+}
+
+/** Socket options of Node that its types do not have. */
+type Options = SocketConstructorOpts & {
+  onread: OnReadOpts;
+  handle?: object;
+  manualStart?: boolean;
+  pauseOnCreate?: boolean;
+};
+
+/** A socket around an accepted handle; it reads nothing before `resume()`. */
+export function adoptHandle(handle: object, onread: OnReadOpts): Socket {
+  return new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true, onread } as Options);
+}
+
+/** A socket around a connected descriptor; it reads nothing before `resume()`. */
+export function adoptDescriptor(fd: number, onread: OnReadOpts): Socket {
+  return new Socket({ fd, allowHalfOpen: true, manualStart: true, onread } as Options);
+}
+
+/**
+ * Connects from the task's namespace, past our own rules.
+ * @param from address and port to connect from; may be another task's (IP_TRANSPARENT)
+ * @throws SystemCallError, e.g. EADDRINUSE for `from`
+ */
+export function connectFrom(netns: string, to: Endpoint, from: Endpoint | undefined, onread: OnReadOpts): Socket {
+  const fd = inNetns(netns, () =>
+    orClose(tcpSocket(), (made) => {
+      setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
+      if (!from) return;
+      setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
+      setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
+      bindSocket(made, from);
+    }),
+  );
+  // manualStart: Node would read before it is connected.
+  return adoptDescriptor(fd, onread).connect({ host: to.address, port: to.port });
+}
+
+/** The descriptor of a live socket, or -1. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
+}
+
+/** What libuv has taken from Node and the kernel has not yet taken from libuv. Bytes. */
+export function unsentBytesOf(socket: Socket): number {
+  return (socket as unknown as { _handle: { writeQueueSize: number } | null })._handle?.writeQueueSize ?? 0;
+}
+
+function orClose(fd: number, setUp: (fd: number) => void): number {
+  try {
+    setUp(fd);
+    return fd;
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,241 @@
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import type { Endpoint } from '../../../src/model/connection.ts';
+
+/**
+ * The few Linux calls that Node does not have, through koffi. All are synchronous, for a thread's network namespace is a state of the
+ * thread (see {@link inNetns}). IPv4 only: the sidecar does not intercept IPv6 (docs/proxy.md). koffi knows no `ssize_t`, hence int64.
+ */
+type Call = (...args: unknown[]) => number;
+
+interface Libc {
+  readonly socket: Call;
+  readonly setsockopt: Call;
+  readonly getsockopt: Call;
+  readonly bind: Call;
+  readonly connect: Call;
+  readonly listen: Call;
+  readonly getsockname: Call;
+  readonly getpeername: Call;
+  readonly ioctl: Call;
+  readonly send: Call;
+  readonly recv: Call;
+  readonly shutdown: Call;
+  readonly close: Call;
+  readonly open: Call;
+  readonly setns: Call;
+}
+
+let loaded: Libc | undefined;
+
+function libc(): Libc {
+  if (loaded) return loaded;
+  // `null` is the program itself, which has a C library whatever its name is on this system.
+  const library = koffi.load(null);
+  const call = (prototype: string): Call => library.func(prototype) as Call;
+  loaded = {
+    socket: call('int socket(int, int, int)'),
+    setsockopt: call('int setsockopt(int, int, int, void *, uint32_t)'),
+    getsockopt: call('int getsockopt(int, int, int, void *, void *)'),
+    bind: call('int bind(int, void *, uint32_t)'),
+    connect: call('int connect(int, void *, uint32_t)'),
+    listen: call('int listen(int, int)'),
+    getsockname: call('int getsockname(int, void *, void *)'),
+    getpeername: call('int getpeername(int, void *, void *)'),
+    ioctl: call('int ioctl(int, unsigned long, ...)'),
+    send: call('int64_t send(int, void *, size_t, int)'),
+    recv: call('int64_t recv(int, void *, size_t, int)'),
+    shutdown: call('int shutdown(int, int)'),
+    close: call('int close(int)'),
+    open: call('int open(const char *, int, ...)'),
+    setns: call('int setns(int, int)'),
+  };
+  return loaded;
+}
+
+/** Numbers from the kernel's headers (the same on x86-64 and arm64). */
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_LINGER = 13;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_MARK = 36;
+export const IPPROTO_IP = 0;
+export const IP_TRANSPARENT = 19;
+export const IPPROTO_TCP = 6;
+export const TCP_MAXSEG = 2;
+export const TCP_INFO = 11;
+export const TCP_REPAIR = 19;
+export const TCP_REPAIR_QUEUE = 20;
+export const TCP_QUEUE_SEQ = 21;
+export const TCP_REPAIR_OPTIONS = 22;
+export const TCP_TIMESTAMP = 24;
+export const TCP_REPAIR_WINDOW = 29;
+export const SIOCINQ = 0x541b;
+export const SIOCOUTQ = 0x5411;
+export const SIOCOUTQNSD = 0x894b;
+export const MSG_PEEK = 0x2;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
+export const SHUT_WR = 1;
+
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const O_CLOEXEC = 0o2000000;
+const CLONE_NEWNET = 0x40000000;
+const SOCKADDR_BYTES = 16;
+
+/** A system call failed. `code` is the error's name, as Node has it (`ECONNREFUSED`). */
+export class SystemCallError extends Error {
+  override readonly name = 'SystemCallError';
+  readonly code: string;
+
+  constructor(what: string, code: string) {
+    super(`${what}: ${code}`);
+    this.code = code;
+  }
+}
+
+function checked(result: number, what: string): number {
+  if (result >= 0) return result;
+  const errno = koffi.errno();
+  throw new SystemCallError(what, getSystemErrorName(-errno));
+}
+
+/** @returns a non-blocking IPv4 TCP socket of the thread's present network namespace */
+export function tcpSocket(): number {
+  return checked(libc().socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), 'socket');
+}
+
+export function setOption(fd: number, level: number, option: number, value: number | Buffer): void {
+  const bytes = typeof value === 'number' ? int32(value) : value;
+  checked(libc().setsockopt(fd, level, option, bytes, bytes.length), `setsockopt ${level}/${option}`);
+}
+
+/** @param size most bytes the answer can have */
+export function getOption(fd: number, level: number, option: number, size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  const length = int32(size);
+  checked(libc().getsockopt(fd, level, option, bytes, length), `getsockopt ${level}/${option}`);
+  return bytes.subarray(0, length.readUInt32LE());
+}
+
+export function getUint32Option(fd: number, level: number, option: number): number {
+  return getOption(fd, level, option, 4).readUInt32LE();
+}
+
+export function bindSocket(fd: number, end: Endpoint): void {
+  checked(libc().bind(fd, socketAddress(end), SOCKADDR_BYTES), `bind ${end.address}:${end.port}`);
+}
+
+/** For a socket in repair mode, which connects without a packet. Others are connected by libuv. */
+export function connectSocket(fd: number, end: Endpoint): void {
+  checked(libc().connect(fd, socketAddress(end), SOCKADDR_BYTES), `connect ${end.address}:${end.port}`);
+}
+
+export function listenSocket(fd: number, backlog: number): void {
+  checked(libc().listen(fd, backlog), 'listen');
+}
+
+export function localEnd(fd: number): Endpoint {
+  const bytes = Buffer.alloc(SOCKADDR_BYTES);
+  checked(libc().getsockname(fd, bytes, int32(SOCKADDR_BYTES)), 'getsockname');
+  return endpointOf(bytes);
+}
+
+export function remoteEnd(fd: number): Endpoint {
+  const bytes = Buffer.alloc(SOCKADDR_BYTES);
+  checked(libc().getpeername(fd, bytes, int32(SOCKADDR_BYTES)), 'getpeername');
+  return endpointOf(bytes);
+}
+
+/** An ioctl that answers with one int, e.g. {@link SIOCINQ}. */
+export function ioctlInt(fd: number, request: number): number {
+  const bytes = Buffer.alloc(4);
+  checked(libc().ioctl(fd, request, 'void *', bytes), `ioctl ${request}`);
+  return bytes.readInt32LE();
+}
+
+/** @returns bytes taken, or -1 for whatever error (EAGAIN most of all): the hot path, where an exception would be the rule */
+export function trySend(fd: number, bytes: Uint8Array): number {
+  return libc().send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+export function sendBytes(fd: number, bytes: Uint8Array): number {
+  return checked(libc().send(fd, bytes, bytes.length, MSG_NOSIGNAL), 'send');
+}
+
+export function receiveBytes(fd: number, into: Uint8Array, flags: number): number {
+  return checked(libc().recv(fd, into, into.length, flags), 'recv');
+}
+
+export function shutdownSocket(fd: number, how: number): void {
+  checked(libc().shutdown(fd, how), 'shutdown');
+}
+
+export function closeDescriptor(fd: number): void {
+  checked(libc().close(fd), 'close');
+}
+
+/**
+ * SO_LINGER of 0 seconds: whoever closes the socket, be it the kernel after a crash of this process, the peer gets a reset. `false` makes
+ * close orderly again.
+ */
+export function setResetOnClose(fd: number, on: boolean): void {
+  const linger = Buffer.alloc(8);
+  linger.writeInt32LE(on ? 1 : 0, 0);
+  setOption(fd, SOL_SOCKET, SO_LINGER, linger);
+}
+
+/**
+ * Runs `work` with this thread in another network namespace: sockets it makes belong there for good, and `/proc/sys/net` is that of the
+ * namespace. Must be called on the main thread, and `work` must be synchronous to its end.
+ * A thread that cannot come back must not go on, for all it did would be done in the wrong place: the process ends.
+ * @param path `/proc/PID/ns/net` or `/run/netns/NAME`
+ * @throws SystemCallError, e.g. ENOENT when the task is gone
+ */
+export function inNetns<T>(path: string, work: () => T): T {
+  const home = openNamespace('/proc/thread-self/ns/net');
+  try {
+    const there = openNamespace(path);
+    try {
+      checked(libc().setns(there, CLONE_NEWNET), `setns ${path}`);
+    } finally {
+      closeDescriptor(there);
+    }
+    try {
+      return work();
+    } finally {
+      if (libc().setns(home, CLONE_NEWNET) < 0) process.abort();
+    }
+  } finally {
+    closeDescriptor(home);
+  }
+}
+
+function openNamespace(path: string): number {
+  return checked(libc().open(path, O_CLOEXEC), `open ${path}`);
+}
+
+function socketAddress(end: Endpoint): Buffer {
+  const bytes = Buffer.alloc(SOCKADDR_BYTES);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(end.port, 2);
+  const parts = end.address.split('.').map(Number);
+  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
+    throw new TypeError(`not an IPv4 address: ${end.address}`);
+  bytes.set(parts, 4);
+  return bytes;
+}
+
+function endpointOf(bytes: Buffer): Endpoint {
+  return { address: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) };
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value | 0);
+  return bytes;
+}

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ALGORITHMS,
-  PATIENCE_MS,
   agentsAnswer,
   bankAt,
   bringBack,
@@ -58,36 +57,6 @@ describe('when things go wrong', () => {
       expect(answer.exitCode).toBe(exitCode);
       expect(answer.error?.message).toMatch(message);
       if (advice !== undefined) expect(answer.error?.advice).toMatch(advice);
-    });
-
-    test('connections out of the stack, where they are refused', async () => {
-      // A process of `docker exec` would be no child of the container's first one, and so no part of a dump.
-      const dial = 'until [ -s /tmp/dial ]; do sleep 0.1; done; sleep 3600 | busybox nc $(cat /tmp/dial) 7433';
-      await stacks.deploy('pair', {
-        change: ({ services }) => {
-          for (const service of Object.values(services)) {
-            service.deploy.labels = { ...service.deploy.labels, 'swarmcut.external': 'refuse' };
-            service.command = ['sh', '-c', `(${dial}) & exec ${(service.command ?? []).join(' ')}`];
-          }
-        },
-      });
-      try {
-        expect((await stacks.coordinator(['snapshot', 'pair'])).exitCode).toBe(0);
-        const client = await stacks.task('pair', 'client');
-        // The agent listens on the node: an open connection to the outside, without a server of our own.
-        const [address = ''] = (await stacks.must(client.node, ['hostname', '-i'])).split(' ');
-        await stacks.inTask(client, ['sh', '-c', 'echo "$1" > /tmp/dial', 'sh', address]);
-        const dialled = async (): Promise<boolean> =>
-          (await stacks.inTask(client, ['busybox', 'netstat', '-tn'])).includes(`${address}:7433`);
-        await waitFor('the connection', dialled, { timeoutMs: PATIENCE_MS });
-        const refused = await stacks.coordinator(['snapshot', 'pair']);
-        expect(refused.exitCode).toBe(8);
-        expect(refused.error?.message).toMatch(/lead out of the stack: pair_client.1 .*7433/);
-        await expectNoTraces('pair');
-        expect(await stacks.status('pair', 'client')).toMatchObject({ errors: 0 });
-      } finally {
-        await stacks.remove('pair');
-      }
     });
   });
 

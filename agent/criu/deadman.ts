@@ -109,7 +109,7 @@ export async function armDeadman(options: DeadmanOptions): Promise<Deadman> {
 /** The switches that are armed, or have fired and not been looked at: what an agent finds after a restart. */
 export async function findDeadmen(runDir: string): Promise<Deadman[]> {
   const directory = join(runDir, 'deadman');
-  const names = await readdir(directory).catch(() => []);
+  const names: string[] = await readdir(directory).catch(() => []);
   const found: Deadman[] = [];
   // Fired and ended while there was no agent: nobody will ask, and another switch may one day get the same pid.
   for (const name of names.filter((file) => file.endsWith('.fired'))) {

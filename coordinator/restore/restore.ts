@@ -174,17 +174,33 @@ class Restore {
         },
       );
     }
-    await Promise.all(
-      holders.map(async (node) => {
-        const { snapshots } = await this.#session.agents.of(node).listSnapshots({});
-        if (snapshots.some(({ snapshotId }) => snapshotId === this.#manifest.id)) return;
-        throw new SwarmcutError('damaged', `node ${node} no longer has its part of snapshot ${this.#manifest.id}`, {
-          where: { stack: this.#manifest.stack, node },
-          advice:
-            'the agent lost its state directory, or another coordinator removed the snapshot; restore another one',
-        });
-      }),
-    );
+    await Promise.all(holders.map((node) => this.#partsAreSound(node)));
+  }
+
+  /** Reads every part again where it lies: agents check hashes when a part is taken in, and what rots later would be restored. */
+  async #partsAreSound(node: string): Promise<void> {
+    const { id, stack } = this.#manifest;
+    const agent = this.#session.agents.of(node);
+    const { snapshots } = await agent.listSnapshots({});
+    if (!snapshots.some(({ snapshotId }) => snapshotId === id)) {
+      throw new SwarmcutError('damaged', `node ${node} no longer has its part of snapshot ${id}`, {
+        where: { stack, node },
+        advice: 'the agent lost its state directory, or another coordinator removed the snapshot; restore another one',
+      });
+    }
+    this.#ctx.reporter.begin(node, 'check parts');
+    const { problems, verifiedBytes } = await agent.verify({ snapshotId: id }, { signal: this.#ctx.signal });
+    const [first] = problems;
+    if (first !== undefined) {
+      const { task, part, problem } = first;
+      const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+      this.#ctx.reporter.failed(node, 'check parts', problem);
+      throw new SwarmcutError('damaged', `snapshot ${id}: ${part?.path ?? 'a part'} ${problem}${more}`, {
+        where: { stack, node, ...(task === null ? {} : { service: task.service, slot: task.slot }) },
+        advice: `nothing was done and the stack runs on; \`coordinator verify ${id}\` shows all that is damaged`,
+      });
+    }
+    this.#ctx.reporter.done(node, 'check parts', `${(verifiedBytes / 1e6).toFixed(1)} MB`);
   }
 
   /**

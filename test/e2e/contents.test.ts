@@ -43,7 +43,7 @@ describe('what a checkpoint contains', () => {
     await stacks.inTask(await shell(), [
       'sh',
       '-c',
-      'echo before > /volume/file; echo before > /dev/shm/file; mkdir /srv/dir; ln -s /volume /srv/dir/link',
+      'echo before > /volume/file; echo before > /dev/shm/file; mkdir -p /srv/dir; ln -s /volume /srv/dir/link',
     ]);
     const redis = await stacks.task(stack, 'redis');
     await stacks.inTask(redis, ['redis-cli', 'set', 'e2e', 'before']);

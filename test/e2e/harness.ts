@@ -123,7 +123,10 @@ export async function expectNoTraces(stack: string, look = tracesIn): Promise<vo
 /** Settles as soon as a task on this node is about to be frozen: its dead man's switch is armed. */
 export async function freezeOn(node: string): Promise<void> {
   const dir = await pathInHost(stacks.bed, node, '/run/swarmcut/deadman');
-  const armed = async (): Promise<boolean> => (await readdir(dir)).some((name) => name.endsWith('.json'));
+  // Tasks that have moved keep theirs until they have ended.
+  const before = new Set(await readdir(dir));
+  const armed = async (): Promise<boolean> =>
+    (await readdir(dir)).some((name) => name.endsWith('.json') && !name.includes('-moved') && !before.has(name));
   await waitFor(`a freeze on ${node}`, armed, { timeoutMs: PATIENCE_MS, intervalMs: 2 });
 }
 

@@ -19,6 +19,12 @@ import { KernelTask } from './kernel-task.ts';
 import { ParticipantRunner } from './participant-runner.ts';
 import { chooseStage, estimateBytes } from './stage.ts';
 
+/** How many rounds that were given up an agent remembers. */
+const REMEMBERED_ROUNDS = 100;
+
+/** Without a word from the coordinator for this long beyond the freeze, the coming colour is let in again. Milliseconds. */
+const COLOUR_MARGIN_MS = 120_000;
+
 export interface PrepareOptions {
   readonly snapshotId: string;
   readonly stack: string;
@@ -60,6 +66,8 @@ export class Rounds {
   readonly #sessions = new Map<string, TaskSession>();
   /** Prepares under way, so that a repeated call joins. */
   readonly #preparing = new Map<string, Promise<TaskSession>>();
+  /** Rounds that were given up lately: an `abort` may overtake a `prepare`, which must then find the round gone. */
+  readonly #given = new Set<string>();
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -72,6 +80,11 @@ export class Rounds {
     if (known !== undefined) {
       if (known.snapshotId === options.snapshotId) return known.prepared;
       throw new SwarmcutError('conflict', `another round (${known.snapshotId}) has this task`, {
+        where: place(options.task),
+      });
+    }
+    if (this.#given.has(options.snapshotId)) {
+      throw new SwarmcutError('interrupted', `round ${options.snapshotId} was given up`, {
         where: place(options.task),
       });
     }
@@ -136,6 +149,11 @@ export class Rounds {
 
   /** Discards, unholds, thaws, detaches. Unknown snapshots are no error. */
   async abort(snapshotId: string, reason: string): Promise<void> {
+    this.#given.add(snapshotId);
+    for (const oldest of this.#given) {
+      if (this.#given.size <= REMEMBERED_ROUNDS) break;
+      this.#given.delete(oldest);
+    }
     await Promise.allSettled(
       [...this.#preparing].filter(([key]) => key.startsWith(`${snapshotId}/`)).map(([, under]) => under),
     );
@@ -211,7 +229,7 @@ export class Rounds {
     await ledger.begin(snapshotId, stack);
     const interceptor = new KernelInterceptor({ netns: facts.networkNamespace });
     const runc = new Runc({ root: await findRuncRoot(ref.containerId) });
-    await interceptor.prepare({ subnets, epoch });
+    await interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
     const task = new KernelTask({
       snapshotId,
       facts,

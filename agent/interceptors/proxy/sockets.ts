@@ -6,7 +6,9 @@ import {
   IP_TRANSPARENT,
   SOL_SOCKET,
   SO_MARK,
+  SO_RCVBUFFORCE,
   SO_REUSEADDR,
+  SO_SNDBUFFORCE,
   bindSocket,
   closeDescriptor,
   inNetns,
@@ -20,6 +22,17 @@ import { MARKS } from './rules.ts';
 
 const BACKLOG = 4096;
 
+/**
+ * Buffers of a tunnel in the kernel, each way. What is in them lies before a marker, must be recorded with a slow reader, and then waits
+ * in the sidecar's memory: the kernel's own choice (up to 10 MB a stream) would be added at every round. Bytes.
+ */
+const TUNNEL_BUFFER_BYTES = 512 * 1024;
+
+function limitBuffers(fd: number): void {
+  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, TUNNEL_BUFFER_BYTES);
+  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, TUNNEL_BUFFER_BYTES);
+}
+
 /** Takes an accepted connection: a handle of Node's, for {@link adoptHandle}. */
 export type AcceptHandle = (handle: object) => void;
 
@@ -29,6 +42,7 @@ export function listenIn(netns: string, port: number, transparent: boolean, acce
     orClose(tcpSocket(), (made) => {
       setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
       if (transparent) setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
+      else limitBuffers(made); // accepted sockets inherit it
       setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
       bindSocket(made, { address: '0.0.0.0', port });
       listenSocket(made, BACKLOG);
@@ -69,14 +83,17 @@ export function adoptDescriptor(fd: number, onread: OnReadOpts): Socket {
 
 /**
  * Connects from the task's namespace, past our own rules.
- * @param from address and port to connect from; may be another task's (IP_TRANSPARENT)
+ * @param from address and port to connect from; may be another task's (IP_TRANSPARENT). Without it: a tunnel to another sidecar
  * @throws SystemCallError, e.g. EADDRINUSE for `from`
  */
 export function connectFrom(netns: string, to: Endpoint, from: Endpoint | undefined, onread: OnReadOpts): Socket {
   const fd = inNetns(netns, () =>
     orClose(tcpSocket(), (made) => {
       setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
-      if (!from) return;
+      if (!from) {
+        limitBuffers(made);
+        return;
+      }
       setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
       setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
       bindSocket(made, from);

@@ -11,10 +11,10 @@ describe('connections that lead out of the stack', () => {
 
   /** A pair whose client dials, as soon as it is told to, its own node's agent: outside the stack, and it keeps silent connections open. */
   async function deploy(rule: 'close' | 'refuse'): Promise<void> {
-    // Not `sleep`: CRIU's dump ends a sleep early (EINTR), and busybox then ends.
-    // A process of `docker exec` would be no child of the container's first one, and so no part of a dump.
-    const dial =
-      'until [ -s /tmp/dial ]; do sleep 0.1; done; busybox tail -f /dev/null | busybox nc $(cat /tmp/dial) 7433; echo closed > /tmp/closed';
+    // A process of `docker exec` would be no child of the container's first one, and so no part of a dump. Its input comes from a pipe
+    // that nobody closes: CRIU's dump ends a `sleep` early (EINTR), and `tail` would outlive the connection.
+    const dial = `mkfifo /tmp/hold; exec 9<>/tmp/hold; until [ -s /tmp/dial ]; do sleep 0.1; done
+      busybox nc $(cat /tmp/dial) 7433 <&9; echo closed > /tmp/closed`;
     await stacks.deploy('pair', {
       stack: STACK,
       change: ({ services }) => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonPeer } from '../../agent/interceptors/proxy/json-peer.ts';
+import { readEnd } from '../../agent/interceptors/proxy/record-files.ts';
 import type { ChannelsRecord } from '../../agent/interceptors/proxy/record-files.ts';
 import { deferred } from '../../src/runtime/deferred.ts';
 import type { Program } from './kernel-bed.ts';
@@ -65,7 +66,7 @@ const byteAt = (n: number): number => (n * 7 + (n >>> 8) * 13 + (n >>> 16) * 29)
 
 const ADDRESSES: Readonly<Record<string, string>> = { a: '10.93.0.1', b: '10.93.0.2', c: '10.93.0.3' };
 const TASKS = Object.keys(ADDRESSES);
-const ROUNDS = 5;
+const ROUNDS = 4;
 
 let bed: ProxyBed;
 const programs: Record<string, Program> = {};
@@ -107,16 +108,17 @@ class TaskRound {
       discard: note('discard', () => undefined),
       report: (outcome) => this.reported.resolve(outcome as { kind: string }),
     });
-    await this.control.call('prepare', { epoch, deadlineMs: 20_000, keepFrozen: false });
+    await this.control.call('prepare', { epoch, deadlineMs: 20_000, keepFrozen: false, takeEnds: true });
   }
 }
 
 test(
   'at every cut each channel has delivered and recorded what was sent, and the stack goes on',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async () => {
     let inFlight = 0;
     let compared = 0;
+    let ends = 0;
     for (let epoch = 1; epoch <= ROUNDS; epoch++) {
       const rounds = new Map(TASKS.map((task) => [task, new TaskRound()]));
       await Promise.all([...rounds].map(([task, round], at) => round.prepare(task, epoch, 50 + at * 60)));
@@ -135,6 +137,13 @@ test(
       for (const [task, record] of records) {
         for (const stream of record.streams) {
           expect(stream.complete).toBe(true);
+          if (stream.endTaken) {
+            const end = await readEnd(join(bed.folder, `${epoch}-${task}`), stream.id);
+            expect([end.local, end.remote]).toEqual(
+              stream.role === 'opener' ? [stream.server, stream.client] : [stream.client, stream.server],
+            );
+            ends += 1;
+          }
           const peer = TASKS.find(
             (other) => ADDRESSES[other] === (stream.role === 'opener' ? stream.server : stream.client).address,
           );
@@ -169,6 +178,8 @@ test(
     }
     expect(compared).toBeGreaterThanOrEqual(ROUNDS * TASKS.length * 8);
     expect(inFlight).toBeGreaterThan(0);
+    // Taking them has not disturbed them: the programs compare every byte.
+    expect(ends).toBeGreaterThanOrEqual(ROUNDS * TASKS.length * 8);
     for (const program of Object.values(programs)) {
       expect(program.lines.filter((line) => /wrong|error/.test(line))).toEqual([]);
       const numbers = program.lines

@@ -46,6 +46,7 @@ const prepareParams = z.object({
   epoch: z.number(),
   deadlineMs: z.number(),
   keepFrozen: z.boolean(),
+  takeEnds: z.boolean().default(false),
   recordLimitBytes: z.number().optional(),
 });
 

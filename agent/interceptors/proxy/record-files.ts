@@ -1,11 +1,13 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { tcpEndSchema } from './repair.ts';
+import type { TcpEnd } from './repair.ts';
 import type { RoundRecord } from './round.ts';
 
 /**
  * A round's record as files, beside the task's image: `channels.json`, and for each stream that had bytes in flight towards this task
- * `<stream>.in`, just these bytes. Nobody but root may read them.
+ * `<stream>.in`, just these bytes; and `<stream>.end`, a {@link TcpEnd} as JSON, if ends were taken. Nobody but root may read them.
  */
 export const CHANNELS_FILE = 'channels.json';
 
@@ -30,6 +32,8 @@ const schema = z.object({
       /** The channel's end is part of its state. */
       finRecorded: z.boolean(),
       resetRecorded: z.boolean(),
+      /** The file `<id>.end` has the state of the sidecar's local socket. */
+      endTaken: z.boolean(),
       /** The peer's marker (or the channel's end) has come. */
       complete: z.boolean(),
     }),
@@ -49,11 +53,14 @@ export async function writeRecord(folder: string, record: RoundRecord): Promise<
       await using file = await open(join(folder, `${cut.id}.in`), 'w', 0o600);
       await file.writev(recording.chunks);
     }
+    const end = record.ends.get(cut.id);
+    if (end) await writeFile(join(folder, `${cut.id}.end`), JSON.stringify(end), { mode: 0o600 });
     streams.push({
       ...cut,
       recorded: recording?.bytes ?? 0,
       finRecorded: recording?.fin ?? false,
       resetRecorded: recording?.reset ?? false,
+      endTaken: end !== undefined,
       complete: recording?.complete ?? true,
     });
   }
@@ -65,4 +72,9 @@ export async function writeRecord(folder: string, record: RoundRecord): Promise<
 /** @throws ZodError or the system's error when there is no such record */
 export async function readRecord(folder: string): Promise<ChannelsRecord> {
   return schema.parse(JSON.parse(await readFile(join(folder, CHANNELS_FILE), 'utf8')));
+}
+
+/** The local socket of a stream. @throws ZodError or the system's error when it was not taken */
+export async function readEnd(folder: string, stream: string): Promise<TcpEnd> {
+  return tcpEndSchema.parse(JSON.parse(await readFile(join(folder, `${stream}.end`), 'utf8')));
 }

@@ -101,6 +101,8 @@ export function takeEnd(fd: number): TcpEnd {
   } finally {
     setOption(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, NO_QUEUE);
     setOption(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_QUIETLY);
+    // Ending repair mode has cleared it.
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   }
 }
 

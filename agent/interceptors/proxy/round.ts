@@ -1,6 +1,8 @@
 import type { Participant, ParticipantEffect, ParticipantInput } from '../../../src/algorithms/contract.ts';
 import type { ParticipantOutcome } from '../../../src/algorithms/contract.ts';
 import { messageOf } from '../../../src/model/errors.ts';
+import type { TcpEnd } from './repair.ts';
+import { takeEnd } from './repair.ts';
 import type { Recording, Stream, StreamCut } from './stream.ts';
 
 /** An input without its time, which is added when it is fed. */
@@ -38,6 +40,8 @@ export interface RoundRecord {
   readonly streams: readonly StreamCut[];
   /** By incoming channel. */
   readonly recordings: ReadonlyMap<string, Recording>;
+  /** By stream: the sidecar's end of the local connection, if asked for. Its application's end is in the CRIU image. */
+  readonly ends: ReadonlyMap<string, TcpEnd>;
 }
 
 const TICK_MS = 100;
@@ -53,6 +57,8 @@ export class RoundRunner {
   readonly #streams: RoundStreams;
   readonly #host: RoundHost;
   readonly #recordLimitBytes: number;
+  readonly #takeEnds: boolean;
+  readonly #ends = new Map<string, TcpEnd>();
   readonly #log: (message: string, details: object) => void;
   readonly #recordings = new Map<string, Recording>();
   readonly #cuts = new Map<string, ReturnType<Stream['cut']>>();
@@ -67,6 +73,8 @@ export class RoundRunner {
       readonly streams: RoundStreams;
       readonly host: RoundHost;
       readonly recordLimitBytes: number;
+      /** Take the TCP state of the local connections too. */
+      readonly takeEnds: boolean;
       readonly log: (message: string, details: object) => void;
     },
   ) {
@@ -75,6 +83,7 @@ export class RoundRunner {
     this.#streams = parts.streams;
     this.#host = parts.host;
     this.#recordLimitBytes = parts.recordLimitBytes;
+    this.#takeEnds = parts.takeEnds;
     this.#log = parts.log;
     this.#ticker = setInterval(() => void this.feed({ kind: 'tick' }), TICK_MS);
   }
@@ -93,6 +102,7 @@ export class RoundRunner {
       epoch: this.epoch,
       streams: [...this.#cuts.values()].map(({ cut }) => cut),
       recordings: this.#recordings,
+      ends: this.#ends,
     };
   }
 
@@ -170,6 +180,7 @@ export class RoundRunner {
       case 'discard':
         this.#recordings.clear();
         this.#cuts.clear();
+        this.#ends.clear();
         return this.#host.discard();
       case 'report':
         this.#outcome = effect.outcome;
@@ -180,7 +191,19 @@ export class RoundRunner {
   /** The task is frozen and nothing of it moves: this instant is its cut. */
   #cut(): void {
     this.#streams.reach(this.epoch);
-    for (const stream of this.#streams.all()) this.#cuts.set(stream.identity.id, stream.cut(this.epoch));
+    for (const stream of this.#streams.all()) {
+      this.#cuts.set(stream.identity.id, stream.cut(this.epoch));
+      if (this.#takeEnds && !stream.app.gone) this.#takeEnd(stream);
+    }
+  }
+
+  #takeEnd(stream: Stream): void {
+    try {
+      this.#ends.set(stream.identity.id, takeEnd(stream.app.fd));
+    } catch (error) {
+      // In the last steps of closing, when both applications have seen the end.
+      this.#log('the end of a connection was not taken', { stream: stream.identity.id, error: messageOf(error) });
+    }
   }
 
   #startRecording(channel: string): void {

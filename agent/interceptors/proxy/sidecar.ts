@@ -40,6 +40,8 @@ export interface RoundOptions {
   readonly deadlineMs: number;
   /** Stay frozen after the save until told (migration). */
   readonly keepFrozen: boolean;
+  /** Take the sidecar's ends of the local connections too (repair.ts). */
+  readonly takeEnds?: boolean;
   /** Per channel, bytes. */
   readonly recordLimitBytes?: number;
 }
@@ -131,6 +133,7 @@ export class Sidecar {
       },
       host,
       recordLimitBytes,
+      takeEnds: options.takeEnds === true,
       log: this.#options.log,
     });
     this.#round = round;

@@ -176,13 +176,25 @@ function count(text: string): number {
 }
 
 function table(rows: readonly StudyRow[]): string {
-  const head = ['algorithm', 'rounds', 'ckpts', 'forced', 'useless', 'control', 'piggyb.', 'logged', 'in transit'];
+  const head = [
+    'algorithm',
+    'rounds',
+    'took part',
+    'ckpts',
+    'forced',
+    'useless',
+    'control',
+    'piggyb.',
+    'logged',
+    'in transit',
+  ];
   const more = ['blocked', 'p99', 'storage', 'crashes', 'back', 'lost work', 'recovery'];
   const table = new Table({ head: [...head, ...more], style: { head: [], border: [], compact: true } });
   for (const row of rows) {
     table.push([
       row.algorithm,
       row.roundsAborted > 0 ? `${row.rounds} (-${row.roundsAborted})` : row.rounds,
+      row.participantsPerRound === 0 ? '' : row.participantsPerRound.toFixed(1),
       row.checkpoints,
       row.forcedCheckpoints,
       row.uselessCheckpoints < 0 ? '?' : row.uselessCheckpoints,

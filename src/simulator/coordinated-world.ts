@@ -7,13 +7,15 @@ import type {
   RoundEffect,
   RoundInput,
 } from '../algorithms/contract.ts';
+import { KooTouegRound, type MinimalAlgorithm } from '../algorithms/koo-toueg.ts';
 import { MatternCounter } from '../algorithms/mattern.ts';
 import { cloneAppState } from './application.ts';
 import { micros, type SimulationConfig } from './config.ts';
-import { cutFaults, restFaults, totalMoney, type Cut } from './cut.ts';
+import { cutFaults, needlessFaults, restFaults, totalMoney, type Cut } from './cut.ts';
 import { KernelTransport } from './kernel-transport.ts';
 import { CONTROL_BYTES } from './metrics.ts';
 import { nextExponential } from './prng.ts';
+import { receivedLabels, sentLabels, SentLog } from './sent-log.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type { Agent, Network, Tentative, Transport } from './transport.ts';
 import { World, type Channel, type Process } from './world.ts';
@@ -41,6 +43,13 @@ interface OpenRound {
   readonly epoch: number;
   readonly startedAt: number;
   readonly counter: MatternCounter | undefined;
+  /** Participants are found on the way (Koo & Toueg 1987). */
+  readonly minimal: Minimal | undefined;
+}
+
+interface Minimal {
+  readonly round: KooTouegRound;
+  readonly initiator: string;
 }
 
 const TICK_US = 100_000;
@@ -63,6 +72,9 @@ export class CoordinatedWorld extends World implements Network {
   /** A cut that the check before the commit refuses is a fault of the algorithm. Off while a corrupted state is being repaired. */
   refusalIsViolation = true;
   readonly #transport: Transport;
+  /** The algorithm, if only those take part who must, and what its senders keep. */
+  readonly #minimal: MinimalAlgorithm | undefined;
+  readonly #sentLog: SentLog | undefined;
   readonly #names: readonly string[];
   readonly #channels = new Map<string, Channel>();
   readonly #byName = new Map<string, Executor>();
@@ -76,6 +88,8 @@ export class CoordinatedWorld extends World implements Network {
   constructor(config: SimulationConfig, algorithm: Algorithm) {
     super(config);
     this.algorithm = algorithm;
+    this.#minimal = isMinimal(algorithm) ? algorithm : undefined;
+    this.#sentLog = this.#minimal === undefined ? undefined : new SentLog(this.channels);
     this.agents = this.processes.map((process) => this.#newExecutor(process));
     for (const channel of this.channels) this.#channels.set(channel.id, channel);
     this.#names = this.processes.map(({ name }) => name);
@@ -95,14 +109,21 @@ export class CoordinatedWorld extends World implements Network {
     if (config.intervalMs > 0) this.#schedulePeriodicRound();
   }
 
-  /** Begins a round now. Refused (false) while one is open or a recovery runs, as the coordinator does. */
-  startRound(): boolean {
+  /**
+   * Begins a round now. Refused (false) while one is open or a recovery runs, as the coordinator does. The initiator matters where only
+   * those take part who must; without one they take turns.
+   */
+  startRound(initiator = this.processes[this.#epoch % this.processes.length]): boolean {
     if (this.#open !== undefined || this.#recovering || this.now < this.#coordinatorDownUntil) return false;
     const epoch = ++this.#epoch;
     const { deadlineMs } = this.config;
-    const round = this.algorithm.round({ processes: this.#names, epoch, deadlineMs, keepFrozen: false });
+    const first = initiator?.name ?? '';
+    const processes =
+      this.#minimal === undefined ? this.#names : [first, ...this.#names.filter((name) => name !== first)];
+    const round = this.algorithm.round({ processes, epoch, deadlineMs, keepFrozen: false });
+    const minimal = round instanceof KooTouegRound ? { round, initiator: first } : undefined;
     const counter = this.algorithm.name.startsWith('mattern') ? new MatternCounter(this.#names) : undefined;
-    this.#open = { round, epoch, startedAt: this.now, counter };
+    this.#open = { round, epoch, startedAt: this.now, counter, minimal };
     this.metrics.roundsStarted++;
     this.trace.add(this.now, 'coordinator', 'round', 'begins', epoch);
     this.#feedRound(this.#open, { kind: 'begin', now: this.now / 1000 });
@@ -126,6 +147,10 @@ export class CoordinatedWorld extends World implements Network {
   }
 
   protected override transmit(channel: Channel, number: number, payload: number): void {
+    if (this.#sentLog !== undefined) {
+      this.#sentLog.add(channel, number, payload);
+      this.metrics.loggedBytes += this.config.messageBytes;
+    }
     this.#transport.transmit(channel, number, payload);
   }
 
@@ -173,9 +198,13 @@ export class CoordinatedWorld extends World implements Network {
   };
 
   #feedRound(open: OpenRound, input: RoundInput): void {
+    this.#stepRound(open, () => open.round.step(input));
+  }
+
+  #stepRound(open: OpenRound, step: () => readonly RoundEffect[]): void {
     if (open !== this.#open) return;
     if (this.now < this.#coordinatorDownUntil) return;
-    for (const effect of open.round.step(input)) this.#executeRound(open, effect);
+    for (const effect of step()) this.#executeRound(open, effect);
     const { phase, reason } = open.round;
     if (phase !== 'aborted' && phase !== 'committed') return;
     if (this.#open === open) this.#open = undefined;
@@ -197,9 +226,19 @@ export class CoordinatedWorld extends World implements Network {
     for (const name of effect.processes) {
       const agent = this.#byName.get(name);
       if (agent === undefined) continue;
+      const requests = open.minimal?.round.requestsTo(name);
       this.#control(agent, () => {
         switch (effect.kind) {
           case 'prepare':
+            if (open.minimal !== undefined && requests !== undefined && requests.size > 0) {
+              const sentBefore = sentLabels(agent.process, this.committed);
+              if (this.#minimal?.mustFollow(requests, sentBefore) === false) {
+                const { round } = open.minimal;
+                this.trace.add(this.now, name, 'declines', 'epoch', epoch);
+                this.#toCoordinator(agent, () => this.#stepRound(open, () => round.declined(name)));
+                break;
+              }
+            }
             this.#prepare(agent, open);
             break;
           case 'start':
@@ -247,7 +286,8 @@ export class CoordinatedWorld extends World implements Network {
         this.#feed(agent, { kind: 'abort', reason: `round ${epoch} begins`, now: this.now / 1000 }, () => {
           agent.participant = this.#newParticipant(agent.process, epoch - 1);
           agent.colour = (epoch + 1) % 2;
-          agent.dropColour = epoch % 2;
+          // Where only some take part colours say nothing; all who do are held until the last of them has saved.
+          agent.dropColour = open.minimal === undefined ? epoch % 2 : -1;
         });
       }
       this.#feed(agent, { kind: 'prepare', epoch, now: this.now / 1000 }, () => {
@@ -277,8 +317,12 @@ export class CoordinatedWorld extends World implements Network {
 
   /** The manifest: the cut is put together and checked before it counts. */
   #commit(open: OpenRound): void {
-    const cut = this.#assemble(open.epoch);
+    const cut = this.#assemble(open);
     const faults = typeof cut === 'string' ? [cut] : this.#cutFaults(cut);
+    if (typeof cut !== 'string' && open.minimal !== undefined) {
+      const { round, initiator } = open.minimal;
+      faults.push(...needlessFaults(cut, this.committed, new Set(round.participants), initiator, this.channels));
+    }
     this.queue.push(
       this.now + micros(this.config.costs.commitMs),
       () => {
@@ -288,43 +332,54 @@ export class CoordinatedWorld extends World implements Network {
           this.#feedRound(open, { kind: 'failed', reason: faults[0] ?? 'cut refused', now: this.now / 1000 });
           return;
         }
-        if (open === this.#open && this.now >= this.#coordinatorDownUntil) this.#permanent(cut);
+        if (open === this.#open && this.now >= this.#coordinatorDownUntil) this.#permanent(cut, open);
         this.#feedRound(open, { kind: 'committed', now: this.now / 1000 });
       },
       undefined,
     );
   }
 
-  #permanent(cut: Cut): void {
+  #permanent(cut: Cut, open: OpenRound): void {
     this.committed = cut;
+    const participants = open.minimal?.round.participants.length ?? this.processes.length;
+    this.#sentLog?.forget(cut);
     const { metrics, config } = this;
     let channelBytes = 0;
     for (const channel of cut.channels) channelBytes += channel.length * config.messageBytes;
     metrics.recordedBytes += channelBytes;
-    metrics.checkpoints += this.processes.length;
+    metrics.checkpoints += participants;
     // The former cut goes only when the new one is permanent.
-    const kept = cut.epoch > 0 && metrics.roundsCommitted > 0 ? 2 : 1;
+    const former = cut.epoch > 0 && metrics.roundsCommitted > 0 ? participants : 0;
     metrics.peakStorageBytes = Math.max(
       metrics.peakStorageBytes,
-      kept * this.processes.length * config.stateBytes + channelBytes,
+      (this.processes.length + former) * config.stateBytes + channelBytes,
     );
   }
 
-  #assemble(epoch: number): Cut | string {
-    const parts: Tentative[] = [];
+  /** Those who took no part are in the cut with their last checkpoint. */
+  #assemble({ epoch, minimal }: OpenRound): Cut | string {
+    const participants = minimal === undefined ? undefined : new Set(minimal.round.participants);
+    const parts: (Tentative | undefined)[] = [];
     for (const agent of this.agents) {
+      if (participants?.has(agent.process.name) === false) {
+        parts.push(undefined);
+        continue;
+      }
       if (agent.tentative?.epoch !== epoch) return `${agent.process.name} has no checkpoint of round ${epoch}`;
       parts.push(agent.tentative);
     }
+    const { committed } = this;
+    const states = parts.map((part, i) => part?.state ?? committed.states[i]).filter((state) => state !== undefined);
+    const times = parts.map((part, i) => part?.time ?? committed.times[i] ?? 0);
     let fault: string | undefined;
     const channels = this.channels.map((channel) => {
       const from = parts[channel.from.index];
       const to = parts[channel.to.index];
-      if (from === undefined || to === undefined) return [];
+      if (from === undefined || to === undefined) return this.#sentLog?.between(channel, states) ?? [];
       return this.#transport.channelState(channel, from, to, (text) => (fault ??= text));
     });
     for (const channel of channels) this.metrics.recordedMessages += channel.length;
-    return fault ?? { epoch, times: parts.map(({ time }) => time), states: parts.map(({ state }) => state), channels };
+    return fault ?? { epoch, times, states, channels };
   }
 
   #cutFaults(cut: Cut): string[] {
@@ -531,6 +586,7 @@ export class CoordinatedWorld extends World implements Network {
     };
     this.trace.add(this.now, process.name, 'cut', 'epoch', epoch);
     if (this.#open?.counter !== undefined) this.#sendCounters(agent, this.#open);
+    if (this.#open?.minimal !== undefined && this.#open.epoch === epoch) this.#sendRequests(agent, this.#open);
     const duration = micros(costs.dumpBaseMs) + Math.round((stateBytes / costs.dumpBytesPerSecond) * 1e6);
     this.#later(agent, duration, () => {
       if (save === agent.saves) this.#feed(agent, { kind: 'saved', now: this.now / 1000 });
@@ -557,6 +613,19 @@ export class CoordinatedWorld extends World implements Network {
         this.#control(other, () => this.#feed(other, { kind: 'expected', messages, now: this.now / 1000 }));
       }
     });
+  }
+
+  /** Koo & Toueg 1987: whom this checkpoint depends upon is asked to take one too. The coordinator passes it on. */
+  #sendRequests({ process, tentative }: Executor, open: OpenRound): void {
+    const round = open.minimal?.round;
+    if (tentative === undefined || round === undefined || this.#minimal === undefined) return;
+    // What the socket has taken counts as received, whether or not the process has read it.
+    const received = new Map(process.in.map(({ from }, i) => [from.name, (tentative.expected[i] ?? 1) - 1]));
+    const cohort = this.#minimal.cohort(received, receivedLabels(process, this.committed));
+    this.metrics.controlBytes += 8 * cohort.size;
+    const agent = this.agents[process.index];
+    if (agent !== undefined)
+      this.#toCoordinator(agent, () => this.#stepRound(open, () => round.requested(process.name, cohort)));
   }
 
   #channel(id: string): Channel {
@@ -674,6 +743,7 @@ export class CoordinatedWorld extends World implements Network {
     metrics.maxRollbackCheckpoints = Math.max(metrics.maxRollbackCheckpoints, 1);
     metrics.controlMessages += 4 * this.processes.length;
     metrics.controlBytes += 4 * CONTROL_BYTES * this.processes.length;
+    this.#sentLog?.reset(cut);
     this.channels.forEach((channel) => {
       const messages = cut.channels[channel.index] ?? [];
       const { messageBytes } = config;
@@ -744,4 +814,8 @@ export class CoordinatedWorld extends World implements Network {
       this.violation(`at rest: ${money} money instead of ${this.#money}`);
     }
   }
+}
+
+function isMinimal(algorithm: Algorithm): algorithm is MinimalAlgorithm {
+  return 'cohort' in algorithm && 'mustFollow' in algorithm;
 }

@@ -47,6 +47,29 @@ export function cutFaults(cut: Cut, channels: readonly Channel[], fifo: boolean)
   return faults;
 }
 
+/**
+ * Participants that a round should have done without (Koo & Toueg 1987: the set is the smallest possible). Whoever takes part is the
+ * initiator, or has sent something since its checkpoint in `before` that one who has to take part had received at its own cut.
+ */
+export function needlessFaults(
+  cut: Cut,
+  before: Cut,
+  participants: ReadonlySet<string>,
+  initiator: string,
+  channels: readonly Channel[],
+): string[] {
+  const needed = new Set([initiator]);
+  for (let size = 0; size < needed.size;) {
+    size = needed.size;
+    for (const { from, to, position, reversePosition } of channels) {
+      const sentBefore = before.states[from.index]?.sentTo[position] ?? 0;
+      const delivered = cut.states[to.index]?.receivedFrom[reversePosition] ?? 0;
+      if (needed.has(to.name) && delivered > sentBefore) needed.add(from.name);
+    }
+  }
+  return [...participants].filter((name) => !needed.has(name)).map((name) => `${name} took part needlessly`);
+}
+
 /** All the money of a cut of `bank`: balances, and payloads under way. */
 export function totalMoney(cut: Cut): number {
   let total = 0;

@@ -1,6 +1,7 @@
 import { chandyLamport } from '../algorithms/chandy-lamport.ts';
 import { cic, cicFdas } from '../algorithms/cic.ts';
 import type { Algorithm } from '../algorithms/contract.ts';
+import { kooToueg } from '../algorithms/koo-toueg.ts';
 import { laiYang } from '../algorithms/lai-yang.ts';
 import { mattern } from '../algorithms/mattern.ts';
 import type { MessageAlgorithm } from '../algorithms/message-contract.ts';
@@ -30,6 +31,7 @@ export const simulatedAlgorithms: Readonly<Record<string, SimulatedAlgorithm>> =
     coordinated(laiYang),
     coordinated(chandyLamport, true),
     coordinated(mattern),
+    coordinated(kooToueg),
     message(uncoordinated),
     message(cic),
     message(cicFdas),

@@ -13,7 +13,8 @@ import type { World } from './world.ts';
  * at 10 snapshot
  * at 60 crash p1
  * ```
- * Other settings: `topology`, `degree`, `behaviour`, `duration`, `dump`, `detect` (milliseconds), `interval`, `seed`.
+ * Other settings: `topology`, `degree`, `behaviour`, `duration`, `dump`, `detect` (milliseconds), `interval`, `seed`. `snapshot p1` names the initiator,
+ * which matters to `koo-toueg`.
  * @throws RangeError naming the line that is not understood
  */
 export function runScenario(text: string): string {
@@ -74,7 +75,7 @@ function schedule(world: World, line: string): void {
   } else if (verb === 'crash' && first !== undefined) {
     world.at(at, () => world.crashNow(first));
   } else if (verb === 'snapshot' && world instanceof CoordinatedWorld) {
-    world.at(at, () => world.startRound());
+    world.at(at, () => world.startRound(first));
   } else throw new RangeError(`not understood: ${line}`);
 }
 

@@ -16,6 +16,8 @@ export interface StudyRow {
   readonly rounds: number;
   readonly roundsAborted: number;
   readonly roundMs: number;
+  /** Processes that took part in a committed round, on average; 0 without rounds. */
+  readonly participantsPerRound: number;
   readonly checkpoints: number;
   readonly forcedCheckpoints: number;
   /** -1: not counted, the run is too large. */
@@ -53,6 +55,7 @@ export function studyRow(algorithm: string, config: SimulationConfig, world: Wor
     rounds: rounds(metrics, config),
     roundsAborted: metrics.roundsAborted,
     roundMs: per(metrics.roundTimeUs / 1000, metrics.roundsCommitted),
+    participantsPerRound: per(metrics.roundsStarted > 0 ? metrics.checkpoints : 0, metrics.roundsCommitted),
     checkpoints: metrics.checkpoints,
     forcedCheckpoints: metrics.forcedCheckpoints,
     uselessCheckpoints: metrics.uselessCheckpoints,

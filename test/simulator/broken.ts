@@ -6,6 +6,7 @@ import type {
   ParticipantInput,
   ParticipantOptions,
 } from '../../src/algorithms/contract.ts';
+import { kooToueg, type MinimalAlgorithm } from '../../src/algorithms/koo-toueg.ts';
 import { KernelParticipant } from '../../src/algorithms/kernel-participant.ts';
 import { TwoPhaseRound } from '../../src/algorithms/two-phase-round.ts';
 
@@ -88,3 +89,18 @@ export const staysFrozen = algorithm('lai-yang-stays-frozen', 'kernel', (options
     effects.some(({ kind }) => kind === 'discard') ? effects.filter(({ kind }) => kind !== 'thaw') : effects,
   ),
 );
+
+/** Koo-Toueg that forgets one of those whom a checkpoint depends upon: its sending is recorded nowhere. */
+export const dependencyForgotten: MinimalAlgorithm = {
+  ...kooToueg,
+  name: 'koo-toueg-dependency-forgotten',
+  cohort: (received, receivedBefore) => new Map([...kooToueg.cohort(received, receivedBefore)].slice(1)),
+};
+
+/** Koo-Toueg that does not compare labels: whoever is asked takes part. */
+export const everybodyFollows: MinimalAlgorithm = {
+  ...kooToueg,
+  name: 'koo-toueg-everybody-follows',
+  cohort: (received) => received,
+  mustFollow: () => true,
+};

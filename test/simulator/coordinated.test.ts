@@ -2,13 +2,22 @@
 import { describe, expect, it } from 'vitest';
 import { chandyLamport } from '../../src/algorithms/chandy-lamport.ts';
 import type { Algorithm } from '../../src/algorithms/contract.ts';
+import { kooToueg } from '../../src/algorithms/koo-toueg.ts';
 import { laiYang } from '../../src/algorithms/lai-yang.ts';
 import { mattern } from '../../src/algorithms/mattern.ts';
 import { sync } from '../../src/algorithms/sync.ts';
 import { DEFAULT_CONFIG, type SimulationConfig } from '../../src/simulator/config.ts';
 import { CoordinatedWorld } from '../../src/simulator/coordinated-world.ts';
 import { fuzzConfig } from '../../src/simulator/fuzz.ts';
-import { colourAfterThaw, markersLate, recordingStopsEarly, saveBeforeHold, staysFrozen } from './broken.ts';
+import {
+  colourAfterThaw,
+  dependencyForgotten,
+  everybodyFollows,
+  markersLate,
+  recordingStopsEarly,
+  saveBeforeHold,
+  staysFrozen,
+} from './broken.ts';
 
 const SEEDS = Number(process.env.SIMULATOR_SEEDS ?? 2000);
 const TIMEOUT_MS = 60_000 + SEEDS * 60;
@@ -19,7 +28,7 @@ function run(algorithm: Algorithm, seed: number, changes: Partial<SimulationConf
   return new CoordinatedWorld({ ...fuzzConfig(seed, needsFifo(algorithm)), ...changes }, algorithm).run();
 }
 
-describe.each([sync, laiYang, chandyLamport, mattern])('$name in a hostile world', (algorithm) => {
+describe.each([sync, laiYang, chandyLamport, mattern, kooToueg])('$name in a hostile world', (algorithm) => {
   it(
     `keeps every promise with ${SEEDS} seeds`,
     () => {
@@ -27,6 +36,7 @@ describe.each([sync, laiYang, chandyLamport, mattern])('$name in a hostile world
       let aborted = 0;
       let inTransit = 0;
       let recoveries = 0;
+      let spared = 0;
       for (let seed = 1; seed <= SEEDS; seed++) {
         const world = run(algorithm, seed);
         expect(world.violations, `replay: coordinator simulate -a ${algorithm.name} --fuzz 1 --seed ${seed}`).toEqual(
@@ -36,12 +46,15 @@ describe.each([sync, laiYang, chandyLamport, mattern])('$name in a hostile world
         aborted += world.metrics.roundsAborted;
         inTransit += world.metrics.recordedMessages;
         recoveries += world.metrics.recoveries;
+        spared += world.metrics.roundsCommitted * world.config.processes - world.metrics.checkpoints;
       }
       // Or the test would prove nothing.
       expect(committed).toBeGreaterThan(SEEDS);
       expect(aborted).toBeGreaterThan(SEEDS / 20);
       expect(inTransit).toBeGreaterThan(SEEDS);
       expect(recoveries).toBeGreaterThan(SEEDS / 20);
+      if (algorithm === kooToueg) expect(spared).toBeGreaterThan(SEEDS / 2);
+      else expect(spared).toBe(0);
     },
     TIMEOUT_MS,
   );
@@ -75,6 +88,12 @@ describe('the checkers find', () => {
   });
   it('a save before the hold', () => {
     expect(firstViolation(saveBeforeHold)).toMatch(/snd_una|orphan|recorded/);
+  });
+  it('a dependency that is forgotten', () => {
+    expect(firstViolation(dependencyForgotten)).toMatch(/orphan message/);
+  });
+  it('a participant that was not needed', () => {
+    expect(firstViolation(everybodyFollows)).toMatch(/took part needlessly/);
   });
   it('a process that stays frozen', () => {
     expect(firstViolation(staysFrozen)).toMatch(/frozen/);

@@ -118,17 +118,20 @@ describe('list and inspect', () => {
   });
 
   test('inspect shows bytes in flight per direction; --json is the manifest', async () => {
-    // a has written up to 180, b has received up to 170: 10 bytes in flight. b has written 940, a received 900: 40.
+    // a has written up to 180 and sent up to 175, b has received up to 170: 10 bytes on their way. b has written 940, sent 930, and a
+    // has received 900: 40.
     const a = taskOf('bank_a', '10.0.1.2', '10.0.1.3');
     const b = taskOf('bank_b', '10.0.1.3', '10.0.1.2');
-    const [end] = b.connections;
-    if (end === undefined) throw new Error('fixture');
+    const [[start], [end]] = [a.connections, b.connections];
+    if (start === undefined || end === undefined) throw new Error('fixture');
+    a.connections = [{ ...start, sndNxt: 175 }];
     b.connections = [
       {
         ...end,
         local: { address: '10.0.1.3', port: 5000 },
         remote: { address: '10.0.1.2', port: 4000 },
         rcvNxt: 170,
+        sndNxt: 930,
         writeSeq: 940,
       },
     ];

@@ -5,14 +5,25 @@ import { defineConfig } from 'vitest/config';
  * - `unit`: pure code and small real parts; no root, no engine.
  * - `system`: needs root and namespaces of our own (nftables, tar, CRIU image files), but no Swarm.
  * - `e2e`: the real thing on a test bed of three engines; one file at a time, since the machine is shared.
+ *
+ * One after the other, quick ones first: what fails early should not have to wait, and engines should not have to share two cores with
+ * the simulator.
  */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/system/**'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', 'test/system/**'],
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           name: 'system',
+          sequence: { groupOrder: 2 },
           include: ['test/system/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -22,6 +33,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 3 },
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 300_000,

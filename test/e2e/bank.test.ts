@@ -74,8 +74,9 @@ describe('bank under load', () => {
     }
     await stacks.coordinate(['rm', ...taken]);
     await expectNoTraces('bank');
-    const listed = await stacks.coordinate<unknown[]>(['list', 'bank']);
-    expect(listed).toEqual([]);
+    // Other files may have left snapshots of a bank on this bed.
+    const listed = await stacks.coordinate<{ id: string }[]>(['list', 'bank']);
+    expect(listed.filter(({ id }) => taken.includes(id))).toEqual([]);
   });
 
   /** The bank goes on from where it is, and nothing of what it was before the cut is lost. */

@@ -65,6 +65,8 @@ export class MatternParticipant implements Participant {
       case 'abort':
         return this.#abort(input.reason);
       case 'failed':
+        // Letting go has failed half way: the process may stand still although its part of the round counts as over.
+        if (input.effect === 'advance' || input.effect === 'thaw') this.#open = this.#saving = true;
         return this.#abort(`${input.effect} failed: ${input.reason}`);
       case 'tick':
         return input.now >= this.#deadline ? this.#abort(this.#lateness()) : [];

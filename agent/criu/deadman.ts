@@ -34,6 +34,8 @@ export interface DeadmanOptions {
   /** Command lines, run in this order; one that fails or takes longer than 15 s does not keep the next from running. */
   readonly undo: readonly (readonly string[])[];
   readonly runDir: string;
+  /** Nobody will ask whether it fired: it leaves nothing behind. */
+  readonly unattended?: boolean;
 }
 
 const recordSchema = z.object({
@@ -52,7 +54,7 @@ const ARM_TIMEOUT_MS = 5_000;
 /** Longest time that `cancel` waits for commands under way. */
 const FIRED_TIMEOUT_MS = 60_000;
 
-/** $1 path prefix, $2 seconds, $3 record, $4 undo commands. `$$` makes the files of two switches of one container differ. */
+/** $1 path prefix, $2 seconds, $3 record, $4 undo commands, $5 not empty: leave nothing behind. `$$` makes the files of two switches of one container differ. */
 const SCRIPT = `
 f=$1.$$
 printf %s "$3" >"$f.json" || exit 1
@@ -64,6 +66,7 @@ exec >>"$1.log" 2>&1
 echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) fired after $2 s: the agent did not call it off"
 eval "$4"
 rm -f "$f.json"
+[ -z "$5" ] || rm -f "$f.fired" "$1.log"
 `;
 
 /** @returns when it is waiting; from then on it fires whatever happens to this process */
@@ -79,7 +82,16 @@ export async function armDeadman(options: DeadmanOptions): Promise<Deadman> {
   const undo = options.undo.map((command) => `timeout 15 ${command.map(quote).join(' ')}`).join('\n');
   const child = spawn(
     '/bin/sh',
-    ['-c', SCRIPT, PROCESS_NAME, prefix, (options.afterMs / 1000).toFixed(3), JSON.stringify(record), undo],
+    [
+      '-c',
+      SCRIPT,
+      PROCESS_NAME,
+      prefix,
+      (options.afterMs / 1000).toFixed(3),
+      JSON.stringify(record),
+      undo,
+      options.unattended === true ? '1' : '',
+    ],
     { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' },
   );
   try {

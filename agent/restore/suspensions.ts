@@ -131,6 +131,7 @@ export class Suspensions {
     await armDeadman({
       containerId: `${containerId}-moved`,
       afterMs: MOVED_GRACE_MS,
+      unattended: true,
       runDir: this.#options.runDir,
       undo: [runc.command('kill', containerId, 'KILL'), runc.command('resume', containerId)],
     });

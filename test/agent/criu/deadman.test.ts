@@ -60,6 +60,15 @@ describe("dead man's switch", () => {
     expect(names()).toEqual([]);
   });
 
+  it('that nobody will ask about leaves nothing when it has fired', async () => {
+    const mark = join(runDir, 'fired');
+    await armDeadman({ containerId: 'c7', afterMs: 10, runDir, undo: [['touch', mark]], unattended: true });
+    await vi.waitFor(() => {
+      expect(existsSync(mark)).toBe(true);
+      expect(readdirSync(join(runDir, 'deadman'))).toEqual([]);
+    }, 10_000);
+  });
+
   it('is put off without a gap', async () => {
     const first = await armDeadman({ containerId: 'c4', afterMs: FAR_MS, runDir, undo: [['true']] });
     const second = await first.rearm(2 * FAR_MS);

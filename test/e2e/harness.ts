@@ -124,9 +124,15 @@ export async function expectNoTraces(stack: string, look = tracesIn): Promise<vo
 export async function freezeOn(node: string): Promise<void> {
   const dir = await pathInHost(stacks.bed, node, '/run/swarmcut/deadman');
   // Tasks that have moved keep theirs until they have ended.
-  const before = new Set(await readdir(dir));
+  const switches = (): Promise<string[]> =>
+    readdir(dir).catch((error: unknown) => {
+      // On a node that has never frozen a task there is no such directory yet.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    });
+  const before = new Set(await switches());
   const armed = async (): Promise<boolean> =>
-    (await readdir(dir)).some((name) => name.endsWith('.json') && !name.includes('-moved') && !before.has(name));
+    (await switches()).some((name) => name.endsWith('.json') && !name.includes('-moved') && !before.has(name));
   await waitFor(`a freeze on ${node}`, armed, { timeoutMs: PATIENCE_MS, intervalMs: 2 });
 }
 

@@ -31,6 +31,10 @@ export function agentService(parts: AgentParts): AgentImplementation {
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
+    attach: () => notYet(),
+    detach: () => notYet(),
+    sidecars: () => ({ sidecars: [] }),
+
     prepare: async (request) => {
       const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });
       return { estimatedBytes, stage };
@@ -127,6 +131,10 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
   };
+}
+
+function notYet(): never {
+  throw new SwarmcutError('precondition', 'this agent attaches no sidecars yet');
 }
 
 function present(task: TaskRef | null): TaskRef {

@@ -43,5 +43,6 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
     times: { ...times, ...dump.stats },
     aliases: [...aliases],
     notes: [...staged.files.notes],
+    streams: [],
   };
 }

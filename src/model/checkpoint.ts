@@ -30,7 +30,7 @@ export const taskRefSchema = z.object({
 });
 
 export const partSchema = z.object({
-  kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM']),
+  kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM', 'CHANNELS']),
   path: z.string(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sizeBytes: count,
@@ -53,6 +53,35 @@ export const dumpTimesSchema = z.object({
 /** CRIU's own figures of a dump, and ours around it. */
 export type DumpTimes = z.infer<typeof dumpTimesSchema>;
 
+/** Where one proxied connection stood at the cut of one of its tasks: `StreamCut` in proto/types.proto. Bytes since it began. */
+export const streamCutSchema = z.object({
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+  role: z.enum(['opener', 'acceptor']),
+  /** As the applications know them: the addresses of the task's own socket. */
+  client: endpointSchema,
+  server: endpointSchema,
+  /** Whom the opener's sidecar called: a task behind `server` if that is a virtual address; else the same. */
+  target: endpointSchema,
+  /** The other sidecar had not accepted yet: nothing was sent. */
+  opening: z.boolean(),
+  /** Taken from the application. */
+  sent: count,
+  finSent: z.boolean(),
+  /** Handed to the application's socket in the kernel. */
+  delivered: count,
+  finDelivered: z.boolean(),
+  /** State of the incoming channel: sent before the sender's cut and not delivered before this one. */
+  recorded: count,
+  /** The channel's end is part of its state. */
+  finRecorded: z.boolean(),
+  resetRecorded: z.boolean(),
+  /** The sidecar's end of the local connection is in `ends.bin`. */
+  endTaken: z.boolean(),
+  /** The sender's marker, or the channel's end, has come. */
+  complete: z.boolean(),
+});
+export type StreamCut = z.infer<typeof streamCutSchema>;
+
 export const processSchema = z.object({ pid: count, parentPid: count, threads: count, command: z.string() });
 
 export const taskCheckpointSchema = z.object({
@@ -63,6 +92,8 @@ export const taskCheckpointSchema = z.object({
   times: dumpTimesSchema,
   aliases: z.array(z.object({ address: z.string(), network: z.string() })),
   notes: z.array(z.string()),
+  /** Proxied connections; empty without a sidecar. Absent in manifests of earlier versions. */
+  streams: z.array(streamCutSchema).default([]),
 });
 /** Everything that an agent knows about one task's checkpoint once it lies in the store. */
 export type TaskCheckpoint = z.infer<typeof taskCheckpointSchema>;

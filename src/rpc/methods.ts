@@ -38,6 +38,9 @@ const MINUTE = 60 * SECOND;
  */
 export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   info: 15 * SECOND,
+  attach: MINUTE,
+  detach: MINUTE,
+  sidecars: 15 * SECOND,
   prepare: 30 * SECOND,
   cut: 2 * MINUTE,
   release: 30 * SECOND,

@@ -5,6 +5,8 @@ import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _s
 import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from './swarmcut/AbortRestoreRequest.ts';
 import type { AgentClient as _swarmcut_AgentClient, AgentDefinition as _swarmcut_AgentDefinition } from './swarmcut/Agent.ts';
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './swarmcut/Alias.ts';
+import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from './swarmcut/AttachReply.ts';
+import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from './swarmcut/AttachRequest.ts';
 import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './swarmcut/Check.ts';
 import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from './swarmcut/Chunk.ts';
 import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from './swarmcut/CollectRequest.ts';
@@ -27,16 +29,22 @@ import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } f
 import type { PrepareReply as _swarmcut_PrepareReply, PrepareReply__Output as _swarmcut_PrepareReply__Output } from './swarmcut/PrepareReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
+import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from './swarmcut/RestoreRequest.ts';
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from './swarmcut/RestoreTaskReply.ts';
 import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from './swarmcut/RestoreTaskRequest.ts';
 import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './swarmcut/RewriteEntry.ts';
 import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from './swarmcut/RewriteRequest.ts';
+import type { Sidecar as _swarmcut_Sidecar, Sidecar__Output as _swarmcut_Sidecar__Output } from './swarmcut/Sidecar.ts';
+import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from './swarmcut/SidecarsReply.ts';
 import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from './swarmcut/SnapshotRequest.ts';
 import type { Source as _swarmcut_Source, Source__Output as _swarmcut_Source__Output } from './swarmcut/Source.ts';
+import type { StackRequest as _swarmcut_StackRequest, StackRequest__Output as _swarmcut_StackRequest__Output } from './swarmcut/StackRequest.ts';
 import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from './swarmcut/StageReply.ts';
 import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from './swarmcut/StageRequest.ts';
+import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from './swarmcut/StreamCut.ts';
+import type { StreamPlan as _swarmcut_StreamPlan, StreamPlan__Output as _swarmcut_StreamPlan__Output } from './swarmcut/StreamPlan.ts';
 import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from './swarmcut/SuspendRequest.ts';
 import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './swarmcut/TaskCheckpoint.ts';
 import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './swarmcut/TaskRef.ts';
@@ -54,6 +62,8 @@ export interface ProtoGrpcType {
     AbortRestoreRequest: MessageTypeDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_AbortRestoreRequest__Output>
     Agent: SubtypeConstructor<typeof grpc.Client, _swarmcut_AgentClient> & { service: _swarmcut_AgentDefinition }
     Alias: MessageTypeDefinition<_swarmcut_Alias, _swarmcut_Alias__Output>
+    AttachReply: MessageTypeDefinition<_swarmcut_AttachReply, _swarmcut_AttachReply__Output>
+    AttachRequest: MessageTypeDefinition<_swarmcut_AttachRequest, _swarmcut_AttachRequest__Output>
     Check: MessageTypeDefinition<_swarmcut_Check, _swarmcut_Check__Output>
     Chunk: MessageTypeDefinition<_swarmcut_Chunk, _swarmcut_Chunk__Output>
     CollectRequest: MessageTypeDefinition<_swarmcut_CollectRequest, _swarmcut_CollectRequest__Output>
@@ -76,16 +86,22 @@ export interface ProtoGrpcType {
     PrepareReply: MessageTypeDefinition<_swarmcut_PrepareReply, _swarmcut_PrepareReply__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
+    ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>
     RestoreRequest: MessageTypeDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreRequest__Output>
     RestoreTaskReply: MessageTypeDefinition<_swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskReply__Output>
     RestoreTaskRequest: MessageTypeDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskRequest__Output>
     RewriteEntry: MessageTypeDefinition<_swarmcut_RewriteEntry, _swarmcut_RewriteEntry__Output>
     RewriteRequest: MessageTypeDefinition<_swarmcut_RewriteRequest, _swarmcut_RewriteRequest__Output>
+    Sidecar: MessageTypeDefinition<_swarmcut_Sidecar, _swarmcut_Sidecar__Output>
+    SidecarsReply: MessageTypeDefinition<_swarmcut_SidecarsReply, _swarmcut_SidecarsReply__Output>
     SnapshotRequest: MessageTypeDefinition<_swarmcut_SnapshotRequest, _swarmcut_SnapshotRequest__Output>
     Source: MessageTypeDefinition<_swarmcut_Source, _swarmcut_Source__Output>
+    StackRequest: MessageTypeDefinition<_swarmcut_StackRequest, _swarmcut_StackRequest__Output>
     StageReply: MessageTypeDefinition<_swarmcut_StageReply, _swarmcut_StageReply__Output>
     StageRequest: MessageTypeDefinition<_swarmcut_StageRequest, _swarmcut_StageRequest__Output>
+    StreamCut: MessageTypeDefinition<_swarmcut_StreamCut, _swarmcut_StreamCut__Output>
+    StreamPlan: MessageTypeDefinition<_swarmcut_StreamPlan, _swarmcut_StreamPlan__Output>
     SuspendRequest: MessageTypeDefinition<_swarmcut_SuspendRequest, _swarmcut_SuspendRequest__Output>
     TaskCheckpoint: MessageTypeDefinition<_swarmcut_TaskCheckpoint, _swarmcut_TaskCheckpoint__Output>
     TaskRef: MessageTypeDefinition<_swarmcut_TaskRef, _swarmcut_TaskRef__Output>

@@ -58,6 +58,7 @@ function checkpoint(slot: string, texts: string[]): TaskCheckpoint {
     },
     aliases: [],
     notes: [],
+    streams: [],
   };
 }
 

@@ -4,6 +4,8 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _swarmcut_AbortRequest__Output } from '../swarmcut/AbortRequest.ts';
 import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from '../swarmcut/AbortRestoreRequest.ts';
+import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from '../swarmcut/AttachReply.ts';
+import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from '../swarmcut/AttachRequest.ts';
 import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from '../swarmcut/Chunk.ts';
 import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from '../swarmcut/CollectRequest.ts';
 import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from '../swarmcut/ConnectionsReply.ts';
@@ -24,7 +26,9 @@ import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from '../swarmcut/RestoreTaskReply.ts';
 import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from '../swarmcut/RestoreTaskRequest.ts';
 import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from '../swarmcut/RewriteRequest.ts';
+import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from '../swarmcut/SidecarsReply.ts';
 import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from '../swarmcut/SnapshotRequest.ts';
+import type { StackRequest as _swarmcut_StackRequest, StackRequest__Output as _swarmcut_StackRequest__Output } from '../swarmcut/StackRequest.ts';
 import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from '../swarmcut/StageReply.ts';
 import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from '../swarmcut/StageRequest.ts';
 import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from '../swarmcut/SuspendRequest.ts';
@@ -50,6 +54,15 @@ export interface AgentClient extends grpc.Client {
   abortRestore(argument: _swarmcut_AbortRestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   abortRestore(argument: _swarmcut_AbortRestoreRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   abortRestore(argument: _swarmcut_AbortRestoreRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Attach(argument: _swarmcut_AttachRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  Attach(argument: _swarmcut_AttachRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  Attach(argument: _swarmcut_AttachRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  Attach(argument: _swarmcut_AttachRequest, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  attach(argument: _swarmcut_AttachRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  attach(argument: _swarmcut_AttachRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  attach(argument: _swarmcut_AttachRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
+  attach(argument: _swarmcut_AttachRequest, callback: grpc.requestCallback<_swarmcut_AttachReply__Output>): grpc.ClientUnaryCall;
   
   Collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
   Collect(argument: _swarmcut_CollectRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_TaskCheckpoint__Output>): grpc.ClientUnaryCall;
@@ -77,6 +90,15 @@ export interface AgentClient extends grpc.Client {
   cut(argument: _swarmcut_CutRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
   cut(argument: _swarmcut_CutRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
   cut(argument: _swarmcut_CutRequest, callback: grpc.requestCallback<_swarmcut_CutReply__Output>): grpc.ClientUnaryCall;
+  
+  Detach(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Detach(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Detach(argument: _swarmcut_StackRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Detach(argument: _swarmcut_StackRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  detach(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  detach(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  detach(argument: _swarmcut_StackRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  detach(argument: _swarmcut_StackRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
   EndRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   EndRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -200,6 +222,15 @@ export interface AgentClient extends grpc.Client {
   rewrite(argument: _swarmcut_RewriteRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   rewrite(argument: _swarmcut_RewriteRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Sidecars(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  Sidecars(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  Sidecars(argument: _swarmcut_StackRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  Sidecars(argument: _swarmcut_StackRequest, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  sidecars(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  sidecars(argument: _swarmcut_StackRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  sidecars(argument: _swarmcut_StackRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  sidecars(argument: _swarmcut_StackRequest, callback: grpc.requestCallback<_swarmcut_SidecarsReply__Output>): grpc.ClientUnaryCall;
+  
   Stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
   Stage(argument: _swarmcut_StageRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
   Stage(argument: _swarmcut_StageRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_StageReply__Output>): grpc.ClientUnaryCall;
@@ -239,11 +270,15 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   AbortRestore: grpc.handleUnaryCall<_swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty>;
   
+  Attach: grpc.handleUnaryCall<_swarmcut_AttachRequest__Output, _swarmcut_AttachReply>;
+  
   Collect: grpc.handleUnaryCall<_swarmcut_CollectRequest__Output, _swarmcut_TaskCheckpoint>;
   
   Connections: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_ConnectionsReply>;
   
   Cut: grpc.handleUnaryCall<_swarmcut_CutRequest__Output, _swarmcut_CutReply>;
+  
+  Detach: grpc.handleUnaryCall<_swarmcut_StackRequest__Output, _swarmcut_Empty>;
   
   EndRestore: grpc.handleUnaryCall<_swarmcut_RestoreRequest__Output, _swarmcut_Empty>;
   
@@ -273,6 +308,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Rewrite: grpc.handleUnaryCall<_swarmcut_RewriteRequest__Output, _swarmcut_Empty>;
   
+  Sidecars: grpc.handleUnaryCall<_swarmcut_StackRequest__Output, _swarmcut_SidecarsReply>;
+  
   Stage: grpc.handleUnaryCall<_swarmcut_StageRequest__Output, _swarmcut_StageReply>;
   
   Suspend: grpc.handleUnaryCall<_swarmcut_SuspendRequest__Output, _swarmcut_Empty>;
@@ -286,9 +323,11 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
 export interface AgentDefinition extends grpc.ServiceDefinition {
   Abort: MethodDefinition<_swarmcut_AbortRequest, _swarmcut_Empty, _swarmcut_AbortRequest__Output, _swarmcut_Empty__Output>
   AbortRestore: MethodDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_Empty, _swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty__Output>
+  Attach: MethodDefinition<_swarmcut_AttachRequest, _swarmcut_AttachReply, _swarmcut_AttachRequest__Output, _swarmcut_AttachReply__Output>
   Collect: MethodDefinition<_swarmcut_CollectRequest, _swarmcut_TaskCheckpoint, _swarmcut_CollectRequest__Output, _swarmcut_TaskCheckpoint__Output>
   Connections: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_ConnectionsReply, _swarmcut_ContainerRequest__Output, _swarmcut_ConnectionsReply__Output>
   Cut: MethodDefinition<_swarmcut_CutRequest, _swarmcut_CutReply, _swarmcut_CutRequest__Output, _swarmcut_CutReply__Output>
+  Detach: MethodDefinition<_swarmcut_StackRequest, _swarmcut_Empty, _swarmcut_StackRequest__Output, _swarmcut_Empty__Output>
   EndRestore: MethodDefinition<_swarmcut_RestoreRequest, _swarmcut_Empty, _swarmcut_RestoreRequest__Output, _swarmcut_Empty__Output>
   EndSuspension: MethodDefinition<_swarmcut_EndSuspensionRequest, _swarmcut_Empty, _swarmcut_EndSuspensionRequest__Output, _swarmcut_Empty__Output>
   Expect: MethodDefinition<_swarmcut_ExpectRequest, _swarmcut_Empty, _swarmcut_ExpectRequest__Output, _swarmcut_Empty__Output>
@@ -303,6 +342,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Remove: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
   Restore: MethodDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply__Output>
   Rewrite: MethodDefinition<_swarmcut_RewriteRequest, _swarmcut_Empty, _swarmcut_RewriteRequest__Output, _swarmcut_Empty__Output>
+  Sidecars: MethodDefinition<_swarmcut_StackRequest, _swarmcut_SidecarsReply, _swarmcut_StackRequest__Output, _swarmcut_SidecarsReply__Output>
   Stage: MethodDefinition<_swarmcut_StageRequest, _swarmcut_StageReply, _swarmcut_StageRequest__Output, _swarmcut_StageReply__Output>
   Suspend: MethodDefinition<_swarmcut_SuspendRequest, _swarmcut_Empty, _swarmcut_SuspendRequest__Output, _swarmcut_Empty__Output>
   Verify: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_VerifyReply, _swarmcut_SnapshotRequest__Output, _swarmcut_VerifyReply__Output>

@@ -9,6 +9,7 @@ export const _swarmcut_Part_Kind = {
   UPPER: 'UPPER',
   VOLUME: 'VOLUME',
   SHM: 'SHM',
+  CHANNELS: 'CHANNELS',
 } as const;
 
 export type _swarmcut_Part_Kind =
@@ -20,6 +21,8 @@ export type _swarmcut_Part_Kind =
   | 2
   | 'SHM'
   | 3
+  | 'CHANNELS'
+  | 4
 
 export type _swarmcut_Part_Kind__Output = typeof _swarmcut_Part_Kind[keyof typeof _swarmcut_Part_Kind]
 

@@ -6,6 +6,7 @@ import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcu
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from '../swarmcut/Process.ts';
 import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from '../swarmcut/DumpTimes.ts';
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
+import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from '../swarmcut/StreamCut.ts';
 
 export interface TaskCheckpoint {
   'task'?: (_swarmcut_TaskRef | null);
@@ -15,6 +16,7 @@ export interface TaskCheckpoint {
   'times'?: (_swarmcut_DumpTimes | null);
   'aliases'?: (_swarmcut_Alias)[];
   'notes'?: (string)[];
+  'streams'?: (_swarmcut_StreamCut)[];
 }
 
 export interface TaskCheckpoint__Output {
@@ -25,4 +27,5 @@ export interface TaskCheckpoint__Output {
   'times': (_swarmcut_DumpTimes__Output | null);
   'aliases': (_swarmcut_Alias__Output)[];
   'notes': (string)[];
+  'streams': (_swarmcut_StreamCut__Output)[];
 }

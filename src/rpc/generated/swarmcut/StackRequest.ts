@@ -1,0 +1,10 @@
+// Original file: proto/agent.proto
+
+
+export interface StackRequest {
+  'stack'?: (string);
+}
+
+export interface StackRequest__Output {
+  'stack': (string);
+}

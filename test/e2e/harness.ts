@@ -99,9 +99,14 @@ export async function tracesIn(task: RunningTask): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '' && line !== '"status": "running"');
 }
 
-/** As {@link tracesIn}, less what does no harm to a task whose agent is dead: rules that hold nothing, and the quicker TCP. */
+/**
+ * As {@link tracesIn}, less what does no harm to a task whose agent is dead: rules that hold nothing, the quicker TCP, and the refusal of a
+ * colour in a task that was prepared and not yet frozen (it expires by itself, and nobody has the colour once the round was given up).
+ */
 export async function harmIn(task: RunningTask): Promise<string[]> {
-  return (await tracesIn(task)).filter((line) => !line.startsWith('chain') && !line.includes('rto_min'));
+  const harmless = (line: string): boolean =>
+    line.startsWith('chain') || line.startsWith('coming') || line.includes('rto_min');
+  return (await tracesIn(task)).filter((line) => !harmless(line));
 }
 
 /** Waits until no task of the stack bears any trace of a round. */

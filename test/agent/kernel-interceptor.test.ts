@@ -5,8 +5,16 @@ import { parseProcTcp, resetConnections, ssFilter } from '../../agent/intercepto
 import { KernelInterceptor } from '../../agent/interceptors/kernel/interceptor.ts';
 import { insideScript } from '../../agent/interceptors/kernel/restore-hook.ts';
 import { lowerRtoMin, restoreRtoMin } from '../../agent/interceptors/kernel/routes.ts';
-import { advanceScript, familyOf, holdScript, prepareScript } from '../../agent/interceptors/kernel/rules.ts';
+import {
+  SIDECAR_MARK,
+  TUNNEL_PORT,
+  advanceScript,
+  familyOf,
+  holdScript,
+  prepareScript,
+} from '../../agent/interceptors/kernel/rules.ts';
 import { rewriteScript } from '../../agent/interceptors/kernel/rewrite-rules.ts';
+import { MARKS, PORTS } from '../../agent/interceptors/proxy/rules.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 
@@ -163,4 +171,16 @@ describe('interceptor', () => {
     const [first] = new KernelInterceptor({ netns: '/proc/7/ns/net' }).undoCommands();
     expect(first).toEqual(['nsenter', '--net=/proc/7/ns/net', 'nft', 'flush', 'set', 'inet', 'swarmcut', 'held_out']);
   });
+});
+
+test('the block lets tunnels between sidecars through, by the marks and ports that these have, and nothing else of theirs', () => {
+  expect(Number(SIDECAR_MARK)).toBe(MARKS.sidecar);
+  expect(TUNNEL_PORT).toBe(PORTS.tunnel);
+  const lines = holdScript(1000).split('\n');
+  const exempt = lines.findIndex((line) => line.includes(`hold_out meta mark ${SIDECAR_MARK} accept`));
+  expect(exempt).toBeGreaterThan(-1);
+  expect(exempt).toBeLessThan(lines.findIndex((line) => line.includes('goto answer_held')));
+  // Over lo the sidecar talks with the application, which is held.
+  for (const line of lines.filter((each) => each.includes(`port ${TUNNEL_PORT}`)))
+    expect(line).toContain('iifname != "lo"');
 });

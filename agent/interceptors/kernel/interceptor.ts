@@ -3,12 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epoch } from '../../../src/algorithms/contract.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
+import type { PrepareOptions, TaskInterceptor } from '../task-interceptor.ts';
 import { openFiles, processTree } from '../../criu/process-tree.ts';
 import { pushUnsent } from './push-unsent.ts';
 import { runProcess, type Runner } from './runner.ts';
 import {
   TABLE,
   advanceScript,
+  declareHoldScript,
   detachScript,
   familyOf,
   holdScript,
@@ -32,15 +34,6 @@ export interface KernelInterceptorOptions {
   readonly runner?: Runner;
 }
 
-export interface PrepareOptions {
-  /** The overlay networks between the tasks of the snapshot, in CIDR notation. */
-  readonly subnets: readonly string[];
-  /** The coming checkpoint, i.e. what {@link KernelInterceptor.advance} will be called with. Must differ by one from the last. */
-  readonly epoch: Epoch;
-  /** After this long without `advance` the coming colour is let in again (the agent must be dead). Milliseconds; default 300 000. */
-  readonly colourTimeoutMs?: number;
-}
-
 /**
  * What stands between one task and the network: nftables rules in the task's own network namespace (table `inet swarmcut`), and route
  * and kernel settings there. Without effect and without cost while no round runs.
@@ -49,7 +42,7 @@ export interface PrepareOptions {
  * the same namespace must not overlap.
  * All throw SwarmcutError `failed` with nft's or ip's own words.
  */
-export class KernelInterceptor {
+export class KernelInterceptor implements TaskInterceptor {
   readonly netns: string;
   readonly #run: Runner;
 
@@ -66,6 +59,11 @@ export class KernelInterceptor {
   async prepare(options: PrepareOptions): Promise<void> {
     await this.#nft(prepareScript(options.subnets, options.epoch, options.colourTimeoutMs));
     await this.#changeRoutes(options.subnets, (shown) => lowerRtoMin(shown, options.subnets));
+  }
+
+  /** Declares what `hold` needs, and no colours: for a task whose connections a sidecar carries. */
+  async declareHold(): Promise<void> {
+    await this.#nft(declareHoldScript());
   }
 
   /** Nothing enters or leaves the task for at most `timeoutMs`, TCP over `lo` included; other traffic over `lo` goes on. */

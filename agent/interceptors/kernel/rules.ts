@@ -31,6 +31,14 @@ const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 /** `SOCCR_MARK` of CRIU (soccr/soccr.h): what CRIU itself sends while it restores sockets. */
 export const CRIU_MARK = '0xc114';
 
+/**
+ * Tunnels between sidecars (proxy/rules.ts: `MARKS.sidecar`, `PORTS.tunnel`; here once more, since those import from here) pass the block:
+ * what they carry is held by the sidecars themselves, and their markers must come through while the task is frozen. Connections between
+ * application and sidecar are held like all others.
+ */
+export const SIDECAR_MARK = '0x5c070010';
+export const TUNNEL_PORT = 15_072;
+
 const DECLARE_TABLE = [`add table ${TABLE}`];
 
 /**
@@ -54,6 +62,7 @@ const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_p
 const HOLD_RULES = [
   // CRIU makes a half-closed connection by sending itself the peer's FIN (soccr/soccr.c), and marks that packet for its own lock.
   `add rule ${TABLE} hold_out meta mark ${CRIU_MARK} accept`,
+  `add rule ${TABLE} hold_out meta mark ${SIDECAR_MARK} accept`,
   `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
   // The answer itself, which to a restored connection goes to an old address of the task: rewrite_out turns it to where that is.
   `add rule ${TABLE} hold_out ${HOST_UNREACHABLE} accept`,
@@ -62,6 +71,9 @@ const HOLD_RULES = [
   `add rule ${TABLE} answer_held ip protocol udp ip checksum set 0xdead accept`,
   `add rule ${TABLE} answer_held drop`,
   `add rule ${TABLE} hold_in meta mark ${CRIU_MARK} accept`,
+  // Nothing of the application has these ports: the sidecar has them (a captured SYN to them is refused).
+  `add rule ${TABLE} hold_in iifname != "lo" tcp dport ${TUNNEL_PORT} accept`,
+  `add rule ${TABLE} hold_in iifname != "lo" tcp sport ${TUNNEL_PORT} accept`,
   `add rule ${TABLE} hold_in iifname "lo" meta l4proto != tcp accept`,
   `add rule ${TABLE} hold_in meta nfproto @held_in drop`,
 ];
@@ -89,6 +101,11 @@ function heldElements(timeoutMs: number, sets: readonly string[] = HELD_SETS): s
 /** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. */
 export function holdScript(timeoutMs: number): string {
   return script(declareHold(), heldElements(timeoutMs));
+}
+
+/** Everything that `hold` needs, so that it has only elements to add; nothing is held, nothing coloured. */
+export function declareHoldScript(): string {
+  return script(declareHold());
 }
 
 /** A new time-out for the block, also if it has expired meanwhile. The rules must be there. */

@@ -1,11 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { link, readFile, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { dirname, join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { writeDurably } from '../../src/store/durable.ts';
 import { createAuthority, issueCertificate } from './certificates.ts';
 import type { Identity, SubjectName } from './certificates.ts';
-import { authorityFiles, coordinatorIdentityDirectory, identityFiles } from './layout.ts';
+import {
+  STACK_KEY_BYTES,
+  STACK_KEY_FILE,
+  authorityFiles,
+  coordinatorIdentityDirectory,
+  identityFiles,
+} from './layout.ts';
 
 /** Ten years for the authority, two for what it signs. */
 export const DEFAULT_AUTHORITY_DAYS = 3650;
@@ -44,6 +52,8 @@ export async function initAuthority(
   const authority = await createAuthority(options.days, options.now);
   await writeDurably(files.key, authority.keyPem);
   await writeDurably(files.certificate, authority.certificatePem, CERTIFICATE_FILE_MODE);
+  const stackKey = join(dirname(files.key), STACK_KEY_FILE);
+  await writeDurably(stackKey, randomBytes(STACK_KEY_BYTES));
 
   const identity = await issueCertificate(
     authority,
@@ -62,7 +72,7 @@ export async function initAuthority(
     authority.certificatePem,
     identity,
   );
-  return { files: [files.certificate, files.key, ...written], notAfter: identity.notAfter };
+  return { files: [files.certificate, files.key, stackKey, ...written], notAfter: identity.notAfter };
 }
 
 /**
@@ -91,6 +101,7 @@ export async function issueForNode(
     }
   }
   const authority = await readAuthority(configDirectory);
+  const secret = await readStackKey(configDirectory);
   const names: SubjectName[] = [
     { type: 'dns', value: node },
     ...options.addresses.map((value): SubjectName => ({ type: 'ip', value })),
@@ -107,7 +118,29 @@ export async function issueForNode(
     });
   }
   const written = await writeIdentity(options.outDirectory, authority.certificatePem, identity);
-  return { files: written, notAfter: identity.notAfter };
+  const stackKey = join(options.outDirectory, STACK_KEY_FILE);
+  await writeDurably(stackKey, secret);
+  return { files: [...written, stackKey], notAfter: identity.notAfter };
+}
+
+/** The secret of the stacks' keys; made here if the authority is older than it. All nodes get the same one. */
+async function readStackKey(configDirectory: string): Promise<Buffer> {
+  const file = join(dirname(authorityFiles(configDirectory).key), STACK_KEY_FILE);
+  if (!existsSync(file)) {
+    const made = `${file}.${randomBytes(6).toString('hex')}`;
+    await writeDurably(made, randomBytes(STACK_KEY_BYTES));
+    // Does not replace one that another command has made at the same time.
+    await link(made, file).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+    await rm(made);
+  }
+  const key = await readFile(file);
+  if (key.length === STACK_KEY_BYTES) return key;
+  throw new SwarmcutError('damaged', `the key has ${key.length} bytes instead of ${STACK_KEY_BYTES}`, {
+    where: { file },
+    advice: 'restore it from a backup, or delete it and issue the certificates of all nodes again',
+  });
 }
 
 async function readAuthority(configDirectory: string): Promise<{ certificatePem: string; keyPem: string }> {

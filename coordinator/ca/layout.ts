@@ -13,6 +13,13 @@ export function authorityFiles(configDirectory: string): { certificate: string; 
   return { certificate: join(configDirectory, 'ca', 'ca.crt'), key: join(configDirectory, 'ca', 'ca.key') };
 }
 
+/**
+ * The secret from which the keys of all stacks come: beside the authority, and with each agent, whose sidecars prove to each other with it
+ * that they belong to the same stack (agent/sidecars/stack-key.ts).
+ */
+export const STACK_KEY_FILE = 'stack.key';
+export const STACK_KEY_BYTES = 32;
+
 /** The files of an identity in a directory: `ca.crt`, `tls.crt`, `tls.key`. */
 export function identityFiles(directory: string): IdentityFiles {
   return {

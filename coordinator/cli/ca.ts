@@ -21,8 +21,8 @@ function initCommand(): Command {
     .addHelpText(
       'after',
       `
-Writes <config-dir>/ca/{ca.crt,ca.key} and <config-dir>/coordinator/{ca.crt,tls.crt,tls.key}.
-Keep ca.key on this machine; nobody else needs it.
+Writes <config-dir>/ca/{ca.crt,ca.key,stack.key} and <config-dir>/coordinator/{ca.crt,tls.crt,tls.key}.
+Keep ca.key on this machine; nobody else needs it. stack.key is what sidecars know each other by: \`ca issue\` gives it to each node.
 
 Examples:
   coordinator ca init
@@ -47,7 +47,7 @@ function issueCommand(): Command {
     .description("make a certificate for a node's agent")
     .argument('<node>', 'host name of the node, as `docker node ls` shows it')
     .option('--address <ip...>', 'addresses under which the agent is reached')
-    .option('--out <dir>', 'where to write ca.crt, tls.crt and tls.key (default: ./<node>)')
+    .option('--out <dir>', 'where to write ca.crt, tls.crt, tls.key and stack.key (default: ./<node>)')
     .option('--days <days>', 'validity (default: 730)', parseCount)
     .addHelpText(
       'after',

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
@@ -92,6 +92,40 @@ describe('certificates', () => {
       expect(statSync(key).mode & 0o777).toBe(0o600);
     }
     expect(statSync(join(folder, 'ca')).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('the key of the stacks', () => {
+  const made = (): string => join(folder, 'ca', 'stack.key');
+  const issuedTo = (node: string): Buffer => readFileSync(join(folder, node, 'stack.key'));
+
+  test('is the same on all nodes, and for the owner only', async () => {
+    await init(folder);
+    await issue(folder, 'n1');
+    await issue(folder, 'n2');
+    expect(readFileSync(made())).toHaveLength(32);
+    expect(issuedTo('n1')).toEqual(readFileSync(made()));
+    expect(issuedTo('n2')).toEqual(readFileSync(made()));
+    for (const file of [made(), join(folder, 'n1', 'stack.key')]) expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test('is made for an authority that is older than it, once, also by two commands at the same time', async () => {
+    await init(folder);
+    const first = readFileSync(made());
+    rmSync(made());
+    await Promise.all([issue(folder, 'n1'), issue(folder, 'n2')]);
+    expect(issuedTo('n1')).not.toEqual(first);
+    expect(issuedTo('n1')).toEqual(issuedTo('n2'));
+    expect(readdirSync(join(folder, 'ca')).sort()).toEqual(['ca.crt', 'ca.key', 'stack.key']);
+  });
+
+  test('is new with a new authority', async () => {
+    await init(folder);
+    const first = readFileSync(made());
+    await init(folder, true);
+    expect(readFileSync(made())).not.toEqual(first);
+    writeFileSync(made(), 'short');
+    await expect(issue(folder, 'n1')).rejects.toMatchObject({ code: 'damaged' });
   });
 });
 

@@ -14,7 +14,7 @@ import { addressText } from './address.ts';
  *
  * The epochs make a new stream act as a marker (DESIGN.md section 4): the opener sends no frame before ACCEPT.
  */
-export const PREFACE_VERSION = 1;
+export const PREFACE_VERSION = 2;
 
 export const HELLO_BYTES = 24;
 export const OPEN_BYTES = 120;
@@ -26,12 +26,15 @@ export const STREAM_ID_BYTES = 16;
 /** "SCUT" */
 const MAGIC = 0x53435554;
 const KINDS = { hello: 1, open: 2, accept: 3 } as const;
-const ROLES = ['new', 'resume'] as const;
+const ROLES = ['new', 'resume', 'peer'] as const;
 const STATUSES = ['accepted', 'refused', 'unknown-stream', 'busy'] as const;
 const MAC_OF_OPEN = OPEN_BYTES - MAC_BYTES;
 const MAC_OF_ACCEPT = ACCEPT_BYTES - MAC_BYTES;
 
-/** `new`: a connection of the application begins. `resume`: the two ends of a restored one find each other. */
+/**
+ * `new`: a connection of the application begins. `resume`: the two ends of a restored one find each other. `peer`: no stream, but a link
+ * over which two sidecars tell each other what listens (peer-link.ts); `client` and `server` are the link's own ends.
+ */
 export type StreamRole = (typeof ROLES)[number];
 
 /** `refused`: nothing listens there any more. `unknown-stream`: nothing to resume. `busy`: a limit is reached. */

@@ -34,7 +34,8 @@ describe('preface', () => {
     expect(encodeHello(fill(16, 9))).toHaveLength(HELLO_BYTES);
     expect(decodeHello(encodeHello(fill(16, 9)))).toEqual(fill(16, 9));
     expect(encodeOpen(OPEN)).toHaveLength(OPEN_BYTES);
-    expect(decodeOpen(encodeOpen(OPEN))).toEqual(OPEN);
+    for (const role of ['new', 'resume', 'peer'] as const)
+      expect(decodeOpen(encodeOpen({ ...OPEN, role }))).toEqual({ ...OPEN, role });
     expect(encodeAccept(ACCEPT)).toHaveLength(ACCEPT_BYTES);
     expect(decodeAccept(encodeAccept(ACCEPT))).toEqual(ACCEPT);
   });
@@ -48,7 +49,8 @@ describe('preface', () => {
 
   test.each<[string, (bytes: Uint8Array) => unknown, string]>([
     ['another protocol', (bytes) => decodeOpen(bytes.fill(0x47, 0, 4)), 'magic'],
-    ['a later version', (bytes) => decodeOpen(bytes.fill(2, 4, 5)), 'version'],
+    ['an earlier version', (bytes) => decodeOpen(bytes.fill(1, 4, 5)), 'version'],
+    ['a later version', (bytes) => decodeOpen(bytes.fill(3, 4, 5)), 'version'],
     ['an answer in place of a question', (bytes) => decodeOpen(bytes.fill(3, 5, 6)), 'kind'],
     ['an unknown role', (bytes) => decodeOpen(bytes.fill(9, 6, 7)), 'value'],
     ['too few bytes', (bytes) => decodeOpen(bytes.subarray(1)), 'length'],

@@ -3,17 +3,23 @@ import { familyOf } from '../kernel/rules.ts';
 
 /**
  * The rules of the proxy interceptor as text for `nft -f`, one table per task namespace, beside and independent of the kernel
- * interceptor's. Each script is applied as a whole or not at all.
+ * interceptor's. Each script is applied as a whole or not at all. The agent puts the rules in; without `subnets` they do nothing. The
+ * sidecar feeds the sets (peers.ts says from what):
+ * - `subnets`: the stack's networks. Traffic with anybody else is never looked at.
+ * - `listening`: address . port pairs of peers where something listens. A SYN to another port of a peer goes direct, so that the
+ *   application gets its true ECONNREFUSED from the kernel over there.
+ * - `peers`: addresses whose connections go through the sidecar (tasks that have one too, and virtual addresses of their services).
+ * - `vips`: those of `peers` that are virtual. No kernel over there could refuse, so a SYN to a port where nobody listens is refused here.
+ * - `waiting`: virtual addresses whose tasks have sidecars of which none is linked with this one now; a SYN waits.
+ * - `strangers`: addresses of the subnets that are known to have no sidecar of this stack. Everything passes.
+ * - `direct`: connections with peers that are older than one of the two sidecars; they pass by.
+ * - `restored`: connections whose sockets have old addresses, which now may be anybody's (as the application's packets have them).
+ * - `asked`: written by the rules, read by the sidecar: addresses of which nothing is known yet.
  *
- * Three sets decide; the agent feeds them:
- * - `peers`: addresses of the tasks that have a sidecar too. All other traffic is never looked at.
- * - `listening`: address . port pairs of peers where something listens. A SYN to another port goes direct, so that the application gets
- *   its true ECONNREFUSED from the kernel over there.
- * - `direct`: connections with peers that are older than the sidecar (local address . port . remote address . port); they pass by.
- *
- * A SYN of a peer that comes in direct although something listens (the peer has not heard of the listener yet) is dropped: TCP sends it
- * again a second later, and by then it is intercepted. So no connection between two peers escapes. A refused SYN's reset is told from
- * the resets of intercepted connections by its mark (sysctl fwmark_reflect).
+ * No connection between two tasks with sidecars goes direct, also if only one of them knows the other yet: a SYN to or from an address
+ * that nothing is known of is dropped (TCP sends it again a second later), unless it comes in for a port where nothing listens; so is a SYN
+ * of a peer for a port where something listens. A refused SYN's reset is told from the resets of intercepted connections by its mark
+ * (sysctl fwmark_reflect).
  *
  * IPv4 only: over IPv6 everything passes by.
  */
@@ -26,89 +32,136 @@ export const PORTS = { capture: 15_071, tunnel: 15_072 } as const;
 export const MARKS = {
   /** To be routed to `lo`, and there to the sidecar. */
   capture: 0x5c070001,
-  /** The sidecar's own packets. */
+  /** The sidecar's own packets to other sidecars. The kernel interceptor's hold lets them pass. */
   sidecar: 0x5c070010,
   /** Came in from outside, not for the sidecar; replies carry it too. */
   direct: 0x5c070020,
+  /** The sidecar's packets to its application. They go over `lo`, whoever has their address now. */
+  app: 0x5c070030,
 } as const;
 
-/** Routing table and rule preference for captured packets. */
+/** Routing table and first rule preference for packets that shall stay in the namespace. */
 export const ROUTE_TABLE = 5071;
 export const RULE_PREFERENCE = 71;
 
-const SETS = [
-  `add set ${PROXY_TABLE} peers { type ipv4_addr; }`,
-  `add set ${PROXY_TABLE} listening { type ipv4_addr . inet_service; }`,
-  `add set ${PROXY_TABLE} direct { type ipv4_addr . inet_service . ipv4_addr . inet_service; }`,
-  `add set ${PROXY_TABLE} locked { type inet_proto; flags timeout; }`,
-];
+/** The sets that the sidecar fills, with the types of their elements. */
+const SETS = {
+  subnets: 'type ipv4_addr; flags interval; auto-merge;',
+  peers: 'type ipv4_addr;',
+  vips: 'type ipv4_addr;',
+  waiting: 'type ipv4_addr;',
+  strangers: 'type ipv4_addr;',
+  listening: 'type ipv4_addr . inet_service;',
+  direct: 'type ipv4_addr . inet_service . ipv4_addr . inet_service;',
+  restored: 'type ipv4_addr . inet_service . ipv4_addr . inet_service;',
+} as const;
+
+const CHAINS = {
+  // Before the mangle priority, so that other rules there see the final route.
+  out: '{ type route hook output priority -155; policy accept; }',
+  syn_out: '',
+  pre: '{ type filter hook prerouting priority -155; policy accept; }',
+  syn_in: '',
+} as const;
+
+/** How long an address stays in `asked`. The sidecar looks several times a second. */
+const ASKED_TIMEOUT = '2s';
+/** Most addresses in `asked`; a SYN from or to a further one is dropped all the same. */
+const ASKED_SIZE = 1024;
 
 const SYN = 'tcp flags & (syn | ack | rst) == syn';
+const OUTGOING = 'ip saddr . tcp sport . ip daddr . tcp dport';
+const INCOMING = 'ip daddr . tcp dport . ip saddr . tcp sport';
 
-/** Table, sets and rules; without peers it does nothing. Sets keep what they hold when the script runs again. */
+const RULES: readonly (readonly [chain: keyof typeof CHAINS, rule: string])[] = [
+  ['out', 'meta l4proto != tcp return'],
+  ['out', `meta mark { ${MARKS.sidecar}, ${MARKS.app}, ${MARKS.direct} } return`],
+  ['out', `${OUTGOING} @restored meta mark set ${MARKS.capture} return`],
+  ['out', 'ip daddr != @subnets return'],
+  ['out', `${SYN} goto syn_out`],
+  ['out', 'ip daddr != @peers return'],
+  ['out', `${OUTGOING} @direct return`],
+  ['out', `meta mark set ${MARKS.capture}`],
+
+  ['syn_out', `ip daddr . tcp dport @listening meta mark set ${MARKS.capture} return`],
+  ['syn_out', 'ip daddr @vips reject with tcp reset'],
+  ['syn_out', 'ip daddr @waiting drop'],
+  ['syn_out', 'ip daddr @peers return'],
+  ['syn_out', 'ip daddr @strangers return'],
+  ['syn_out', `add @asked { ip daddr timeout ${ASKED_TIMEOUT} }`],
+  ['syn_out', 'drop'], // a rule of its own: a full set ends the one before
+
+  ['pre', `iif lo meta mark ${MARKS.capture} meta l4proto tcp tproxy to :${PORTS.capture} accept`],
+  ['pre', 'iif lo return'],
+  ['pre', 'ip saddr != @subnets return'],
+  ['pre', 'meta l4proto != tcp return'],
+  ['pre', `tcp dport ${PORTS.capture} drop`],
+  ['pre', `tcp dport ${PORTS.tunnel} return`],
+  ['pre', `tcp sport ${PORTS.tunnel} return`],
+  ['pre', `${SYN} goto syn_in`],
+  ['pre', 'ip saddr != @peers return'],
+  ['pre', `${INCOMING} @direct return`],
+  // Of what a peer sends past the sidecars only refusals mean anything; the rest is left over from before one of them was there.
+  ['pre', 'tcp flags & rst == rst return'],
+  ['pre', 'drop'],
+
+  ['syn_in', 'ip saddr @strangers return'],
+  ['syn_in', `meta mark set ${MARKS.direct}`],
+  ['syn_in', `ip saddr != @peers add @asked { ip saddr timeout ${ASKED_TIMEOUT} }`],
+  ['syn_in', 'socket wildcard 0 drop'],
+  ['syn_in', 'socket wildcard 1 drop'],
+];
+
+/** Table, sets and rules. Sets keep what they hold when the script runs again. */
 export function attachScript(): string {
   return script([
     `add table ${PROXY_TABLE}`,
-    ...SETS,
-    // Before the mangle priority, so that other rules there see the final route.
-    `add chain ${PROXY_TABLE} out { type route hook output priority -155; policy accept; }`,
-    `add chain ${PROXY_TABLE} pre { type filter hook prerouting priority -155; policy accept; }`,
-    `flush chain ${PROXY_TABLE} out`,
-    `flush chain ${PROXY_TABLE} pre`,
-    `add rule ${PROXY_TABLE} out meta mark { ${MARKS.sidecar}, ${MARKS.direct} } return`,
-    `add rule ${PROXY_TABLE} out ip daddr != @peers return`,
-    `add rule ${PROXY_TABLE} out meta l4proto != tcp return`,
-    `add rule ${PROXY_TABLE} out ip saddr . tcp sport . ip daddr . tcp dport @direct return`,
-    `add rule ${PROXY_TABLE} out ${SYN} ip daddr . tcp dport != @listening return`,
-    `add rule ${PROXY_TABLE} out meta mark set ${MARKS.capture}`,
-    // The lock: both ends of every connection between application and sidecar see loss while both are recorded.
-    `add rule ${PROXY_TABLE} pre iif lo ip protocol @locked drop`,
-    `add rule ${PROXY_TABLE} pre iif lo meta mark ${MARKS.capture} meta l4proto tcp tproxy to :${PORTS.capture} accept`,
-    `add rule ${PROXY_TABLE} pre iif lo return`,
-    `add rule ${PROXY_TABLE} pre ip saddr != @peers return`,
-    `add rule ${PROXY_TABLE} pre tcp dport ${PORTS.capture} drop`,
-    `add rule ${PROXY_TABLE} pre tcp dport ${PORTS.tunnel} return`,
-    `add rule ${PROXY_TABLE} pre meta mark set ${MARKS.direct}`,
-    `add rule ${PROXY_TABLE} pre ${SYN} socket wildcard 0 drop`,
-    `add rule ${PROXY_TABLE} pre ${SYN} socket wildcard 1 drop`,
+    ...Object.entries(SETS).map(([name, type]) => `add set ${PROXY_TABLE} ${name} { ${type} }`),
+    `add set ${PROXY_TABLE} asked { type ipv4_addr; flags timeout,dynamic; size ${ASKED_SIZE}; }`,
+    ...Object.entries(CHAINS).flatMap(([name, hook]) => [
+      `add chain ${PROXY_TABLE} ${name} ${hook}`.trimEnd(),
+      `flush chain ${PROXY_TABLE} ${name}`,
+    ]),
+    ...RULES.map(([chain, rule]) => `add rule ${PROXY_TABLE} ${chain} ${rule}`),
   ]);
+}
+
+/** A connection as the task's own packets have it. */
+export interface LocalConnection {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
 }
 
 /** What the sets shall hold. Fields left out stay as they are. */
 export interface ProxySets {
+  /** CIDR. */
+  readonly subnets?: readonly string[];
   /** IPv4 addresses. */
   readonly peers?: readonly string[];
+  readonly vips?: readonly string[];
+  readonly waiting?: readonly string[];
+  readonly strangers?: readonly string[];
   readonly listening?: readonly Endpoint[];
-  readonly direct?: readonly { readonly local: Endpoint; readonly remote: Endpoint }[];
+  readonly direct?: readonly LocalConnection[];
 }
 
 /** Replaces the contents of the sets, all at once. @throws Error for anything that is no IPv4 address */
 export function setsScript(sets: ProxySets): string {
   const lines: string[] = [];
-  const fill = (name: string, elements: readonly string[]): void => {
-    lines.push(`flush set ${PROXY_TABLE} ${name}`);
-    if (elements.length > 0) lines.push(`add element ${PROXY_TABLE} ${name} { ${[...new Set(elements)].join(', ')} }`);
-  };
-  if (sets.peers) fill('peers', sets.peers.map(address));
-  if (sets.listening) fill('listening', sets.listening.map(end));
-  if (sets.direct)
-    fill(
-      'direct',
-      sets.direct.map(({ local, remote }) => `${end(local)} . ${end(remote)}`),
-    );
+  if (sets.subnets) lines.push(...fill('subnets', sets.subnets.map(subnet)));
+  for (const name of ['peers', 'vips', 'waiting', 'strangers'] as const)
+    if (sets[name]) lines.push(...fill(name, sets[name].map(address)));
+  if (sets.listening) lines.push(...fill('listening', sets.listening.map(end)));
+  if (sets.direct) lines.push(...fill('direct', sets.direct.map(tuple)));
   return script(lines);
 }
 
-/** Stops all TCP between application and sidecar for at most `timeoutMs`; the kernel lifts it when the agent is dead. */
-export function lockScript(timeoutMs: number): string {
-  return script([
-    `flush set ${PROXY_TABLE} locked`,
-    `add element ${PROXY_TABLE} locked { tcp timeout ${Math.max(1, Math.ceil(timeoutMs))}ms }`,
-  ]);
-}
-
-export function unlockScript(): string {
-  return script([`flush set ${PROXY_TABLE} locked`]);
+/**
+ * From now on these connections are the sidecar's, whoever their addresses belong to; its sockets for them must exist. `local` is the
+ * application's end. Replaces what was said before.
+ */
+export function restoredScript(entries: readonly LocalConnection[]): string {
+  return script(fill('restored', entries.map(tuple)));
 }
 
 /** Takes everything away. Connections that the sidecar holds hang afterwards, unless it has ended before. */
@@ -116,16 +169,30 @@ export function detachScript(): string {
   return script([`add table ${PROXY_TABLE}`, `delete table ${PROXY_TABLE}`]);
 }
 
-/** For `ip -batch -`: captured packets go to `lo`, for whatever address. */
+/**
+ * For `ip -batch -`: captured packets, and those of the sidecar to its application, go to `lo`, for whatever address. A restored
+ * application's old address is in no other table of its namespace.
+ */
 export function routeLines(): string[] {
   return [
     `rule add fwmark ${MARKS.capture} lookup ${ROUTE_TABLE} pref ${RULE_PREFERENCE}`,
+    `rule add fwmark ${MARKS.app} lookup ${ROUTE_TABLE} pref ${RULE_PREFERENCE + 1}`,
     `route replace local 0.0.0.0/0 dev lo table ${ROUTE_TABLE}`,
   ];
 }
 
 export function routeUndoLines(): string[] {
-  return [`rule del pref ${RULE_PREFERENCE}`, `route flush table ${ROUTE_TABLE}`];
+  return [
+    `rule del pref ${RULE_PREFERENCE}`,
+    `rule del pref ${RULE_PREFERENCE + 1}`,
+    `route flush table ${ROUTE_TABLE}`,
+  ];
+}
+
+function fill(name: keyof typeof SETS, elements: readonly string[]): string[] {
+  const flush = `flush set ${PROXY_TABLE} ${name}`;
+  if (elements.length === 0) return [flush];
+  return [flush, `add element ${PROXY_TABLE} ${name} { ${[...new Set(elements)].join(', ')} }`];
 }
 
 function address(text: string): string {
@@ -133,10 +200,19 @@ function address(text: string): string {
   return text;
 }
 
+function subnet(text: string): string {
+  if (familyOf(text) !== 4) throw new Error(`not an IPv4 subnet: ${text}`);
+  return text;
+}
+
 function end(endpoint: Endpoint): string {
   if (!Number.isInteger(endpoint.port) || endpoint.port < 1 || endpoint.port > 65_535)
     throw new Error(`not a port: ${endpoint.port}`);
   return `${address(endpoint.address)} . ${endpoint.port}`;
+}
+
+function tuple({ local, remote }: LocalConnection): string {
+  return `${end(local)} . ${end(remote)}`;
 }
 
 function script(lines: readonly string[]): string {

@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { parseSockets } from '../../../agent/interceptors/proxy/listening.ts';
-import { PROXY_TABLE, lockScript, setsScript } from '../../../agent/interceptors/proxy/rules.ts';
+import {
+  MARKS,
+  PROXY_TABLE,
+  attachScript,
+  restoredScript,
+  routeLines,
+  setsScript,
+} from '../../../agent/interceptors/proxy/rules.ts';
+
+const end = { address: '10.0.0.2', port: 80 };
+const connection = { local: { address: '10.0.0.1', port: 9 }, remote: end };
 
 describe('rules of the proxy interceptor', () => {
   test('sets are replaced in one script, those not named stay', () => {
-    const end = { address: '10.0.0.2', port: 80 };
     expect(setsScript({ peers: ['10.0.0.2', '10.0.0.2'], listening: [end] }).split('\n')).toEqual([
       `flush set ${PROXY_TABLE} peers`,
       `add element ${PROXY_TABLE} peers { 10.0.0.2 }`,
@@ -12,43 +20,28 @@ describe('rules of the proxy interceptor', () => {
       `add element ${PROXY_TABLE} listening { 10.0.0.2 . 80 }`,
       '',
     ]);
-    expect(setsScript({ direct: [{ local: { address: '10.0.0.1', port: 9 }, remote: end }] })).toContain(
-      '{ 10.0.0.1 . 9 . 10.0.0.2 . 80 }',
-    );
+    expect(setsScript({ direct: [connection] })).toContain('{ 10.0.0.1 . 9 . 10.0.0.2 . 80 }');
     expect(setsScript({ peers: [] })).toBe(`flush set ${PROXY_TABLE} peers\n`);
+    expect(setsScript({ subnets: ['10.0.0.0/24'] })).toContain('{ 10.0.0.0/24 }');
+    expect(restoredScript([connection])).toBe(
+      `flush set ${PROXY_TABLE} restored\nadd element ${PROXY_TABLE} restored { 10.0.0.1 . 9 . 10.0.0.2 . 80 }\n`,
+    );
   });
 
   test('nothing but addresses and ports gets into a script', () => {
     expect(() => setsScript({ peers: ['10.0.0.1 }; flush ruleset'] })).toThrow();
+    expect(() => setsScript({ peers: ['10.0.0.0/24'] })).toThrow('not an IPv4 address');
+    expect(() => setsScript({ subnets: ['10.0.0.0/24 }; flush ruleset'] })).toThrow();
+    expect(() => setsScript({ subnets: ['fd00::/64'] })).toThrow('not an IPv4 subnet');
     expect(() => setsScript({ peers: ['fd00::1'] })).toThrow('not an IPv4 address');
     expect(() => setsScript({ listening: [{ address: '10.0.0.1', port: 70_000 }] })).toThrow('not a port');
   });
 
-  test('the lock ends by itself', () => {
-    expect(lockScript(1500.2)).toContain('tcp timeout 1501ms');
-  });
-});
-
-const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
-   1: 0200000A:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
-   2: 00000000:3ADF 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
-   3: 0200000A:9C40 0300000A:0050 01 00000000:00000000 00:00000000 00000000     0        0 1 1
-`;
-const TCP6 = `  sl  local_address                         remote_address                        st
-   0: 00000000000000000000000000000000:1B58 00000000000000000000000000000000:0000 0A 0 0
-   1: 0000000000000000FFFF00000200000A:1B58 0000000000000000FFFF00000400000A:C350 01 0 0
-`;
-
-test('listeners are found as the peers see them; older connections too, also on dual-stack sockets', () => {
-  expect(parseSockets([TCP, TCP6], ['10.0.0.2'])).toEqual({
-    listening: [
-      { address: '10.0.0.2', port: 8080 }, // the one on 127.0.0.1, and the sidecar's own, are not for peers
-      { address: '10.0.0.2', port: 7000 },
-    ],
-    connections: [
-      { local: { address: '10.0.0.2', port: 40_000 }, remote: { address: '10.0.0.3', port: 80 } },
-      { local: { address: '10.0.0.2', port: 7000 }, remote: { address: '10.0.0.4', port: 50_000 } },
-    ],
+  test('what the sidecar sends is never taken for what its application sends', () => {
+    const rules = attachScript().split('\n');
+    const exempt = rules.findIndex((rule) => rule.includes(`out meta mark { ${MARKS.sidecar}, ${MARKS.app}, `));
+    expect(exempt).toBeGreaterThan(0);
+    expect(rules.findIndex((rule) => rule.includes(' @restored '))).toBeGreaterThan(exempt);
+    expect(routeLines().filter((line) => line.includes(`fwmark ${MARKS.app} `))).toHaveLength(1);
   });
 });

@@ -20,6 +20,8 @@ export interface ComposeService {
   volumes?: (string | Record<string, unknown>)[];
   networks?: string[];
   ports?: Record<string, unknown>[];
+  /** The container's. */
+  labels?: Record<string, string>;
   deploy: {
     replicas?: number;
     labels?: Record<string, string>;
@@ -128,6 +130,8 @@ export class Stacks {
     example: 'bank' | 'pair' | 'redis',
     options: {
       readonly stack?: string;
+      /** Declared by all services, whatever the file says. */
+      readonly algorithm?: string;
       readonly change?: (compose: Compose) => void;
       /** The client has several replicas: then only one of them is asked whether it works. */
       readonly slots?: boolean;
@@ -135,6 +139,7 @@ export class Stacks {
   ): Promise<void> {
     const stack = options.stack ?? example;
     const compose = await readCompose(example);
+    if (options.algorithm !== undefined) declare(compose, options.algorithm);
     options.change?.(compose);
     await this.must('n1', ['docker', 'stack', 'deploy', '--resolve-image', 'never', '-c', '-', stack], {
       // What is a variable was resolved when the file was read, or is meant for the container's shell.
@@ -313,4 +318,12 @@ function readError(stderr: string): CoordinatorError | undefined {
     }
   }
   return undefined;
+}
+
+/** A container label, not one of the service: only that is seen where a container starts (docs/algorithms.md). */
+function declare(compose: Compose, algorithm: string): void {
+  for (const service of Object.values(compose.services)) {
+    service.labels = { ...service.labels, 'swarmcut.algorithm': algorithm };
+    delete service.deploy.labels?.['swarmcut.algorithm'];
+  }
 }

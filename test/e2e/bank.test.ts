@@ -27,12 +27,8 @@ describe('bank under load', () => {
   const taken: string[] = [];
 
   beforeAll(async () => {
-    await stacks.deploy('bank', {
-      change: ({ services }) => {
-        // Each round says --algorithm, which goes before the label.
-        for (const service of Object.values(services)) service.deploy.labels = { 'swarmcut.algorithm': 'lai-yang' };
-      },
-    });
+    // Each round says --algorithm, which goes before the label.
+    await stacks.deploy('bank', { algorithm: 'lai-yang' });
     await bankAt(5000);
   });
 

@@ -20,12 +20,7 @@ describe.each(ALGORITHMS)('pair with %s', (algorithm) => {
   let id = '';
 
   beforeAll(async () => {
-    await stacks.deploy('pair', {
-      stack,
-      change: ({ services }) => {
-        for (const service of Object.values(services)) service.deploy.labels = { 'swarmcut.algorithm': algorithm };
-      },
-    });
+    await stacks.deploy('pair', { stack, algorithm });
   });
 
   afterAll(async () => {

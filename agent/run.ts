@@ -19,6 +19,9 @@ import { agentService } from './service.ts';
 import { Expectations } from './shim/expectations.ts';
 import { SOCKET_NAME } from './shim/protocol.ts';
 import { ShimServer } from './shim/server.ts';
+import { Registrations } from './sidecars/registrations.ts';
+import { Sidecars } from './sidecars/sidecars.ts';
+import { Worlds } from './sidecars/worlds.ts';
 import { Ledger, PartStore } from './store/index.ts';
 import { PeerAgents } from './transfer/index.ts';
 
@@ -64,7 +67,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
-  const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, log });
+  const sidecars = new Sidecars({
+    directories,
+    containers,
+    dataRoot,
+    nodeName: node,
+    registrations: new Registrations(directories),
+    world: new Worlds({ log }),
+    log,
+  });
+  const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, sidecars, log });
   const suspensions = new Suspensions({ runDir: directories.run, containers, expectations, journal, rounds, log });
   const peers = new PeerAgents(clientCredentials(certificates));
   const stager = new StateStager({
@@ -82,12 +94,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     stager,
     network: new RestoredNetwork(memory),
     suspensions,
+    sidecars,
     log,
   });
-  const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, log });
+  // Before the shim is listened to: a container that is started again must not get a second sidecar.
+  await sidecars.open();
+  const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, suspensions, memory, ledger, store }),
+    agentService({ nodeInfo, containers, rounds, restores, suspensions, sidecars, memory, ledger, store }),
     {
       host: options.host,
       port: options.port,
@@ -110,4 +125,5 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   peers.close();
   // What is still held or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, journal, log);
+  sidecars.close();
 }

@@ -10,6 +10,7 @@ import type { NetworkMemory } from './restore/network-memory.ts';
 import type { Restores } from './restore/restores.ts';
 import type { Suspensions } from './restore/suspensions.ts';
 import type { Rounds } from './rounds/rounds.ts';
+import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, PartStore } from './store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import { verifySnapshot } from './store/verify-snapshot.ts';
@@ -20,6 +21,7 @@ export interface AgentParts {
   readonly rounds: Rounds;
   readonly restores: Restores;
   readonly suspensions: Suspensions;
+  readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
   readonly store: PartStore;
@@ -27,13 +29,16 @@ export interface AgentParts {
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, suspensions, memory, ledger, store } = parts;
+  const { nodeInfo, containers, rounds, restores, suspensions, sidecars, memory, ledger, store } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
-    attach: () => notYet(),
-    detach: () => notYet(),
-    sidecars: () => ({ sidecars: [] }),
+    attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
+    detach: async ({ stack }) => {
+      await sidecars.detach(stack);
+      return {};
+    },
+    sidecars: async ({ stack }) => ({ sidecars: await sidecars.list(stack) }),
 
     prepare: async (request) => {
       const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });
@@ -91,9 +96,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
       );
       return { fetchedBytes, wallMs: Math.round(performance.now() - begun) };
     },
-    restore: async ({ restoreId, containerId, network, connections }) => {
+    restore: async ({ restoreId, containerId, network, connections, proxy }) => {
       if (network === null) throw new SwarmcutError('usage', 'a restore needs a network plan');
-      return { wallMs: await restores.restore(restoreId, containerId, network, connections as Connection[]) };
+      return { wallMs: await restores.restore(restoreId, containerId, network, connections as Connection[], proxy) };
     },
     releaseRestored: async ({ restoreId, containerId }) => {
       await restores.releaseRestored(restoreId, containerId);
@@ -131,10 +136,6 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
   };
-}
-
-function notYet(): never {
-  throw new SwarmcutError('precondition', 'this agent attaches no sidecars yet');
 }
 
 function present(task: TaskRef | null): TaskRef {

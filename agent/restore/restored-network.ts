@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { connectionKey, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import type { UnsentMark } from '../../src/model/network-plan.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import { listConnections, resetConnections } from '../interceptors/kernel/connections.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
@@ -32,16 +33,22 @@ export class RestoredNetwork {
   }
 
   /** Sees to it that the container wakes up blocked, with the addresses that its sockets know. */
-  async prepare(
-    bundle: string,
-    dir: string,
-    imageDir: string,
-    plan: NetworkPlan__Output,
-    holdTimeoutMs: number,
-  ): Promise<void> {
+  async prepare(options: {
+    readonly bundle: string;
+    readonly dir: string;
+    readonly imageDir: string;
+    readonly plan: NetworkPlan__Output;
+    /** Connections that its sidecar carries (proxied-connections.ts). */
+    readonly proxied: { readonly connections: readonly Connection[]; readonly unsent: readonly UnsentMark[] };
+    readonly holdTimeoutMs: number;
+  }): Promise<void> {
+    const { bundle, dir, imageDir, plan, proxied, holdTimeoutMs } = options;
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    await markUnsent(imageDir, plan.unsent);
-    await addPrestartHook(bundle, await restoreHook({ plan: checked(plan), holdTimeoutMs, dir }));
+    await markUnsent(imageDir, [...plan.unsent, ...proxied.unsent]);
+    const { close, ...rest } = checked(plan);
+    // Their remote addresses need a route, too, when the sockets are made; the sidecar's rules are not there yet.
+    const hookPlan = { ...rest, close: [...close, ...proxied.connections] };
+    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, holdTimeoutMs, dir }));
   }
 
   /**

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Part } from '../../src/model/checkpoint.ts';
 import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { ProxyPlan__Output } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
 import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
@@ -12,7 +14,9 @@ import { restoreArguments, restoreEnvironment } from '../criu/runc.ts';
 import type { Expectations } from '../shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../shim/protocol.ts';
 import type { ShimHandler } from '../shim/server.ts';
+import type { Sidecars } from '../sidecars/sidecars.ts';
 import { EventLog } from './event-log.ts';
+import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
 import type { StateStager } from './state-stager.ts';
 import type { Suspensions } from './suspensions.ts';
@@ -20,6 +24,9 @@ import { WaitingContainer } from './waiting-container.ts';
 
 /** A restore that nobody watches for this long is given up: its coordinator is gone. Milliseconds. */
 const WATCH_GRACE_MS = 10_000;
+
+/** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
+const RESUME_TIMEOUT_MS = 5_000;
 
 /** Until its release, a restored container is blocked for at most this long. Milliseconds. */
 const HOLD_MS = 120_000;
@@ -30,6 +37,7 @@ export interface RestoresOptions {
   readonly stager: StateStager;
   readonly network: RestoredNetwork;
   readonly suspensions: Suspensions;
+  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end'>;
   readonly log: Logger;
 }
 
@@ -118,19 +126,22 @@ export class Restores implements ShimHandler {
     containerId: string,
     plan: NetworkPlan__Output,
     connections: readonly Connection[],
+    proxy: ProxyPlan__Output | null,
   ): Promise<number> {
     const container = this.#container(restoreId, containerId);
     container.mustBe('staged');
     const { staged, request } = container;
     if (staged === undefined) throw new SwarmcutError('internal', 'staged, but nothing is staged');
     container.plan = plan;
-    await this.#options.network.prepare(
-      request.bundle,
-      this.#dir(restoreId, containerId),
-      staged.imageDir,
+    const { imageDir, channelsDir } = staged;
+    await this.#options.network.prepare({
+      bundle: request.bundle,
+      dir: this.#dir(restoreId, containerId),
+      imageDir,
       plan,
-      HOLD_MS,
-    );
+      proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
+      holdTimeoutMs: HOLD_MS,
+    });
     const begun = performance.now();
     container.phase = 'restoring';
     container.decision.resolve({
@@ -139,7 +150,7 @@ export class Restores implements ShimHandler {
         containerId,
         bundle: request.bundle,
         pidFile: pidFileOf(request),
-        imagePath: staged.imageDir,
+        imagePath: imageDir,
         workPath: staged.workDir,
         ...(request.consoleSocket === undefined ? {} : { consoleSocket: request.consoleSocket }),
       }),
@@ -152,7 +163,12 @@ export class Restores implements ShimHandler {
       this.#event(restoreId, container, 'FAILED', { detail: error.message });
       throw error;
     }
-    await this.#check(restoreId, container, connections);
+    await this.#orFail(restoreId, container, async () => {
+      // CRIU has said that all is well; the kernel must say so too before anybody relies on it.
+      const pid = Number(await readFile(pidFileOf(request), 'utf8'));
+      await this.#options.network.check(pid, connections);
+      if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
+    });
     container.phase = 'restored';
     this.#event(restoreId, container, 'RESTORED');
     return Math.round(performance.now() - begun);
@@ -165,6 +181,7 @@ export class Restores implements ShimHandler {
     const { plan, staged } = container;
     const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
     if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
+    await this.#resume(container);
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
     this.#event(restoreId, container, 'RELEASED');
@@ -172,6 +189,9 @@ export class Restores implements ShimHandler {
     void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
       this.#complain('tidy up after', container, error),
     );
+    void this.#options.sidecars
+      .afterRestore(container.task, container.request.labels)
+      .catch((error: unknown) => this.#complain('attach a sidecar to', container, error));
   }
 
   async abort(restoreId: string, reason: string): Promise<void> {
@@ -180,6 +200,10 @@ export class Restores implements ShimHandler {
     for (const container of session?.containers.values() ?? []) {
       const undo = container.phase !== 'released';
       container.fail(`the restore was given up: ${reason}`);
+      if (undo && container.sidecar !== undefined)
+        await this.#options.sidecars
+          .end(container.task.containerId)
+          .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
       if (undo)
         await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
     }
@@ -224,16 +248,41 @@ export class Restores implements ShimHandler {
 
   // --- inside ---
 
-  /** CRIU has said that all is well; the kernel must say so too before anybody relies on it. */
-  async #check(restoreId: string, container: WaitingContainer, connections: readonly Connection[]): Promise<void> {
+  async #orFail(restoreId: string, container: WaitingContainer, work: () => Promise<void>): Promise<void> {
     try {
-      const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
-      await this.#options.network.check(pid, connections);
+      await work();
+      container.mustBe('restoring');
     } catch (error) {
+      await this.#options.sidecars.end(container.task.containerId).catch(() => undefined);
       container.fail(messageOf(error));
       this.#event(restoreId, container, 'FAILED', { detail: messageOf(error) });
       throw error;
     }
+  }
+
+  /** Starts the sidecar that has the other ends of the task's connections, before anything can be sent to them. */
+  async #attach(
+    container: WaitingContainer,
+    folder: string,
+    connections: readonly Connection[],
+    plan: ProxyPlan__Output,
+  ): Promise<void> {
+    container.sidecar = await this.#options.sidecars.attachRestored(container.task.containerId, plan.epoch, {
+      folder,
+      connections,
+      plan,
+    });
+  }
+
+  /** The block is open: the sidecar wakes its ends and finds the peers' sidecars again. */
+  async #resume(container: WaitingContainer): Promise<void> {
+    if (container.sidecar === undefined) return;
+    await Promise.race([
+      container.sidecar.call('resume'),
+      delay(RESUME_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+        throw new SwarmcutError('failed', 'its sidecar does not answer');
+      }),
+    ]).catch((error: unknown) => this.#complain('resume the connections of', container, error));
   }
 
   #failWhenGone(session: Session, container: WaitingContainer, signal: AbortSignal): void {

@@ -77,10 +77,13 @@ export class StateStager {
       parts.filter(({ kind }) => kind === 'CRIU'),
       imageDir,
     );
+    const channels = parts.filter(({ kind }) => kind === 'CHANNELS');
+    const channelsDir = channels.length === 0 ? undefined : join(dir, 'channels');
+    if (channelsDir !== undefined) await store.materialize(channels, channelsDir);
     const linked = performance.now();
     const files = await Promise.all(
       parts
-        .filter(({ kind }) => kind !== 'CRIU')
+        .filter(({ kind }) => kind !== 'CRIU' && kind !== 'CHANNELS')
         .map(async ({ kind, path, sha256 }) => ({ kind, path, file: await store.path(sha256) })),
     );
     const laid = await layFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
@@ -100,7 +103,7 @@ export class StateStager {
       },
       'staged',
     );
-    return { imageDir, workDir, files: laid, fetchedBytes };
+    return { imageDir, workDir, channelsDir, files: laid, fetchedBytes };
   }
 
   #volumesOf(restoreId: string): Set<string> {

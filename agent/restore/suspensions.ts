@@ -4,6 +4,7 @@ import { armDeadman, type Deadman } from '../criu/deadman.ts';
 import { findRuncRoot, Runc } from '../criu/runc.ts';
 import type { Containers } from '../docker/containers.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
 import type { Journal } from '../rounds/journal.ts';
 import type { Rounds } from '../rounds/rounds.ts';
 import type { Expectations } from '../shim/expectations.ts';
@@ -20,7 +21,7 @@ const MOVED_GRACE_MS = 60_000;
 interface Suspension {
   readonly restoreId: string;
   readonly containerId: string;
-  readonly interceptor: KernelInterceptor;
+  readonly interceptor: TaskInterceptor;
   readonly runc: Runc;
   deadman: Deadman;
 }
@@ -124,7 +125,7 @@ export class Suspensions {
     await this.#options.journal.forget(containerId);
   }
 
-  async #armExecution(containerId: string, runc: Runc, interceptor: KernelInterceptor): Promise<void> {
+  async #armExecution(containerId: string, runc: Runc, interceptor: TaskInterceptor): Promise<void> {
     // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
     await interceptor.renewHold(2 * MOVED_GRACE_MS);
     // Its own name, so that it is not mistaken for the switch that thaws.

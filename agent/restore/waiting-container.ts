@@ -4,6 +4,7 @@ import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/Netwo
 import { deferred } from '../../src/runtime/deferred.ts';
 import type { LaidFiles } from '../files/lay.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../shim/protocol.ts';
+import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 
 export type WaitingPhase = 'arrived' | 'staged' | 'restoring' | 'restored' | 'released' | 'passed' | 'failed';
 
@@ -11,6 +12,8 @@ export type WaitingPhase = 'arrived' | 'staged' | 'restoring' | 'restored' | 're
 export interface StagedState {
   readonly imageDir: string;
   readonly workDir: string;
+  /** What the task's sidecar had recorded: CHANNELS parts as files. Undefined if it had none. */
+  readonly channelsDir: string | undefined;
   readonly files: LaidFiles;
   readonly fetchedBytes: number;
 }
@@ -28,6 +31,8 @@ export class WaitingContainer {
   phase: WaitingPhase = 'arrived';
   staged: StagedState | undefined;
   plan: NetworkPlan__Output | undefined;
+  /** Started from the record of the checkpoint; its streams wait for the release. */
+  sidecar: TaskSidecar | undefined;
 
   constructor(request: CreateRequest) {
     this.request = request;

@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DumpTimes, Part, TaskCheckpoint } from '../../src/model/checkpoint.ts';
+import type { DumpTimes, Part, StreamCut, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
 import { readDump } from '../criu/read-dump.ts';
 import { concurrently, type PartStore } from '../store/index.ts';
-import type { StagedDump } from './kernel-task.ts';
+import type { StagedDump } from './container-task.ts';
 
 /** Files hashed and moved at the same time. */
 const PARALLEL = 2;
@@ -18,17 +18,30 @@ export interface CollectOptions {
   /** Pins the parts until the ledger names them. */
   readonly owner: string;
   readonly inMemory: boolean;
+  /** What the task's sidecar has recorded, if it has one. */
+  readonly channels?: SidecarRecord;
+}
+
+/** A sidecar's record of a round: files in a folder, and where each stream stood. */
+export interface SidecarRecord {
+  readonly folder: string;
+  readonly streams: readonly StreamCut[];
 }
 
 /** Moves everything that `save` has recorded into the store, and reads from the images what the coordinator wants to know. */
 export async function collectCheckpoint(options: CollectOptions): Promise<TaskCheckpoint> {
-  const { task, staged, times, aliases, store, owner, inMemory } = options;
+  const { task, staged, times, aliases, store, owner, inMemory, channels } = options;
   const dump = await readDump(staged.imageDir, staged.workDir);
   const sources: { kind: Part['kind']; path: string; file: string }[] = [
     ...(await readdir(staged.imageDir))
       .sort()
       .map((path) => ({ kind: 'CRIU' as const, path, file: join(staged.imageDir, path) })),
     ...staged.files.parts,
+    ...(channels === undefined ? [] : await readdir(channels.folder)).map((path) => ({
+      kind: 'CHANNELS' as const,
+      path,
+      file: join(channels?.folder ?? '', path),
+    })),
   ];
   const parts: Part[] = [];
   await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
@@ -43,6 +56,6 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
     times: { ...times, ...dump.stats },
     aliases: [...aliases],
     notes: [...staged.files.notes],
-    streams: [],
+    streams: [...(channels?.streams ?? [])],
   };
 }

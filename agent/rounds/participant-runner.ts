@@ -10,6 +10,22 @@ import { messageOf } from '../../src/model/errors.ts';
 /** A step's own kind without `now`, which the runner adds. */
 type Untimed = ParticipantInput extends infer I ? (I extends { now: number } ? Omit<I, 'now'> : I) : never;
 
+/** One task's part in a round, wherever its participant runs. */
+export interface TaskRunner {
+  /** Starts the local checkpoint and waits for the participant's report. Called again, it joins. */
+  cut(epoch: Epoch): Promise<ParticipantOutcome>;
+  /** Tells it the coordinator's word; resolves when it is done. */
+  feed(input: { readonly kind: 'release' } | { readonly kind: 'abort'; readonly reason: string }): Promise<void>;
+  /** True while the task is held, frozen or saved on behalf of the round. */
+  readonly busy: boolean;
+  /** The participant's last report. */
+  readonly outcome: ParticipantOutcome | undefined;
+  /** Its deadline counts no more: whoever calls this answers for the task. */
+  close(): void;
+  /** The round is over for this task. */
+  finish(): Promise<void>;
+}
+
 /** Carries out what a participant wants done to a real task. Every method is safe to call twice. */
 export interface TaskHandle {
   hold(): Promise<void>;
@@ -26,7 +42,7 @@ export interface TaskHandle {
  * Runs one participant on one task, by the executor's rules of src/algorithms/contract.ts: one input at a time, effects in order, a
  * failed effect is fed back, and undoing does not stop at its first error.
  */
-export class ParticipantRunner {
+export class ParticipantRunner implements TaskRunner {
   readonly #participant: Participant;
   readonly #task: TaskHandle;
   readonly #log: (message: string, details: object) => void;
@@ -68,6 +84,11 @@ export class ParticipantRunner {
   close(): void {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
+  }
+
+  finish(): Promise<void> {
+    this.close();
+    return Promise.resolve();
   }
 
   async #step(untimed: Untimed): Promise<void> {

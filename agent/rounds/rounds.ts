@@ -11,12 +11,17 @@ import { watchedPaths } from '../criu/inotify.ts';
 import { findRuncRoot, Runc } from '../criu/runc.ts';
 import type { Containers } from '../docker/containers.ts';
 import { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
+import { ProxiedTaskInterceptor } from '../interceptors/proxied-task.ts';
+import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
 import type { NetworkMemory } from '../restore/network-memory.ts';
+import type { Sidecars } from '../sidecars/sidecars.ts';
 import type { Ledger, PartStore } from '../store/index.ts';
 import { collectCheckpoint } from './collect.ts';
+import { ContainerTask } from './container-task.ts';
 import type { Journal } from './journal.ts';
-import { KernelTask } from './kernel-task.ts';
-import { ParticipantRunner } from './participant-runner.ts';
+import { ParticipantRunner, type TaskRunner } from './participant-runner.ts';
+import { SidecarRunner } from './sidecar-runner.ts';
+import { sidecarFor } from './sidecar-check.ts';
 import { chooseStage, estimateBytes } from './stage.ts';
 
 /** How many rounds that were given up an agent remembers. */
@@ -44,16 +49,17 @@ export interface RoundsOptions {
   readonly store: PartStore;
   readonly ledger: Ledger;
   readonly memory: NetworkMemory;
+  readonly sidecars: Pick<Sidecars, 'of'>;
   readonly log: Logger;
 }
 
 interface TaskSession {
   readonly snapshotId: string;
   readonly ref: TaskRef;
-  readonly interceptor: KernelInterceptor;
+  readonly interceptor: TaskInterceptor;
   readonly runc: Runc;
-  readonly task: KernelTask;
-  readonly runner: ParticipantRunner;
+  readonly task: ContainerTask;
+  readonly runner: TaskRunner;
   readonly aliases: readonly Alias[];
   readonly stageDir: string;
   readonly prepared: { readonly estimatedBytes: number; readonly stage: 'memory' | 'disk' };
@@ -118,12 +124,16 @@ export class Rounds {
   async collect(snapshotId: string, task: TaskRef, inMemory: boolean): Promise<TaskCheckpoint> {
     const session = this.#session(snapshotId, task);
     const { staged } = session.task;
+    const { runner, stageDir } = session;
+    if (session.collected === undefined && runner.outcome?.kind === 'aborted')
+      throw new SwarmcutError('failed', runner.outcome.reason, { where: place(task) });
     if (session.collected === undefined && staged === undefined) {
       throw new SwarmcutError('precondition', 'there is no dump of this task to collect', { where: place(task) });
     }
     const { store, ledger } = this.#options;
     session.collected ??= (async () => {
       if (staged === undefined) throw new SwarmcutError('internal', 'no dump');
+      const channels = runner instanceof SidecarRunner ? await runner.collect(join(stageDir, 'channels')) : undefined;
       const checkpoint = await collectCheckpoint({
         task,
         staged,
@@ -132,9 +142,10 @@ export class Rounds {
         store,
         owner: ownerOf(snapshotId, task),
         inMemory,
+        ...(channels === undefined ? {} : { channels }),
       });
       await ledger.record(snapshotId, checkpoint, ownerOf(snapshotId, task));
-      await rm(session.stageDir, { recursive: true, force: true });
+      await rm(stageDir, { recursive: true, force: true });
       return checkpoint;
     })();
     return session.collected;
@@ -144,7 +155,10 @@ export class Rounds {
   async finish(snapshotId: string): Promise<void> {
     const { ledger } = this.#options;
     if (ledger.has(snapshotId)) await ledger.setState(snapshotId, 'permanent');
-    await this.#endSessions(snapshotId, (session) => session.interceptor.detach());
+    await this.#endSessions(snapshotId, async (session) => {
+      await session.runner.finish();
+      await session.interceptor.detach();
+    });
   }
 
   /** Discards, unholds, thaws, detaches. Unknown snapshots are no error. */
@@ -159,6 +173,7 @@ export class Rounds {
     );
     await this.#endSessions(snapshotId, async (session) => {
       await session.runner.feed({ kind: 'abort', reason });
+      await session.runner.finish();
       await session.collected?.catch(() => undefined);
       await this.#options.ledger.release(ownerOf(snapshotId, session.ref));
       await rm(session.stageDir, { recursive: true, force: true });
@@ -172,6 +187,7 @@ export class Rounds {
     const session = this.#sessions.get(containerId);
     if (session?.snapshotId !== snapshotId) return;
     await session.runner.feed({ kind: 'release' });
+    await session.runner.finish();
     await session.interceptor.detach();
     this.#end(session);
   }
@@ -206,7 +222,7 @@ export class Rounds {
   handOver(
     snapshotId: string,
     containerId: string,
-  ): { runc: Runc; interceptor: KernelInterceptor; deadman: Deadman | undefined } | undefined {
+  ): { runc: Runc; interceptor: TaskInterceptor; deadman: Deadman | undefined } | undefined {
     const session = this.#sessions.get(containerId);
     if (session?.snapshotId !== snapshotId) return undefined;
     this.#end(session);
@@ -217,20 +233,22 @@ export class Rounds {
     const { snapshotId, stack, task: ref, epoch, subnets, deadlineMs, keepFrozen } = options;
     const { containers, journal, directories, memory, ledger, log } = this.#options;
     const algorithm = algorithms[options.algorithm];
-    if (algorithm?.interceptor !== 'kernel') {
+    if (algorithm === undefined) {
       throw new SwarmcutError('precondition', `this agent does not know algorithm ${options.algorithm}`, {
         advice: 'coordinator and agents must be of the same version',
       });
     }
+    const sidecar = await sidecarFor(algorithm, stack, ref, this.#options.sidecars.of(ref.containerId));
     const facts = await containers.facts(ref.containerId);
     const estimatedBytes = await estimateBytes(facts);
     const stage = await chooseStage(directories, estimatedBytes, ref);
     const stageDir = join(stage.dir, snapshotId, taskKey(ref));
     await ledger.begin(snapshotId, stack);
-    const interceptor = new KernelInterceptor({ netns: facts.networkNamespace });
+    const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
+    const interceptor: TaskInterceptor = new Interceptor({ netns: facts.networkNamespace });
     const runc = new Runc({ root: await findRuncRoot(ref.containerId) });
     await interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
-    const task = new KernelTask({
+    const task = new ContainerTask({
       snapshotId,
       facts,
       interceptor,
@@ -241,10 +259,16 @@ export class Rounds {
       deadlineMs,
       inotifyPaths: (await watchedPaths(facts.pid)).paths,
     });
-    const participant = algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen });
-    const runner = new ParticipantRunner(participant, task, (message, details) =>
-      log.error({ ...details, snapshotId, task: taskKey(ref) }, message),
-    );
+    const warn = (message: string, details: object): void =>
+      log.error({ ...details, snapshotId, task: taskKey(ref) }, message);
+    const runner: TaskRunner =
+      sidecar === undefined
+        ? new ParticipantRunner(
+            algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen }),
+            task,
+            warn,
+          )
+        : await SidecarRunner.prepare({ sidecar, task, epoch, deadlineMs, keepFrozen, log: warn });
     const session: TaskSession = {
       snapshotId,
       ref,

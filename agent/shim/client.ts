@@ -4,14 +4,15 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Directories } from '../../src/model/paths.ts';
 import { AgentGone, callAgent } from './call.ts';
-import { parseCreate } from './command-line.ts';
+import { parseCreate, parseStart } from './command-line.ts';
 import type { CreateCommand } from './command-line.ts';
 import { SOCKET_NAME } from './protocol.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from './protocol.ts';
+import { readLabels, runStart } from './start.ts';
 
 /**
- * The shim's slow path (`agent shim <runc's arguments>`): started by shim.sh in place of `runc create` when the container's service
- * is expected. It lives between containerd-shim and runc, so that what runc restores becomes containerd-shim's child.
+ * The shim's slow path (`agent shim <runc's arguments>`): started by shim.sh in place of `runc start` when the container is to have a
+ * sidecar (start.ts), and in place of `runc create` when its service is expected. It lives between containerd-shim and runc, so that what runc restores becomes containerd-shim's child.
  *
  * Imports stay few: the engine waits. `process.stdout` and `process.stderr` are never touched: they are the container's own, and Node
  * would make them non-blocking under the application's feet.
@@ -31,7 +32,7 @@ export interface ShimClientOptions {
 }
 
 /**
- * Runs one `create` and returns the exit code for the engine. Never throws: every failure goes into runc's log file, where the engine
+ * Runs one `create` or `start` and returns the exit code for the engine. Never throws: every failure goes into runc's log file, where the engine
  * finds it, so that `docker service ps` shows it.
  * @param argv runc's arguments
  */
@@ -43,6 +44,8 @@ export async function runShimClient(
   const env = options.env ?? process.env;
   let command: CreateCommand | undefined;
   try {
+    const start = parseStart(argv);
+    if (start !== undefined) return await runStart(argv, start, directories, { ...options, env });
     command = parseCreate(argv, process.cwd());
     const client = new ShimClient(command, {
       run: env.SWARMCUT_RUN ?? directories.run,
@@ -174,13 +177,6 @@ class ShimClient {
       for (const signal of signals) process.off(signal, onSignal);
     };
   }
-}
-
-/** The engine writes them before it calls the runtime; they are not in the bundle. */
-function readLabels(dataRoot: string, containerId: string): Record<string, string> {
-  const text = readFileSync(join(dataRoot, 'containers', containerId, 'config.v2.json'), 'utf8');
-  const parsed = JSON.parse(text) as { Config?: { Labels?: Record<string, string> | null } };
-  return parsed.Config?.Labels ?? {};
 }
 
 /** The last error messages of a runc log in JSON lines; '' if there is none. */

@@ -45,6 +45,21 @@ export function parseCreate(argv: readonly string[], cwd: string): CreateCommand
   };
 }
 
+/** runc's `start`, as far as the shim needs it. */
+export interface StartCommand {
+  readonly containerId: string;
+  readonly log: string | undefined;
+}
+
+/** Parses `[globals] start <id>`. Undefined for any other command. */
+export function parseStart(argv: readonly string[]): StartCommand | undefined {
+  const before = takeOptions(argv, GLOBALS_WITH_VALUE);
+  const [command, ...rest] = argv.slice(before.raw.length);
+  const containerId = rest.find((argument) => !argument.startsWith('-'));
+  if (command !== 'start' || containerId === undefined) return undefined;
+  return { containerId, log: before.values.get('--log') };
+}
+
 function takeOptions(
   argv: readonly string[],
   withValue: ReadonlySet<string>,

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { PROXY_ALGORITHMS } from '../../src/algorithms/index.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 
@@ -70,6 +71,8 @@ export class Expectations {
       node: settings.node ?? process.execPath,
       main: settings.main,
       data_root: settings.dataRoot,
+      // Containers that declare one of these get a sidecar before they start.
+      sidecar_algorithms: PROXY_ALGORITHMS.join(' '),
     };
     const text = Object.entries(lines).map(([name, value]) => `${name}=${quoted(value)}\n`);
     // The shim may read it at any moment: never half written.

@@ -1,5 +1,5 @@
 /**
- * What `agent shim` (client.ts) and the agent (server.ts) say to each other: JSON over HTTP over `<run>/shim.sock`. Both calls are
+ * What `agent shim` (client.ts) and the agent (server.ts) say to each other: JSON over HTTP over `<run>/shim.sock`. All calls are
  * answered only when the agent has decided (long poll). The client sends a call again when the agent was restarted meanwhile, so an
  * agent must be ready to be asked twice.
  *
@@ -47,6 +47,16 @@ export type RestoredAnswer =
   | { readonly action: 'ok' }
   /** Delete it and tell the engine why. */
   | { readonly action: 'fail'; readonly message: string };
+
+/**
+ * `POST /start`: the engine wants this container started, and it is to have a sidecar. Answered (with `{}`) when it has one; an error says
+ * why it has none, and then it is started without.
+ */
+export interface StartRequest {
+  readonly containerId: string;
+  readonly service: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 export const SOCKET_NAME = 'shim.sock';
 

@@ -4,9 +4,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { MAX_REQUEST_BYTES } from './protocol.ts';
-import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from './protocol.ts';
+import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, StartRequest } from './protocol.ts';
 
-export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from './protocol.ts';
+export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, StartRequest } from './protocol.ts';
 
 /**
  * What decides about containers that wait in the shim. The answer may take as long as it takes; a thrown error makes the container
@@ -21,6 +21,12 @@ export interface ShimHandler {
   restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer>;
 }
 
+/** What gives containers their sidecars before they start. */
+export interface StartHandler {
+  /** A thrown error does not keep the container from starting. */
+  start(request: StartRequest): Promise<void>;
+}
+
 /** As far as we need a logger: pino has this shape. */
 export interface ShimLog {
   warn(details: object, message: string): void;
@@ -30,6 +36,7 @@ export interface ShimServerOptions {
   /** `<run>/shim.sock`; its folder is made if need be. */
   readonly socketPath: string;
   readonly handler: ShimHandler;
+  readonly sidecars: StartHandler;
   readonly log: ShimLog;
 }
 
@@ -88,9 +95,31 @@ export class ShimServer {
     } catch (error) {
       if (gone.signal.aborted) return;
       const message = messageOf(error);
-      this.#options.log.warn({ error: message, url: request.url }, 'a waiting container fails');
+      if (request.url !== '/start')
+        this.#options.log.warn({ error: message, url: request.url }, 'a waiting container fails');
       response.writeHead(500, { 'content-type': 'text/plain' }).end(message);
     }
+  }
+
+  async #start(request: StartRequest, response: ServerResponse): Promise<void> {
+    const { containerId, service } = request;
+    const begun = performance.now();
+    let late = false;
+    response.once('close', () => (late = !response.writableFinished));
+    try {
+      await this.#options.sidecars.start(request);
+    } catch (error) {
+      this.#options.log.warn(
+        { containerId, service, error: messageOf(error) },
+        'a container starts without its sidecar',
+      );
+      throw error;
+    }
+    if (late) {
+      const ms = Math.round(performance.now() - begun);
+      this.#options.log.warn({ containerId, service, ms }, 'a container has started before its sidecar was ready');
+    }
+    response.end('{}\n');
   }
 
   #forget(containerId: string, response: ServerResponse): void {
@@ -114,6 +143,8 @@ export class ShimServer {
       const restored = body as RestoredRequest;
       this.#restoring.get(restored.containerId)?.end();
       response.end(`${JSON.stringify(await handler.restored(restored, signal))}\n`);
+    } else if (request.method === 'POST' && request.url === '/start') {
+      await this.#start(body as StartRequest, response);
     } else {
       throw new Error(
         `the agent does not know ${request.method ?? ''} ${request.url ?? ''}: shim and agent differ in version`,

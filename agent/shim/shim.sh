@@ -1,15 +1,16 @@
 #!/bin/sh
 # swarmcut's OCI runtime: the engine calls it in place of runc, with runc's arguments (`agent install` sees to that).
 #
-# It becomes runc at once, without starting any process, unless one of these holds:
+# It becomes runc at once, without starting any process (but one `sed` at `start` where there is an agent), unless one of these holds:
 #   create  an agent expects this container's service: the agent decides, through `agent shim` (agent/shim/client.ts)
-#   start   the container was restored by `create` and runs already
+#   start   the container was restored by `create` and runs already; or it is to have a sidecar, which the agent starts first
+#           (agent/shim/start.ts, which then becomes runc, with a sidecar or without)
 #   kill    the container has moved away: what is left of it here is ended at once
 #   delete  our marks for the container are removed first
 #
 # Markers, all made by the agent (agent/shim/expectations.ts) or `agent shim`:
-#   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>
-# Settings: <run>/shim.conf (runc=, node=, main=, data_root=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
+#   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>   <run>/sidecar/<service>
+# Settings: <run>/shim.conf (runc=, node=, main=, data_root=, sidecar_algorithms=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
 # shim.run beside this script says, else /run/swarmcut.
 
 run=${SWARMCUT_RUN:-}
@@ -91,6 +92,30 @@ case $command in
     ;;
   start)
     [ -n "$id" ] && [ -e "$run/restored/$id" ] && exit 0
+    if [ -n "$id" ] && [ -d "$run/sidecar" ] && [ -r "$run/shim.conf" ]; then
+      PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} node='' main='' data_root=/var/lib/docker sidecar_algorithms=''
+      . "$run/shim.conf"
+      # Two words: the service, and the algorithm that its containers' labels declare.
+      declared=$(sed -n -e 'h' -e 's/.*"com\.docker\.swarm\.service\.name":"\([^"\\/ ]*\)".*/\1/p' \
+        -e 'g' -e 's/.*"swarmcut\.algorithm":"\([^"\\ ]*\)".*/=\1/p' "$data_root/containers/$id/config.v2.json" 2>/dev/null)
+      service='' algorithm=''
+      for word in $declared; do
+        case $word in
+          =*) algorithm=${word#=} ;;
+          *) service=$word ;;
+        esac
+      done
+      wanted=''
+      if [ -n "$service" ]; then
+        [ -e "$run/sidecar/$service" ] && wanted=1
+        case " $sidecar_algorithms " in *" ${algorithm:-none} "*) wanted=1 ;; esac
+      fi
+      if [ -n "$wanted" ] && [ -x "$node" ] && [ -r "$main" ]; then
+        find_runc
+        export SWARMCUT_RUN="$run" SWARMCUT_RUNC="$runc" SWARMCUT_SERVICE="$service" SWARMCUT_DATA_ROOT="$data_root"
+        exec "$node" "$main" shim "$@"
+      fi
+    fi
     ;;
   kill)
     if [ -n "$id" ] && [ -e "$run/moved/$id" ]; then

@@ -129,7 +129,7 @@ export class ProxyInterceptor {
   async detach(): Promise<void> {
     this.#watching = false;
     await this.#stop();
-    if (!existsSync(this.#options.netns)) return;
+    if (!this.taskAlive) return;
     await this.#nft(detachScript());
     await this.#ip(routeUndoLines(), true);
   }

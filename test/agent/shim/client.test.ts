@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCreate } from '../../../agent/shim/command-line.ts';
 import { runShimClient } from '../../../agent/shim/client.ts';
+import { runStart } from '../../../agent/shim/start.ts';
 import { ShimServer } from '../../../agent/shim/server.ts';
-import type { CreateAnswer, CreateRequest, RestoredRequest, ShimHandler } from '../../../agent/shim/server.ts';
+import type {
+  CreateAnswer,
+  CreateRequest,
+  RestoredRequest,
+  ShimHandler,
+  StartHandler,
+  StartRequest,
+} from '../../../agent/shim/server.ts';
 import { shimFixture } from './fixture.ts';
 import type { ShimFixture } from './fixture.ts';
 
@@ -40,13 +48,14 @@ const argv = (): string[] => [
 ];
 const globals = (): string => `--root /r --log ${fixture.log} --log-format json`;
 
-async function listen(handler: Partial<ShimHandler>): Promise<ShimServer> {
+async function listen(handler: Partial<ShimHandler & StartHandler>): Promise<ShimServer> {
   const refuse = (): never => {
     throw new Error('not to be asked');
   };
   const made = new ShimServer({
     socketPath: join(fixture.run, 'shim.sock'),
     handler: { create: refuse, restored: refuse, ...handler },
+    sidecars: { start: refuse, ...handler },
     log: { warn: () => undefined },
   });
   await made.listen();
@@ -199,6 +208,64 @@ describe('agent shim', () => {
     expect(await client(300)).toBe(1);
     expect(fixture.calls().at(-1)).toBe(`${globals()} delete --force c1`);
     expect(reported()).toContain('the agent does not answer');
+  });
+});
+
+describe('agent shim for a start', () => {
+  const start = (): string[] => ['--root', '/r', '--log', fixture.log, '--log-format', 'json', 'start', 'c1'];
+  const run = (env: NodeJS.ProcessEnv = {}, patienceMs = 2_000): Promise<number> =>
+    runShimClient(
+      start(),
+      { run: fixture.run },
+      {
+        env: {
+          SWARMCUT_RUNC: fixture.runc,
+          SWARMCUT_DATA_ROOT: fixture.dataRoot,
+          SWARMCUT_SERVICE: 'bank_a',
+          ...env,
+        },
+        patienceMs,
+      },
+    );
+
+  it('runs runc only when the container has its sidecar, and returns runc’s code', async () => {
+    const asked: StartRequest[] = [];
+    let calls: string[] | undefined;
+    await listen({
+      start: (request) => {
+        asked.push(request);
+        calls = fixture.calls();
+        return Promise.resolve();
+      },
+    });
+    fixture.put('code.start', '4');
+    expect(await run()).toBe(4);
+    expect(asked).toEqual([{ containerId: 'c1', service: 'bank_a', labels: LABELS }]);
+    expect(calls).toEqual([]);
+    expect(fixture.calls()).toEqual([start().join(' ')]);
+  });
+
+  it('starts the container without a sidecar when the agent fails, and says so, but not as an error', async () => {
+    await listen({ start: () => Promise.reject(new Error('no key')) });
+    expect(await run()).toBe(0);
+    expect(fixture.calls()).toEqual([start().join(' ')]);
+    const line = readFileSync(fixture.log, 'utf8').trimEnd();
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'warning',
+      msg: 'swarmcut: container c1 starts without a sidecar: no key',
+    });
+  });
+
+  it('starts it when there is no agent, when it is not the agent’s kind, and when the agent takes too long', async () => {
+    expect(await run({}, 0)).toBe(0);
+    fixture.put('run/shim.sock', '');
+    expect(await run({}, 0)).toBe(0);
+    fixture.container('c1', {});
+    await listen({ start: () => new Promise(() => undefined) });
+    const argv = start();
+    const options = { env: { SWARMCUT_RUNC: fixture.runc, SWARMCUT_DATA_ROOT: fixture.dataRoot }, timeoutMs: 50 };
+    expect(await runStart(argv, { containerId: 'c1', log: fixture.log }, { run: fixture.run }, options)).toBe(0);
+    expect(fixture.calls()).toHaveLength(3);
   });
 });
 

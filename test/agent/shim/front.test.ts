@@ -131,6 +131,41 @@ describe('shim.sh', () => {
     expect(fixture.calls()).toEqual(['start c2']);
   });
 
+  describe('a start', () => {
+    const PATH = '/usr/bin:/bin';
+    const asks = (id: string): boolean => {
+      const before = fixture.calls().length;
+      const { stdout, status } = shim(['--root', '/r', 'start', id], { PATH });
+      expect(status).toBe(0);
+      const asked = stdout.trimEnd().split('\n').slice(1, -1);
+      if (asked.length > 0) expect(asked).toEqual(['shim', '--root', '/r', 'start', id]);
+      expect(fixture.calls().length - before).toBe(asked.length > 0 ? 0 : 1);
+      return asked.length > 0;
+    };
+    beforeEach(() => {
+      open();
+      fixture.put('run/sidecar/bank_b', '');
+      fixture.container('c1', { [SERVICE_LABEL]: 'bank_a', 'swarmcut.algorithm': 'chandy-lamport' });
+      fixture.container('c2', { [SERVICE_LABEL]: 'bank_b' });
+      fixture.container('c3', { [SERVICE_LABEL]: 'bank_a', 'swarmcut.algorithm': 'lai-yang' });
+      fixture.container('c4', { 'swarmcut.algorithm': 'chandy-lamport' });
+      fixture.container('c5', { [SERVICE_LABEL]: 'bank_a', other: '"swarmcut.algorithm":"chandy-lamport"' });
+      fixture.container('c6', { 'swarmcut.algorithm': '', [SERVICE_LABEL]: 'bank_a' });
+    });
+
+    it('goes through the agent where the containers’ label or a marker of their service says so, and nowhere else', () => {
+      expect(['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'unknown'].filter(asks)).toEqual(['c1', 'c2']);
+    });
+
+    it('is runc’s own when the container was restored, and when the agent was never set up', () => {
+      new Expectations({ run: fixture.run }).markRestored('c1');
+      expect(shim(['start', 'c1'], { PATH }).status).toBe(0);
+      expect(fixture.calls()).toEqual([]);
+      fixture.put('run/shim.conf', '');
+      expect(asks('c2')).toBe(false);
+    });
+  });
+
   it('ends a moved container at once, whatever the signal', () => {
     open().markMoved('c1');
     const [args = []] = engine(['kill', 'c1', '15']);

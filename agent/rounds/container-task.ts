@@ -7,8 +7,8 @@ import type { ContainerFacts } from '../docker/containers.ts';
 import { openFiles, processTree, type OpenFile } from '../criu/process-tree.ts';
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
-import type { KernelInterceptor } from '../interceptors/kernel/interceptor.ts';
 import { pushUnsent } from '../interceptors/kernel/push-unsent.ts';
+import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
 import type { Journal } from './journal.ts';
 import type { TaskHandle } from './participant-runner.ts';
 
@@ -18,10 +18,10 @@ const DEADMAN_MARGIN_MS = 2_000;
 /** The block must outlive the dead man's switch by this much, so that nothing runs unfrozen behind an expired block. Milliseconds. */
 const HOLD_MARGIN_MS = 5_000;
 
-export interface KernelTaskOptions {
+export interface ContainerTaskOptions {
   readonly snapshotId: string;
   readonly facts: ContainerFacts;
-  readonly interceptor: KernelInterceptor;
+  readonly interceptor: TaskInterceptor;
   readonly runc: Runc;
   readonly journal: Journal;
   /** Directory for the images and tars of this dump; made by `save`, gone with `discard`. */
@@ -41,9 +41,9 @@ export interface StagedDump {
   readonly files: SavedFiles;
 }
 
-/** One running container under the kernel interceptor: hold and freeze it, dump it, let it go. */
-export class KernelTask implements TaskHandle {
-  readonly #options: KernelTaskOptions;
+/** One running container, under either interceptor: hold and freeze it, dump it, let it go. */
+export class ContainerTask implements TaskHandle {
+  readonly #options: ContainerTaskOptions;
   readonly #abort = new AbortController();
   #deadman: Deadman | undefined;
   #saving: Promise<unknown> = Promise.resolve();
@@ -63,7 +63,7 @@ export class KernelTask implements TaskHandle {
     filesWallUs: 0,
   };
 
-  constructor(options: KernelTaskOptions) {
+  constructor(options: ContainerTaskOptions) {
     this.#options = options;
   }
 

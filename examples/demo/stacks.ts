@@ -141,14 +141,19 @@ export class Stacks {
     const compose = await readCompose(example);
     if (options.algorithm !== undefined) declare(compose, options.algorithm);
     options.change?.(compose);
+    await this.deployCompose(stack, compose);
+    await waitFor(`traffic of ${stack}`, () => this.works(example, stack, options.slots === true ? '1' : undefined), {
+      timeoutMs: STACK_TIMEOUT_MS,
+    });
+  }
+
+  /** Deploys a compose file and waits until all its tasks run. Nothing in it is taken for a variable. */
+  async deployCompose(stack: string, compose: Compose): Promise<void> {
     await this.must('n1', ['docker', 'stack', 'deploy', '--resolve-image', 'never', '-c', '-', stack], {
       // What is a variable was resolved when the file was read, or is meant for the container's shell.
       input: JSON.stringify(compose).replaceAll('$', '$$$$'),
     });
     await this.waitForReplicas(stack);
-    await waitFor(`traffic of ${stack}`, () => this.works(example, stack, options.slots === true ? '1' : undefined), {
-      timeoutMs: STACK_TIMEOUT_MS,
-    });
   }
 
   /** Waits until every service of the stack has all its replicas. */

@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ALGORITHMS,
-  PATIENCE_MS,
   bankAt,
   expectNoTraces,
-  expectSoundBank,
+  goOnAndCheck,
   migrate,
   others,
   placement,
   restore,
   snapshot,
   stacks,
-  waitFor,
 } from './harness.ts';
-import type { BankCheck, VerifyReport } from './harness.ts';
+import type { VerifyReport } from './harness.ts';
 
 /** Rounds in a row, over both algorithms. */
 const ROUNDS = 20;
@@ -46,20 +44,20 @@ describe('bank under load', () => {
       const from = where['branch-b.1'] ?? '';
       // The replicas of one service move together; of the whole stack, only what is on that node.
       await (what === 'bank' ? migrate(what, '--from', from) : migrate(what, '--to', others(from)[0]));
-      await goOnAndCheck(before);
+      await goOnAndCheck('bank', before);
       return;
     }
     const { id } = await snapshot('bank', '--algorithm', algorithm);
     if (kind === 0) {
       // Only a snapshot: it must not have hurt the running stack.
-      await goOnAndCheck(before);
+      await goOnAndCheck('bank', before);
     }
     if (kind === 2) await stacks.remove('bank', round % 8 === 2 ? { volumes: true } : {});
     const where = await placement('bank');
     const target = kind === 1 ? [] : ['--to', others(where['branch-a.1'] ?? 'n1')[round % 2] ?? ''];
     const report = await restore(id, ...target);
     expect(report).toMatchObject({ stack: 'bank', snapshot: id, closedConnections: 0 });
-    await goOnAndCheck(before);
+    await goOnAndCheck('bank', before);
     taken.push(id);
   });
 
@@ -74,16 +72,4 @@ describe('bank under load', () => {
     const listed = await stacks.coordinate<{ id: string }[]>(['list', 'bank']);
     expect(listed.filter(({ id }) => taken.includes(id))).toEqual([]);
   });
-
-  /** The bank goes on from where it is, and nothing of what it was before the cut is lost. */
-  async function goOnAndCheck(before: BankCheck): Promise<void> {
-    const [task] = await stacks.tasks('bank');
-    if (task === undefined) throw new Error('the bank has no running task');
-    const status = (): Promise<BankCheck> => stacks.checkBank('bank', ['--status', '--timeout', '30000'], { task });
-    const { transfers } = await status();
-    await waitFor('new transfers', async () => (await status()).transfers > transfers + 500, {
-      timeoutMs: PATIENCE_MS,
-    });
-    await expectSoundBank('bank', before);
-  }
 });

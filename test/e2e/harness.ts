@@ -67,6 +67,32 @@ export async function bankAt(transfers: number, stack = 'bank'): Promise<BankChe
   );
 }
 
+/** The bank goes on from where it is, and nothing of what it was before is lost. */
+export async function goOnAndCheck(stack: string, before: BankCheck): Promise<void> {
+  const [task] = await stacks.tasks(stack);
+  if (task === undefined) throw new Error(`${stack} has no running task`);
+  const status = (): Promise<BankCheck> => stacks.checkBank(stack, ['--status', '--timeout', '30000'], { task });
+  const { transfers } = await status();
+  await waitFor('new transfers', async () => (await status()).transfers > transfers + 500, { timeoutMs: PATIENCE_MS });
+  await expectSoundBank(stack, before);
+}
+
+/** What a snapshot's channels held at the cut. `recordedBytes`: by sidecars. */
+export async function inFlight(id: string): Promise<{ channels: number; bytes: number; recordedBytes: number }> {
+  const { channels } = await stacks.coordinate<{ channels: { inFlightBytes: number | null; recorded: boolean }[] }>([
+    'inspect',
+    id,
+    '--channels',
+  ]);
+  const sum = (some: typeof channels): number =>
+    some.reduce((bytes, { inFlightBytes }) => bytes + (inFlightBytes ?? 0), 0);
+  return {
+    channels: channels.length,
+    bytes: sum(channels),
+    recordedBytes: sum(channels.filter(({ recorded }) => recorded)),
+  };
+}
+
 /** Waits until a program of pair or redis has got further than it is, on the connection that it had. Its status then. */
 export async function expectGoesOn(stack: string, service = 'client', steps = 100): Promise<ProgramStatus> {
   const before = await stacks.status(stack, service);

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  bankAt,
+  expectNoTraces,
+  expectSoundBank,
+  goOnAndCheck,
+  inFlight,
+  migrate,
+  others,
+  placement,
+  restore,
+  snapshot,
+  stacks,
+} from './harness.ts';
+import type { VerifyReport } from './harness.ts';
+
+/** Snapshots in a row, each of them restored. */
+const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 50);
+
+/**
+ * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, thousands of transfers a second, never
+ * stopped but by the checker between two rounds. Its snapshots are restored in place and on other nodes by turns.
+ */
+describe('bank under load with chandy-lamport', () => {
+  const taken: string[] = [];
+  let recordedBytes = 0;
+
+  beforeAll(async () => {
+    await stacks.deploy('bank', { algorithm: 'chandy-lamport' });
+    await bankAt(5000);
+  });
+
+  afterAll(async () => {
+    await stacks.remove('bank', { volumes: true });
+  });
+
+  test('every connection between two tasks goes through sidecars', async () => {
+    const sidecars = await stacks.coordinate<{ sidecars: { alive: boolean; streams: number; direct: unknown[] }[] }>([
+      'attach',
+      '--status',
+      'bank',
+    ]);
+    expect(sidecars.sidecars).toHaveLength(4);
+    // Six connections, each with two ends.
+    expect(sidecars.sidecars.reduce((sum, { streams }) => sum + streams, 0)).toBe(12);
+    for (const { alive, direct } of sidecars.sidecars) expect({ alive, direct }).toEqual({ alive: true, direct: [] });
+  });
+
+  test.for(Array.from({ length: ROUNDS }, (_, index) => index))('round %i', async (round) => {
+    const before = await stacks.checkBank('bank', ['--status']);
+    const { id } = await snapshot('bank');
+    recordedBytes += (await inFlight(id)).recordedBytes;
+    const where = await placement('bank');
+    // In place: each task where it was. Otherwise the services move on to the next node, some with the stack and its volumes gone.
+    const elsewhere = round % 2 === 1;
+    if (round % 10 === 9) await stacks.remove('bank', { volumes: true });
+    const to = ['branch-a', 'branch-b', 'branch-c'].flatMap((service) => {
+      const node = where[`${service}.1`] ?? 'n1';
+      return ['--to', `${service}=${elsewhere ? others(node)[round % 4 === 1 ? 0 : 1] : node}`];
+    });
+    const report = await restore(id, ...to);
+    expect(report).toMatchObject({ stack: 'bank', snapshot: id, closedConnections: 0 });
+    await goOnAndCheck('bank', before);
+    taken.push(id);
+  });
+
+  test('some channel had bytes in flight, or the rounds prove nothing', () => {
+    expect(recordedBytes).toBeGreaterThan(0);
+  });
+
+  test('one service moves while it works, and the others keep their connections to it', async () => {
+    for (const service of ['branch-a', 'branch-b']) {
+      const before = await stacks.checkBank('bank', ['--status']);
+      const where = await placement('bank');
+      await migrate(`bank_${service}`, '--to', others(where[`${service}.1`] ?? 'n1')[0]);
+      await goOnAndCheck('bank', before);
+    }
+  });
+
+  test('what has moved can be snapshotted and restored in its turn', async () => {
+    const before = await stacks.checkBank('bank', ['--status']);
+    const { id } = await snapshot('bank');
+    await restore(id);
+    await goOnAndCheck('bank', before);
+    taken.push(id);
+  });
+
+  test('leaves snapshots that are sound, and no trace', async () => {
+    for (const id of taken.slice(-3)) {
+      expect(await stacks.coordinate<VerifyReport>(['verify', id])).toMatchObject({ ok: true, problems: [] });
+    }
+    await stacks.coordinate(['rm', ...taken]);
+    await expectNoTraces('bank');
+    await expectSoundBank();
+  });
+});

@@ -48,6 +48,8 @@ export interface NetworkPlanInput {
   readonly live?: readonly LiveTask[];
   /** `pairConnections` of all of the above together. */
   readonly pairing: Pairing;
+  /** Of restored tasks: not in the pairing, and to be reset (`halvedConnections`). */
+  readonly close?: readonly ConnectionEnd[];
   /** The overlay networks of the restored tasks now, in CIDR notation. */
   readonly subnets: readonly string[];
 }
@@ -74,6 +76,9 @@ export interface NetworkPlans {
  * addresses on the network that it belongs to, and the port numbers of its sockets. A connection belongs to the network of the addresses
  * it was made with, as the tasks' aliases and addresses tell; if neither end's address is known (or a task is no longer on that
  * network), it is closed.
+ *
+ * Proxied connections are not in the pairing: they end in their task's sidecar and need no rewriting. But they are among their task's
+ * connections, so that their old addresses come back.
  */
 export function planNetworks(input: NetworkPlanInput): NetworkPlans {
   const world = new World(input);
@@ -93,6 +98,7 @@ export function planNetworks(input: NetworkPlanInput): NetworkPlans {
   for (const end of [...input.pairing.unmatched, ...input.pairing.external]) {
     if (!world.dial(end)) world.close(end, input.pairing.external.includes(end));
   }
+  for (const end of input.close ?? []) world.close(end);
   return world.result();
 }
 

@@ -253,3 +253,16 @@ test('what the peer does not have counts as not sent', () => {
   expect(marks(client([13, 13, 50]), server)).toEqual([]);
   expect(marks(client([10, 15, 50], { state: 'FIN_WAIT1' }), server)).toEqual([]);
 });
+
+test('proxied connections are not rewritten, but their old addresses come back; those named are closed', () => {
+  const half = end('10.0.1.2:40001', '10.0.1.3:7000');
+  const tasks = [restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [CLIENT, half])];
+  const pairing = pairConnections([]);
+  const { plans } = planNetworks({
+    tasks,
+    pairing,
+    close: [{ task: 'client.1', connection: half }],
+    subnets: ['10.0.1.0/24'],
+  });
+  expect(plans.get('client.1')).toMatchObject({ ownAddresses: ['10.0.1.2'], rewrites: [], close: [half], unsent: [] });
+});

@@ -14,7 +14,7 @@ export function lintCommand(): Command {
     .addHelpText(
       'after',
       `
-Exit code 2 when something is wrong. Labels: swarmcut.algorithm, swarmcut.external, swarmcut.freeze-timeout.
+Exit code 2 when something is wrong; warnings do not count. Labels: swarmcut.algorithm, swarmcut.external, swarmcut.freeze-timeout.
 
 Examples:
   coordinator lint docker-compose.yml
@@ -25,14 +25,19 @@ Examples:
       const { lintCompose } = await import('../../src/config/compose-lint.ts');
       const found: (Finding & { file: string })[] = [];
       for (const file of files) {
-        const findings = lintCompose(await read(file), Object.keys(algorithms));
+        const findings = lintCompose(await read(file), {
+          algorithms: Object.keys(algorithms),
+          proxied: Object.values(algorithms).flatMap(({ name, interceptor }) =>
+            interceptor === 'proxy' ? [name] : [],
+          ),
+        });
         found.push(...findings.map((finding) => ({ file, ...finding })));
       }
       if (json) sayJson(found);
       else if (found.length === 0)
         say(files.length === 1 ? 'nothing is wrong' : `nothing is wrong in ${files.length} files`);
       else say(found.map(text).join('\n'));
-      if (found.length > 0) process.exitCode = EXIT_CODES.usage;
+      if (found.some(({ warning }) => warning !== true)) process.exitCode = EXIT_CODES.usage;
     });
 }
 
@@ -48,5 +53,9 @@ async function read(file: string): Promise<string> {
 function text(finding: Finding & { file: string }): string {
   const service = finding.service === undefined ? '' : `service ${finding.service}: `;
   const advice = finding.advice === undefined ? '' : `\n    → ${finding.advice}`;
-  return `${finding.file}:${finding.line}:${finding.column}: ${paint('red', `${service}${finding.message}`)}${advice}`;
+  const what =
+    finding.warning === true
+      ? paint('yellow', `warning: ${service}${finding.message}`)
+      : paint('red', `${service}${finding.message}`);
+  return `${finding.file}:${finding.line}:${finding.column}: ${what}${advice}`;
 }

@@ -1,6 +1,6 @@
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Document, Node } from 'yaml';
-import { LABELS, LABEL_PREFIX, checkLabel, opinions, opinionsText } from './labels.ts';
+import { LABELS, LABEL_PREFIX, checkLabel, labelOf, opinions, opinionsText } from './labels.ts';
 import type { ServiceLabels } from './labels.ts';
 import { parseDurationMs } from './duration.ts';
 
@@ -11,6 +11,15 @@ export interface Finding {
   readonly service?: string;
   readonly message: string;
   readonly advice?: string;
+  /** It works, but perhaps not as meant. */
+  readonly warning?: true;
+}
+
+/** What is known about algorithms by whoever asks: this folder knows none. */
+export interface LintContext {
+  readonly algorithms: readonly string[];
+  /** Those of them that need a sidecar beside each task. */
+  readonly proxied?: readonly string[];
 }
 
 /** One label of ours, and where it stands. */
@@ -25,7 +34,7 @@ interface Label {
  * @param text the file's contents
  * @returns what is wrong, in the order of the file; empty when nothing is
  */
-export function lintCompose(text: string, algorithms: readonly string[]): Finding[] {
+export function lintCompose(text: string, { algorithms, proxied = [] }: LintContext): Finding[] {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const at = (offset: number): { line: number; column: number } => {
@@ -44,8 +53,8 @@ export function lintCompose(text: string, algorithms: readonly string[]): Findin
   }
 
   const findings: Finding[] = [];
-  const labelled: (ServiceLabels & { readonly offsets: ReadonlyMap<string, number> })[] = [];
-  for (const { name: service, value: body } of entriesOf(document, services)) {
+  const labelled: LabelledService[] = [];
+  for (const { name: service, value: body, offset } of entriesOf(document, services)) {
     const onService = labelsOf(document, child(document, body, 'deploy'));
     const onContainer = labelsOf(document, body);
     for (const label of [...onService, ...onContainer]) {
@@ -56,20 +65,64 @@ export function lintCompose(text: string, algorithms: readonly string[]): Findin
     }
     labelled.push({
       service,
+      offset,
       deploy: Object.fromEntries(onService.map(({ name, value }) => [name, value])),
       container: Object.fromEntries(onContainer.map(({ name, value }) => [name, value])),
       offsets: new Map([...onContainer, ...onService].map(({ name, offset }) => [name, offset])),
     });
   }
-  findings.push(...disagreements(labelled, at));
+  findings.push(...disagreements(labelled, at), ...sidecarWarnings(labelled, at, proxied));
   return findings.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
+interface LabelledService extends ServiceLabels {
+  /** Where the service's name stands. */
+  readonly offset: number;
+  /** Where each label stands. */
+  readonly offsets: ReadonlyMap<string, number>;
+}
+
+type Locate = (offset: number) => { line: number; column: number };
+
+/**
+ * Agents see the labels of a container before it starts, and those of its service never: a label on the service alone works only after
+ * `coordinator attach`. And sidecars are given only to services that declare them, while a cut needs all.
+ */
+function sidecarWarnings(services: readonly LabelledService[], at: Locate, proxied: readonly string[]): Finding[] {
+  const wants = (labels: ServiceLabels['deploy']): boolean => proxied.includes(labels[LABELS.algorithm] ?? '');
+  const declaring = services.filter((service) => proxied.includes(labelOf(service, LABELS.algorithm) ?? ''));
+  const [first] = declaring;
+  if (first === undefined) return [];
+  const algorithm = labelOf(first, LABELS.algorithm) ?? '';
+  return services.flatMap((service): Finding[] => {
+    const { service: name, deploy, container, offset, offsets } = service;
+    if (labelOf(service, LABELS.algorithm) === undefined) {
+      return [
+        {
+          ...at(offset),
+          service: name,
+          message: `${algorithm} needs a sidecar beside every task, and this service declares none`,
+          advice: `add ${LABELS.algorithm}: ${algorithm} under labels`,
+          warning: true,
+        },
+      ];
+    }
+    if (!wants(deploy) || wants(container)) return [];
+    return [
+      {
+        ...at(offsets.get(LABELS.algorithm) ?? offset),
+        service: name,
+        message: `${LABELS.algorithm} is only under deploy.labels: tasks get no sidecar before \`coordinator attach\``,
+        advice:
+          'declare it under labels (of the service, beside image): then they have it from their first instruction on',
+        warning: true,
+      },
+    ];
+  });
+}
+
 /** Each disagreement is told once, at the first service that differs from those before it. */
-function disagreements(
-  services: readonly (ServiceLabels & { readonly offsets: ReadonlyMap<string, number> })[],
-  at: (offset: number) => { line: number; column: number },
-): Finding[] {
+function disagreements(services: readonly LabelledService[], at: Locate): Finding[] {
   return Object.values(LABELS).flatMap((label): Finding[] => {
     const all = opinions(services, label, label === LABELS.freezeTimeout ? parseDurationMs : undefined);
     const second = services.find((service) => service.service === all[1]?.services[0]);

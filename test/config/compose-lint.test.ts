@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { lintCompose } from '../../src/config/compose-lint.ts';
 
-const lint = (text: string) => lintCompose(text, ['lai-yang', 'sync']);
+const lint = (text: string) =>
+  lintCompose(text, { algorithms: ['lai-yang', 'sync', 'chandy-lamport'], proxied: ['chandy-lamport'] });
 
 test('labels as maps and lists, on services and containers, each with its place', () => {
   const findings = lint(`services:
@@ -97,4 +98,30 @@ test('text that is no compose file', () => {
   });
   expect(lint('version: "3"\n')).toMatchObject([{ line: 1, message: 'there are no services' }]);
   expect(lint('')).toMatchObject([{ message: 'there are no services' }]);
+});
+
+test('a proxy algorithm on the service alone, or on some services only, is a warning', () => {
+  const findings = lint(`services:
+  a:
+    labels: { swarmcut.algorithm: chandy-lamport }
+  b:
+    deploy:
+      labels:
+        swarmcut.algorithm: chandy-lamport
+  c:
+    deploy: { labels: { swarmcut.algorithm: chandy-lamport } }
+    labels: { swarmcut.algorithm: chandy-lamport }
+  d:
+    image: x
+`);
+  expect(findings.map(({ line, service, warning }) => ({ line, service, warning }))).toEqual([
+    { line: 7, service: 'b', warning: true },
+    { line: 11, service: 'd', warning: true },
+  ]);
+  expect(findings[0]?.message).toContain('coordinator attach');
+  expect(findings[1]?.advice).toBe('add swarmcut.algorithm: chandy-lamport under labels');
+});
+
+test('services without sidecars are warned of nothing', () => {
+  expect(lint('services: { a: { deploy: { labels: { swarmcut.algorithm: sync } } }, b: { image: x } }')).toEqual([]);
 });

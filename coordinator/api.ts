@@ -91,11 +91,74 @@ export interface VerifiedConnection {
   readonly reason?: string;
 }
 
+/** The cut condition for one direction of one proxied connection: `sent == delivered + recorded`. Bytes since it began. */
+export interface VerifiedChannel {
+  /** Id of the connection: the same for both directions. */
+  readonly stream: string;
+  readonly direction: 'to-server' | 'to-client';
+  /** Task keys of sender and receiver; absent when that end was gone at its task's cut. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Address and port of the sender's and of the receiver's application. */
+  readonly local: string;
+  readonly remote: string;
+  readonly sentBytes?: number;
+  readonly deliveredBytes?: number;
+  /** The channel's state: these bytes were on their way, and are in the snapshot as data. */
+  readonly recordedBytes?: number;
+  readonly ok: boolean;
+  readonly reason?: string;
+}
+
 export interface VerifyReport {
   readonly ok: boolean;
   readonly verifiedBytes: number;
   readonly problems: readonly string[];
+  /** Connections between two kernels: checked by their sequence numbers. */
   readonly connections: readonly VerifiedConnection[];
+  /** Connections through sidecars. */
+  readonly channels: readonly VerifiedChannel[];
+}
+
+/** One task's sidecar. */
+export interface SidecarReport {
+  readonly service: string;
+  readonly slot: string;
+  readonly node: string;
+  readonly alive: boolean;
+  /** Connections that it carries. */
+  readonly streams: number;
+  /** Addresses of the tasks whose sidecars it is connected with. */
+  readonly peers: readonly string[];
+  /** Connections with peers that are older than the sidecar and pass it by. */
+  readonly direct: readonly { readonly local: string; readonly remote: string }[];
+  readonly rssBytes: number;
+  /** 1: it has never died. */
+  readonly starts: number;
+}
+
+export interface SidecarsReport {
+  readonly stack: string;
+  /** In the order of services and slots; tasks without one are not among them. */
+  readonly sidecars: readonly SidecarReport[];
+  /** Running tasks of the stack (jobs apart) that have none: `service.slot`. */
+  readonly without: readonly string[];
+  /** Nodes that could not be asked or told. */
+  readonly unreached: readonly { readonly node: string; readonly error: string }[];
+}
+
+export interface DetachOptions {
+  /** Also when connections are reset by it. */
+  readonly force?: boolean;
+}
+
+export interface DetachReport {
+  readonly stack: string;
+  /** Sidecars that were taken away. */
+  readonly sidecars: number;
+  /** Connections that were reset. */
+  readonly resetConnections: number;
+  readonly unreached: readonly { readonly node: string; readonly error: string }[];
 }
 
 /** A node's answer to a check, or why there is none. */

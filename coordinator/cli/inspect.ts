@@ -3,6 +3,7 @@ import type { Manifest, ManifestTask } from '../../src/model/checkpoint.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
 import { flowsOf } from './flows.ts';
+import { dumpChannel, showChannels } from './inspect-channels.ts';
 import { globalOptionsOf } from './options.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from './output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from './sizes.ts';
@@ -12,20 +13,26 @@ export function inspectCommand(): Command {
   return new Command('inspect')
     .description('what a snapshot consists of: tasks, processes, sizes, times, connections')
     .argument('<snapshot>', 'id or its beginning, `latest`, or `latest:<stack>`')
+    .option('--channels', 'only the channels (one per direction) with bytes in flight')
+    .option('--dump <channel>', 'the bytes in flight of one channel, by its number, in hex (algorithms with a sidecar)')
     .addHelpText(
       'after',
       `
 --json prints the manifest as it is stored. IN FLIGHT are the bytes that were sent at the sender's cut and not received at the
-receiver's: TCP sends them again after a restore.
+receiver's: after a restore TCP sends them again, or the receiver's sidecar, which has recorded them, delivers them.
 
 Examples:
   coordinator inspect latest
+  coordinator inspect latest --channels
+  coordinator inspect latest --dump 7 | less
   coordinator inspect 2rg8 --json | jq '.tasks[].times'`,
     )
-    .action(async (snapshot: string, _options: unknown, command: Command) => {
+    .action(async (snapshot: string, options: { channels?: true; dump?: string }, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
       const manifest = await new Catalogue(directories.state).resolve(snapshot);
-      if (json) sayJson(manifest);
+      if (options.dump !== undefined) await dumpChannel(command, manifest, options.dump);
+      else if (options.channels === true) showChannels(manifest, json);
+      else if (json) sayJson(manifest);
       else say(text(manifest));
     });
 }
@@ -51,7 +58,7 @@ function text(manifest: Manifest): string {
 
 function tasksText(tasks: readonly ManifestTask[]): string {
   return table(
-    ['TASK', 'NODE', 'FREEZING', 'FROZEN', 'DUMP', 'MEMORY', 'FILES', 'VOLUMES'],
+    ['TASK', 'NODE', 'FREEZING', 'FROZEN', 'DUMP', 'MEMORY', 'FILES', 'VOLUMES', 'CHANNELS'],
     tasks.map(({ task, node, times, parts }) => {
       const frozen = frozenMs(times);
       const size = (...kinds: readonly string[]): string =>
@@ -65,6 +72,7 @@ function tasksText(tasks: readonly ManifestTask[]): string {
         size('CRIU'),
         size('UPPER', 'SHM'),
         size('VOLUME'),
+        size('CHANNELS'),
       ];
     }),
   );
@@ -87,11 +95,11 @@ function connectionsText(manifest: Manifest): string {
   const flows = flowsOf(manifest);
   if (flows.length === 0) return 'no open connections';
   const rows = flows.map((flow) => [
-    flow.from,
-    flow.to ?? paint('yellow', 'outside'),
+    flow.from ?? paint('yellow', 'gone'),
+    flow.to ?? paint('yellow', flow.stream === undefined ? 'outside' : 'gone'),
     flow.local,
     flow.remote,
-    flow.state,
+    flow.state === '' ? '-' : flow.state,
     flow.inFlightBytes === undefined ? '-' : bytesText(flow.inFlightBytes),
     flow.unreadBytes === undefined ? '-' : bytesText(flow.unreadBytes),
   ]);

@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../../src/model/errors.ts';
 import { swarmcutVersion } from '../../src/runtime/version.ts';
 import { caCommand } from './ca.ts';
+import { attachCommand } from './attach.ts';
+import { detachCommand } from './detach.ts';
 import { snapshotCommand } from './snapshot.ts';
 import { restoreCommand } from './restore.ts';
 import { migrateCommand } from './migrate.ts';
@@ -36,6 +38,8 @@ export async function buildProgram(argv: readonly string[]): Promise<Command> {
     inspectCommand(),
     verifyCommand(),
     rmCommand(),
+    attachCommand(),
+    detachCommand(),
     checkCommand(),
     lintCommand(),
     simulateCommand(),

@@ -1,24 +1,24 @@
+import { algorithms, type Algorithm } from '../../src/algorithms/index.ts';
 import { sync } from '../../src/algorithms/sync.ts';
-import type { TaskCheckpoint } from '../../src/model/checkpoint.ts';
-import { pairConnections, type CutTask } from '../../src/model/cut.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { nearest } from '../../src/model/near.ts';
-import { planNetworks, type LiveTask, type NetworkPlans, type RestoredTask } from '../../src/model/network-plan.ts';
 import { acquireStackLock } from '../../src/store/locks.ts';
 import type { CoordinatorContext, MigrateOptions, MigrateReport } from '../api.ts';
 import { nextEpoch } from '../rounds/epochs.ts';
-import { KernelExecutor } from '../rounds/kernel-executor.ts';
-import { overlaySubnets, roundTasks, type RoundTask } from '../rounds/participants.ts';
+import { AgentExecutor } from '../rounds/agent-executor.ts';
+import { roundTasks, type RoundTask } from '../rounds/participants.ts';
 import { reconcile } from '../rounds/reconcile.ts';
 import { runRound } from '../rounds/round-driver.ts';
 import { openSession, type Session } from '../swarm/session.ts';
-import { stackSettings } from '../swarm/settings.ts';
+import { refuseUndeclared, stackSettings } from '../swarm/settings.ts';
 import { STACK_LABEL } from '../swarm/swarm.ts';
 import type { Stack, SwarmService } from '../swarm/types.ts';
+import { migrationPlans, refuseBrokenMove, type Moved } from './migration-plans.ts';
 import { reachableAgents } from './reach.ts';
-import { Relocation, type Arrival } from './relocation.ts';
+import { Relocation } from './relocation.ts';
 import { ServiceReplacement } from './replacement.ts';
+import { putServicesBack } from './replacement-journal.ts';
 import { knownNode } from './targets.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -30,9 +30,11 @@ export async function migrate(ctx: CoordinatorContext, what: string, options: Mi
   const to = options.to === undefined ? undefined : knownNode(options.to, session.nodes);
   const from = options.from === undefined ? undefined : existingNode(options.from, session);
   if (to !== undefined && to === from) throw new SwarmcutError('usage', `--from and --to are the same node, ${to}`);
-  const { stack, services } = await findTarget(session, what);
-  const lock = await acquireStackLock(ctx.directories.run, stack.name, { command: 'migration', id });
+  const found = await findTarget(session, what);
+  const { name } = found.stack;
+  const lock = await acquireStackLock(ctx.directories.run, name, { command: 'migration', id });
   try {
+    const { stack, services } = (await putServicesBack(ctx, session, name)) ? await findTarget(session, what) : found;
     await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
     const all = roundTasks(stack, session.agents);
     const chosen = chosenServices(services, all, from, to);
@@ -63,6 +65,7 @@ class Migration {
   readonly #id: string;
   readonly #stack: Stack;
   readonly #where: Where;
+  readonly #algorithm: Algorithm;
 
   constructor(ctx: CoordinatorContext, session: Session, id: string, stack: Stack, where: Where) {
     this.#ctx = ctx;
@@ -70,6 +73,7 @@ class Migration {
     this.#id = id;
     this.#stack = stack;
     this.#where = where;
+    this.#algorithm = movingAlgorithm(stack);
   }
 
   async run(
@@ -83,6 +87,7 @@ class Migration {
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
+      { id: this.#id, stack: this.#stack.name },
       services.map((service) => ({
         name: service.name,
         present: service,
@@ -102,13 +107,14 @@ class Migration {
         replacement.generations,
         this.#where.timeoutMs,
       );
-      const { checkpoints, frozenAtMs } = await this.#cut(moving);
-      const downtimeMs = await this.#relocate(relocation, moving, staying, checkpoints, arrivals, frozenAtMs);
+      const cut = await this.#cut(moving, staying);
+      const moved = { ...cut, arrivals };
+      const downtimeMs = await this.#relocate(relocation, replacement, moved);
       await replacement.settle();
       await this.#forget(moving);
       const wallMs = Math.round(performance.now() - begun);
       this.#ctx.log.info({ migration: this.#id, wallMs, downtimeMs }, 'migration is complete');
-      return this.#report(moving, arrivals, checkpoints, wallMs, downtimeMs);
+      return this.#report(moved, wallMs, downtimeMs);
     } catch (error) {
       // The frozen tasks first: they have been standing still long enough.
       await this.#thaw(moving, messageOf(error));
@@ -127,46 +133,48 @@ class Migration {
   }
 
   /** The final cut: the moving tasks stop together and stay stopped; their parts stay in memory. */
-  async #cut(
-    moving: readonly RoundTask[],
-  ): Promise<{ checkpoints: ReadonlyMap<string, TaskCheckpoint>; frozenAtMs: number }> {
+  async #cut(moving: readonly RoundTask[], staying: readonly RoundTask[]): Promise<Omit<Moved, 'arrivals'>> {
     const { freezeTimeoutMs } = stackSettings(this.#stack);
     const epoch = await nextEpoch(this.#ctx.directories.state, this.#stack.name);
-    const round = sync.round({
+    const moved = {
+      id: this.#id,
+      stack: this.#stack.name,
+      epoch,
+      proxied: this.#algorithm.interceptor === 'proxy',
+      moving,
+      staying,
+    };
+    const round = this.#algorithm.round({
       processes: moving.map(({ key }) => key),
       epoch,
       deadlineMs: freezeTimeoutMs,
       keepFrozen: true,
     });
-    const executor = new KernelExecutor({
+    const executor = new AgentExecutor({
       snapshotId: this.#id,
       stack: this.#stack.name,
-      algorithm: sync.name,
+      algorithm: this.#algorithm.name,
       epoch,
       freezeTimeoutMs,
       keepFrozen: true,
       tasks: moving,
       reporter: this.#ctx.reporter,
       // Nothing to write: whether the migration succeeds is decided by the restore, and the tasks stay frozen until then.
-      commit: () => Promise.resolve(),
+      commit: (checkpoints) => {
+        if (moved.proxied) refuseBrokenMove({ ...moved, checkpoints });
+        return Promise.resolve();
+      },
     });
     // The round must not end by detaching: only the migration knows when the tasks may go on.
     executor.finish = () => Promise.resolve();
     await runRound(round, executor, this.#ctx.signal);
-    const { checkpoints } = executor;
-    const frozenAtMs = Math.min(...[...checkpoints.values()].map(({ times }) => times.holdAtMs));
-    return { checkpoints, frozenAtMs };
+    return { ...moved, checkpoints: executor.checkpoints };
   }
 
   /** @returns milliseconds from the first hold to the last release, by the nodes' and our own wall clock */
-  async #relocate(
-    relocation: Relocation,
-    moving: readonly RoundTask[],
-    staying: readonly RoundTask[],
-    checkpoints: ReadonlyMap<string, TaskCheckpoint>,
-    arrivals: ReadonlyMap<string, Arrival>,
-    frozenAtMs: number,
-  ): Promise<number> {
+  async #relocate(relocation: Relocation, replacement: ServiceReplacement, moved: Moved): Promise<number> {
+    const { moving, staying, checkpoints } = moved;
+    const frozenAtMs = Math.min(...[...checkpoints.values()].map(({ times }) => times.holdAtMs));
     relocation.adopt(moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent })));
     const saved = moving.map(({ key, ref, agent }) => ({
       key,
@@ -175,10 +183,7 @@ class Migration {
       connections: checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
-    const [plans] = await Promise.all([
-      this.#plans(moving, staying, checkpoints, arrivals),
-      relocation.stage(saved, true),
-    ]);
+    const [plans] = await Promise.all([migrationPlans(moved), relocation.stage(saved, true)]);
     await relocation.restore(saved, plans.plans);
     // Peers must know the new way before the moved tasks speak.
     await Promise.all(
@@ -193,40 +198,8 @@ class Migration {
         });
       }),
     );
-    await relocation.release();
+    await relocation.release(() => replacement.releasing());
     return Date.now() - frozenAtMs;
-  }
-
-  async #plans(
-    moving: readonly RoundTask[],
-    staying: readonly RoundTask[],
-    checkpoints: ReadonlyMap<string, TaskCheckpoint>,
-    arrivals: ReadonlyMap<string, Arrival>,
-  ): Promise<NetworkPlans> {
-    const tasks = moving.map(({ key, task }): RestoredTask => {
-      const checkpoint = checkpoints.get(key);
-      return {
-        key,
-        connections: checkpoint?.connections ?? [],
-        aliases: checkpoint?.aliases ?? [],
-        addresses: task.addresses,
-        newAddresses: arrivals.get(key)?.task.addresses ?? [],
-      };
-    });
-    const live = await Promise.all(
-      staying.map(async ({ key, ref, agent, task }): Promise<LiveTask> => {
-        const reply = await agent.connections({ restoreId: this.#id, containerId: ref.containerId });
-        return {
-          key,
-          connections: reply.connections as CutTask['connections'],
-          aliases: reply.aliases,
-          addresses: task.addresses,
-          rewrites: reply.rewrites as LiveTask['rewrites'],
-        };
-      }),
-    );
-    const subnets = overlaySubnets([...arrivals.values()].map(({ task }) => task));
-    return planNetworks({ tasks, live, pairing: pairConnections([...tasks, ...live]), subnets });
   }
 
   async #thaw(moving: readonly RoundTask[], reason: string): Promise<void> {
@@ -252,13 +225,7 @@ class Migration {
     );
   }
 
-  #report(
-    moving: readonly RoundTask[],
-    arrivals: ReadonlyMap<string, Arrival>,
-    checkpoints: ReadonlyMap<string, TaskCheckpoint>,
-    wallMs: number,
-    downtimeMs: number,
-  ): MigrateReport {
+  #report({ moving, arrivals, checkpoints }: Moved, wallMs: number, downtimeMs: number): MigrateReport {
     return {
       id: this.#id,
       stack: this.#stack.name,
@@ -273,6 +240,18 @@ class Migration {
       })),
     };
   }
+}
+
+/**
+ * A stack with sidecars moves by its own algorithm: only its streams can be parked with those that stay. Any other stops all moving tasks
+ * together.
+ * @throws SwarmcutError `precondition` when some service of a stack with sidecars has none
+ */
+function movingAlgorithm(stack: Stack): Algorithm {
+  const own = algorithms[stackSettings(stack).algorithm];
+  if (own?.interceptor !== 'proxy') return sync;
+  refuseUndeclared(stack, own.name);
+  return own;
 }
 
 /** A stack, or a service with or without its stack's prefix. */

@@ -1,12 +1,21 @@
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { planNetworks, type NetworkPlan, type RestoredTask } from '../../src/model/network-plan.ts';
+import { planProxies, type ProxyPlan } from '../../src/model/proxy-plan.ts';
+import { taskKey } from '../../src/model/task.ts';
 import { cutOf } from '../rounds/cut-check.ts';
 import { overlaySubnets } from '../rounds/participants.ts';
 import type { Arrival } from './relocation.ts';
 
+/** How one task comes back. */
+export interface TaskPlan {
+  readonly network: NetworkPlan;
+  /** Only for a task that had a sidecar. */
+  readonly proxy: ProxyPlan | undefined;
+}
+
 export interface RestorePlans {
   /** By task key. */
-  readonly plans: ReadonlyMap<string, NetworkPlan>;
+  readonly plans: ReadonlyMap<string, TaskPlan>;
   /** Connections that will be reset. */
   readonly closed: number;
 }
@@ -14,11 +23,43 @@ export interface RestorePlans {
 /** How the connections of a whole snapshot travel between its tasks' new places. */
 export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, Arrival>): RestorePlans {
   const cut = cutOf(manifest);
-  const tasks = cut.tasks.map((task): RestoredTask => ({
-    ...task,
-    newAddresses: arrivals.get(task.key)?.task.addresses ?? [],
-  }));
+  const tasks = cut.tasks.map((task) => ({ ...task, newAddresses: arrivals.get(task.key)?.task.addresses ?? [] }));
   const subnets = overlaySubnets([...arrivals.values()].map(({ task }) => task));
-  const { plans } = planNetworks({ tasks, pairing: cut.pairing, subnets });
-  return { plans, closed: [...plans.values()].reduce((sum, plan) => sum + plan.close.length, 0) };
+  const networks = planNetworks({
+    tasks: tasks satisfies RestoredTask[],
+    pairing: cut.pairing,
+    close: cut.halved,
+    subnets,
+  }).plans;
+  const proxies = planProxies({ stack: manifest.stack, epoch: manifest.epoch, tasks });
+  const plans = taskPlans(
+    networks,
+    proxies,
+    new Set(manifest.tasks.filter(hadSidecar).map(({ task }) => taskKey(task))),
+  );
+  return { plans, closed: closedConnections(plans) };
+}
+
+/** Puts the plans of each task together. @param proxied keys of the tasks that had a sidecar */
+export function taskPlans(
+  networks: ReadonlyMap<string, NetworkPlan>,
+  proxies: ReadonlyMap<string, ProxyPlan>,
+  proxied: ReadonlySet<string>,
+): ReadonlyMap<string, TaskPlan> {
+  return new Map(
+    [...networks].map(([key, network]) => [key, { network, proxy: proxied.has(key) ? proxies.get(key) : undefined }]),
+  );
+}
+
+/** Its sidecar's record is among its parts, also when it carried nothing. */
+export function hadSidecar({ parts }: Pick<Manifest['tasks'][number], 'parts'>): boolean {
+  return parts.some(({ kind }) => kind === 'CHANNELS');
+}
+
+function closedConnections(plans: ReadonlyMap<string, TaskPlan>): number {
+  return [...plans.values()].reduce(
+    (sum, { network, proxy }) =>
+      sum + network.close.length + (proxy?.streams.filter(({ action }) => action === 'RESET').length ?? 0),
+    0,
+  );
 }

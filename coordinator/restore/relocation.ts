@@ -2,12 +2,13 @@ import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Connection } from '../../src/model/connection.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
-import type { NetworkPlan } from '../../src/model/network-plan.ts';
 import type { Part } from '../../src/model/checkpoint.ts';
-import type { NetworkPlan as NetworkPlanMessage } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { NetworkPlan } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { ProxyPlan } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { CoordinatorContext } from '../api.ts';
 import type { Session } from '../swarm/session.ts';
 import type { SwarmService, SwarmTask } from '../swarm/types.ts';
+import type { TaskPlan } from './plans.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
@@ -143,16 +144,18 @@ export class Relocation {
   /** Restores every arrival, blocked. @returns milliseconds that each took, by task key */
   async restore(
     saved: readonly SavedTask[],
-    plans: ReadonlyMap<string, NetworkPlan>,
+    plans: ReadonlyMap<string, TaskPlan>,
   ): Promise<ReadonlyMap<string, number>> {
     const times = new Map<string, number>();
     await this.#each(saved, 'restore', async (task, arrival) => {
+      const plan = plans.get(task.key);
       const { wallMs } = await arrival.agent.restore(
         {
           restoreId: this.id,
           containerId: arrival.containerId,
-          network: message(plans.get(task.key)),
+          network: networkMessage(plan),
           connections: [...task.connections],
+          ...(plan?.proxy === undefined ? {} : { proxy: proxyMessage(plan.proxy) }),
         },
         { signal: this.#ctx.signal },
       );
@@ -162,16 +165,20 @@ export class Relocation {
     return times;
   }
 
-  /** The point of no return: the new tasks run, the old ones end as soon as Swarm lets go of them. */
-  async release(): Promise<void> {
+  /**
+   * The point of no return: the new tasks run, the old ones end as soon as Swarm lets go of them.
+   * @param note what has to be on disk before that; done while the old tasks are being asked
+   */
+  async release(note: () => Promise<void>): Promise<void> {
     this.check();
     // Fails if an old task was frozen for too long and runs on: then its successor must not. Marked before the release, since the
     // engine's `kill` may come as soon as the first new task is seen running.
-    await Promise.all(
-      this.#suspended.map(({ agent, containerId }) =>
+    await Promise.all([
+      note(),
+      ...this.#suspended.map(({ agent, containerId }) =>
         agent.suspend({ restoreId: this.id, containerId, deadlineMs: RELEASE_MS, moving: true }),
       ),
-    );
+    ]);
     this.#released = true;
     await Promise.all(
       [...this.#arrivals.values()].map(async ({ agent, containerId, key }) => {
@@ -337,9 +344,9 @@ export class Relocation {
 }
 
 /** The generated message types want arrays that may be changed. */
-function message(plan: NetworkPlan | undefined): NetworkPlanMessage {
+function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
   if (plan === undefined) return {};
-  const { subnets, ownAddresses, rewrites, close, aliases, unsent } = plan;
+  const { subnets, ownAddresses, rewrites, close, aliases, unsent } = plan.network;
   return {
     subnets: [...subnets],
     ownAddresses: [...ownAddresses],
@@ -348,4 +355,8 @@ function message(plan: NetworkPlan | undefined): NetworkPlanMessage {
     aliases: [...aliases],
     unsent: [...unsent],
   };
+}
+
+function proxyMessage({ stack, epoch, streams }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
+  return { stack, epoch, streams: [...streams] };
 }

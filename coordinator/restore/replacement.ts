@@ -2,6 +2,7 @@ import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { CoordinatorContext } from '../api.ts';
 import type { Session } from '../swarm/session.ts';
 import type { RawSpec, SwarmService, SwarmTask } from '../swarm/types.ts';
+import { ReplacementJournal, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
 import { replacementSpec, settledSpec, type Replacement } from './specs.ts';
 
 /** One service whose tasks are to be replaced by restored ones. */
@@ -28,11 +29,21 @@ export class ServiceReplacement {
   readonly #services = new Map<string, SwarmService>();
   /** What to do, in reverse order, to have everything as before. */
   readonly #undos: (() => Promise<void>)[] = [];
+  readonly #journal: ReplacementJournal;
+  readonly #place: { readonly id: string; readonly stack: string };
 
-  constructor(ctx: CoordinatorContext, session: Session, changes: readonly ServiceChange[]) {
+  /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
+  constructor(
+    ctx: CoordinatorContext,
+    session: Session,
+    place: { readonly id: string; readonly stack: string },
+    changes: readonly ServiceChange[],
+  ) {
     this.#ctx = ctx;
     this.#session = session;
+    this.#place = place;
     this.#changes = changes;
+    this.#journal = new ReplacementJournal(ctx.directories.state, place.stack);
   }
 
   /** `ForceUpdate` of the new tasks, by service id. Known after {@link begin}. */
@@ -46,7 +57,13 @@ export class ServiceReplacement {
 
   /** Tells Swarm to make the new tasks. They wait in the shims. */
   async begin(): Promise<void> {
+    await this.#journal.write(this.#record('replacing'));
     for (const change of this.#changes) await this.#begin(change);
+  }
+
+  /** To be called before the new tasks are released: whoever finds the journal from now on must not replace them. */
+  async releasing(): Promise<void> {
+    await this.#journal.write(this.#record('released'));
   }
 
   /** The new tasks run: services keep their generation and get back everything else. */
@@ -58,23 +75,39 @@ export class ServiceReplacement {
       if (service === undefined || generation === undefined) continue;
       await this.#session.swarm.updateService(service.id, () => settledSpec(change.spec, generation));
     }
+    await this.#journal.remove();
   }
 
   /** Gives every service the spec that it had, and removes those that were made. Never throws. */
   async undo(): Promise<void> {
+    const failures: string[] = [];
     for (const undo of this.#undos.splice(0).reverse()) {
       await undo().catch((error: unknown) => {
-        this.#ctx.reporter.info(`could not put a service back: ${messageOf(error)}`);
+        failures.push(messageOf(error));
+        this.#ctx.reporter.info(
+          `could not put a service back: ${messageOf(error)}; the next command on the stack tries again`,
+        );
         this.#ctx.log.error({ reason: messageOf(error) }, 'undo of a service failed');
       });
     }
+    // What is left is for the next command.
+    if (failures.length === 0) await this.#journal.remove().catch(() => undefined);
+  }
+
+  #record(phase: ReplacementRecord['phase']): ReplacementRecord {
+    const services = this.#changes.map((change): ReplacementEntry => {
+      const { name, present, spec } = change;
+      const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
+      return { name, ...before, spec, generation: generationOf(change) };
+    });
+    return { version: 1, ...this.#place, phase, services };
   }
 
   async #begin(change: ServiceChange): Promise<void> {
     const { swarm } = this.#session;
     const { present, spec } = change;
     const replacement: Replacement = {
-      generation: Math.max(present?.forceUpdate ?? 0, forceUpdateOf(spec)) + 1,
+      generation: generationOf(change),
       constraints: change.constraints,
       order: change.publishesHostPorts ? 'stop-first' : 'start-first',
     };
@@ -116,6 +149,11 @@ export class ServiceReplacement {
   #isNew(task: SwarmTask): boolean {
     return task.forceUpdate === this.#generations.get(task.serviceId);
   }
+}
+
+/** Higher than any that tasks of the service have had. */
+function generationOf({ present, spec }: ServiceChange): number {
+  return Math.max(present?.forceUpdate ?? 0, forceUpdateOf(spec)) + 1;
 }
 
 function forceUpdateOf(spec: RawSpec): number {

@@ -11,6 +11,7 @@ import { reachableAgents } from './reach.ts';
 import { restorePlans } from './plans.ts';
 import { Relocation, type OldTask } from './relocation.ts';
 import { ServiceReplacement } from './replacement.ts';
+import { putServicesBack } from './replacement-journal.ts';
 import { ensureResources } from './resources.ts';
 import { withIds } from './specs.ts';
 import { readTargets } from './targets.ts';
@@ -64,6 +65,7 @@ class Restore {
   async run(): Promise<RestoreReport> {
     const { swarm, nodes } = this.#session;
     const begun = performance.now();
+    await putServicesBack(this.#ctx, this.#session, this.#manifest.stack);
     const before = await swarm.stack(this.#manifest.stack, nodes);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     await this.#partsAreThere(agents.map(({ node }) => node));
@@ -72,6 +74,7 @@ class Restore {
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
+      { id: this.#id, stack: this.#manifest.stack },
       this.#manifest.services.map(({ name, mode, spec }) => {
         const target = this.#targets.get(name);
         const present = before.services.find((service) => service.name === name);
@@ -137,7 +140,7 @@ class Restore {
     const fetched = await relocation.stage(saved, false);
     const { plans, closed } = restorePlans(manifest, arrivals);
     const times = await relocation.restore(saved, plans);
-    await relocation.release();
+    await relocation.release(() => replacement.releasing());
     const releasedAt = performance.now();
     await replacement.settle();
     const wallMs = Math.round(performance.now() - begun);

@@ -1,21 +1,22 @@
-import { algorithms, DEFAULT_ALGORITHM } from '../../src/algorithms/index.ts';
+import { algorithms } from '../../src/algorithms/index.ts';
 import type { Algorithm } from '../../src/algorithms/index.ts';
 import type { StackSettings } from '../../src/config/labels.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
-import { stackSettings } from '../swarm/settings.ts';
+import { refuseUndeclared, stackSettings } from '../swarm/settings.ts';
 import type { CoordinatorContext, SnapshotOptions } from '../api.ts';
+import { putServicesBack } from '../restore/replacement-journal.ts';
 import { existingStack, openSession, type Session } from '../swarm/session.ts';
 import type { Stack } from '../swarm/types.ts';
 import { acquireStackLock } from '../../src/store/locks.ts';
 import { nextEpoch } from './epochs.ts';
-import { KernelExecutor } from './kernel-executor.ts';
+import { AgentExecutor } from './agent-executor.ts';
 import { buildManifest, readResources } from './manifest.ts';
 import { roundTasks } from './participants.ts';
 import { reconcile } from './reconcile.ts';
 import { runRound } from './round-driver.ts';
-import { refuseBrokenCut, refuseExternal } from './cut-check.ts';
+import { cutOf, refuseBrokenCut, refuseExternal } from './cut-check.ts';
 
 /** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
 const ROUND_MARGIN_MS = 30_000;
@@ -30,15 +31,8 @@ export async function takeSnapshot(
   const stack = await existingStack(session, stackName);
   const settings = stackSettings(stack, options);
   const algorithm = algorithms[settings.algorithm];
-  if (algorithm?.interceptor !== 'kernel') {
-    throw new SwarmcutError('usage', `algorithm ${settings.algorithm} cannot be run on a Swarm yet`, {
-      where: { stack: stackName },
-      advice: `use one of ${Object.values(algorithms)
-        .filter((known) => known.interceptor === 'kernel')
-        .map(({ name }) => name)
-        .join(', ')} (default ${DEFAULT_ALGORITHM})`,
-    });
-  }
+  if (algorithm === undefined) throw new SwarmcutError('internal', `no algorithm ${settings.algorithm}`);
+  if (algorithm.interceptor === 'proxy') refuseUndeclared(stack, algorithm.name);
   const id = newId(Date.now(), Math.random());
   const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'snapshot', id });
   try {
@@ -51,11 +45,13 @@ export async function takeSnapshot(
 async function snapshotLocked(
   ctx: CoordinatorContext,
   session: Session,
-  stack: Stack,
+  before: Stack,
   id: string,
   settings: StackSettings,
   algorithm: Algorithm,
 ): Promise<Manifest> {
+  const changed = await putServicesBack(ctx, session, before.name);
+  const stack = changed ? await existingStack(session, before.name) : before;
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
@@ -73,7 +69,7 @@ async function snapshotLocked(
     keepFrozen: false,
   });
   let manifest: Manifest | undefined;
-  const executor = new KernelExecutor({
+  const executor = new AgentExecutor({
     snapshotId: id,
     stack: stack.name,
     algorithm: algorithm.name,
@@ -96,7 +92,7 @@ async function snapshotLocked(
         resources,
       });
       // A snapshot that breaks the cut condition must never be called complete.
-      refuseBrokenCut(built);
+      refuseBrokenCut(built.stack, cutOf(built));
       if (settings.external === 'refuse') refuseExternal(built);
       await session.catalogue.write(built);
       manifest = built;

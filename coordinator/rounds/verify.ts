@@ -1,9 +1,9 @@
 import type { Manifest, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { taskKey } from '../../src/model/task.ts';
-import type { CoordinatorContext, VerifiedConnection, VerifyReport } from '../api.ts';
+import type { CoordinatorContext, VerifyReport } from '../api.ts';
 import { openSession } from '../swarm/session.ts';
-import { cutOf } from './cut-check.ts';
+import { cutOf, verifiedChannel } from './cut-check.ts';
 
 /** Re-reads every part on the agents and checks the cut condition. A broken snapshot is a report with `ok: false`, not an exception. */
 export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest): Promise<VerifyReport> {
@@ -38,10 +38,13 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
     }
   }
   // What counts is what the images say now, not what the manifest remembers.
-  const tasks = manifest.tasks.map((task) => ({
-    ...task,
-    connections: reread.get(taskKey(task.task))?.connections ?? task.connections,
-  }));
-  const connections: VerifiedConnection[] = cutOf({ ...manifest, tasks }).directions;
-  return { ok: problems.length === 0 && connections.every(({ ok }) => ok), verifiedBytes, problems, connections };
+  const tasks = manifest.tasks.map((task) => {
+    const { connections, streams } = reread.get(taskKey(task.task)) ?? task;
+    // An agent that does not read the sidecar's record again has still checked its hash.
+    return { ...task, connections, streams: streams.length === 0 ? task.streams : streams };
+  });
+  const cut = cutOf({ ...manifest, tasks });
+  const channels = cut.channels.map(verifiedChannel);
+  const ok = problems.length === 0 && [...cut.directions, ...channels].every((checked) => checked.ok);
+  return { ok, verifiedBytes, problems, connections: cut.directions, channels };
 }

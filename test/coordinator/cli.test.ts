@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Catalogue } from '../../src/store/catalogue.ts';
+import { streamEnd } from '../model/streams.ts';
 import { manifestOf, taskOf } from '../store/manifest.ts';
 import { BuiltCoordinator } from './built.ts';
 
@@ -29,13 +30,28 @@ describe('usage', () => {
   test('help names every verb and ends well', async () => {
     const { code, stdout } = await run('--help');
     expect(code).toBe(0);
-    for (const verb of 'snapshot restore migrate list inspect verify rm check lint testbed ca'.split(' ')) {
+    for (const verb of 'snapshot restore migrate list inspect verify rm attach detach check lint testbed ca'.split(
+      ' ',
+    )) {
       expect(stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
     }
   });
 
   test('each verb has help with an example', async () => {
-    for (const verb of ['snapshot', 'restore', 'migrate', 'list', 'inspect', 'verify', 'rm', 'check', 'lint']) {
+    const verbs = [
+      'snapshot',
+      'restore',
+      'migrate',
+      'list',
+      'inspect',
+      'verify',
+      'rm',
+      'attach',
+      'detach',
+      'check',
+      'lint',
+    ];
+    for (const verb of verbs) {
       const { code, stdout } = await run(verb, '--help');
       expect({ verb, code, example: stdout.includes(`coordinator ${verb}`) }).toEqual({ verb, code: 0, example: true });
     }
@@ -142,6 +158,64 @@ describe('list and inspect', () => {
     expect(stdout).toMatch(/^bank_b\.1 +bank_a\.1 .* 40 B +5 B$/m);
     expect(stdout).toContain('2 channels, 50 B in flight');
     expect(JSON.parse((await run('inspect', '2rg8', '--json')).stdout)).toEqual(manifest);
+  });
+});
+
+describe('inspect --channels', () => {
+  /** One proxied stream with 40 bytes recorded towards b, and one connection of the kernel's with 10 bytes on their way to it. */
+  async function addProxied(): Promise<void> {
+    const a = {
+      ...taskOf('bank_a', '10.0.1.2', '10.0.1.3'),
+      streams: [streamEnd('opener', { sent: 100, delivered: 7 })],
+    };
+    const b = {
+      ...taskOf('bank_b', '10.0.1.3', '10.0.1.2'),
+      streams: [streamEnd('acceptor', { delivered: 60, recorded: 40, sent: 7 })],
+    };
+    const [[own], [other]] = [a.connections, b.connections];
+    if (own === undefined || other === undefined) throw new Error('fixture');
+    const at = (address: string, port: number) => ({ address, port });
+    a.connections = [
+      { ...own, local: at('10.0.1.2', 4000), remote: at('10.0.1.3', 9000) },
+      { ...own, local: at('10.0.1.2', 7000), remote: at('10.0.1.3', 8000), sndNxt: 180 },
+    ];
+    b.connections = [
+      { ...other, local: at('10.0.1.3', 9000), remote: at('10.0.1.2', 4000), recvQueueBytes: 3 },
+      {
+        ...other,
+        local: at('10.0.1.3', 8000),
+        remote: at('10.0.1.2', 7000),
+        rcvNxt: 170,
+        sndUna: 900,
+        sndNxt: 900,
+        writeSeq: 900,
+      },
+    ];
+    await new Catalogue(state).write(manifestOf({ tasks: [a, b] }));
+  }
+
+  test('only those with bytes in flight, by number; all of them as JSON', async () => {
+    await addProxied();
+    const { stdout } = await run('inspect', '2rg8', '--channels');
+    expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['#', 'FROM', 'TO', 'LOCAL', 'REMOTE', 'IN FLIGHT', 'WHERE'],
+      ['1', 'bank_a.1', 'bank_b.1', '10.0.1.2:4000', '10.0.1.3:9000', '40 B', 'recorded'],
+      ['2', 'bank_a.1', 'bank_b.1', '10.0.1.2:7000', '10.0.1.3:8000', '10 B', "sender's image"],
+      ['2 of 4 channels had bytes in flight, 50 B in all'],
+    ]);
+    const json = JSON.parse((await run('inspect', '2rg8', '--channels', '--json')).stdout) as { channels: object[] };
+    expect(json.channels).toHaveLength(4);
+    expect(json.channels[0]).toMatchObject({ number: 1, recorded: true, inFlightBytes: 40, unreadBytes: 3 });
+  });
+
+  test('a channel that is not recorded, or is not there, cannot be dumped', async () => {
+    await addProxied();
+    const kernel = await run('inspect', '2rg8', '--dump', '2');
+    expect(kernel.code).toBe(6);
+    expect(kernel.stderr).toContain('in the CRIU image of bank_a.1');
+    const none = await run('inspect', '2rg8', '--dump', '5');
+    expect(none.code).toBe(3);
+    expect(none.stderr).toContain('its channels are 1 to 4');
   });
 });
 

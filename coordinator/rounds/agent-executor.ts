@@ -4,7 +4,7 @@ import type { Reporter } from '../api.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
 
-export interface KernelExecutorOptions {
+export interface AgentExecutorOptions {
   readonly snapshotId: string;
   readonly stack: string;
   readonly algorithm: string;
@@ -21,14 +21,14 @@ export interface KernelExecutorOptions {
 /** Calls beyond the freeze itself get this much longer, so that the agent's own deadline speaks first. */
 const ANSWER_MARGIN_MS = 10_000;
 
-/** Executes a round of the kernel interceptor through the agents. */
-export class KernelExecutor implements RoundExecutor {
-  readonly #options: KernelExecutorOptions;
+/** Executes a round through the agents, whatever stands between their tasks and the network. */
+export class AgentExecutor implements RoundExecutor {
+  readonly #options: AgentExecutorOptions;
   readonly #tasks: ReadonlyMap<string, RoundTask>;
   readonly #subnets: string[];
   readonly #checkpoints = new Map<string, TaskCheckpoint>();
 
-  constructor(options: KernelExecutorOptions) {
+  constructor(options: AgentExecutorOptions) {
     this.#options = options;
     this.#tasks = new Map(options.tasks.map((task) => [task.key, task]));
     this.#subnets = overlaySubnets(options.tasks.map(({ task }) => task));

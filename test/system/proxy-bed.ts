@@ -4,13 +4,28 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { expect } from 'vitest';
 import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
-import { socketsOf } from '../../agent/interceptors/proxy/listening.ts';
+import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
+import type { LocalConnection } from '../../agent/interceptors/proxy/rules.ts';
+import type { World } from '../../agent/interceptors/proxy/world.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const LONG = { timeout: 10_000 };
 const FOLDERS = ['src/algorithms', 'src/model', 'src/wire', 'src/runtime', 'agent/interceptors'];
+
+/** What a sidecar says of itself, as far as tests need it. */
+export interface SidecarStatus {
+  readonly pid: number;
+  readonly epoch: number;
+  readonly held: boolean;
+  readonly streams: number;
+  readonly carried: number;
+  readonly peers: readonly string[];
+  readonly direct: readonly LocalConnection[];
+}
 
 /** Namespaces on one bridge, each with a sidecar: the "stack" of these tests. */
 export class ProxyBed {
@@ -39,6 +54,11 @@ export class ProxyBed {
     return this.#addresses[task] ?? '';
   }
 
+  /** All namespaces are in it. CIDR. */
+  get subnet(): string {
+    return `${(Object.values(this.#addresses)[0] ?? '').replace(/\d+$/, '0')}/24`;
+  }
+
   interceptor(task: string): ProxyInterceptor {
     const interceptor = this.interceptors.get(task);
     if (!interceptor) throw new Error(`${task} has no sidecar`);
@@ -54,6 +74,8 @@ export class ProxyBed {
         epoch: 0,
         socket: join(this.folder, `${task}.sock`),
         logFile: join(this.folder, `${task}.log`),
+        subnets: [this.subnet],
+        own: [{ address: this.address(task), network: 'bed' }],
         main: join(this.folder, 'agent/interceptors/proxy/main.js'),
         onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
       });
@@ -62,17 +84,48 @@ export class ProxyBed {
     }
   }
 
-  /** Tells every sidecar of the others, and of what listens in them, as the agents would. */
+  /** What an agent would know of these namespaces. */
+  world(vips: World['vips'] = []): World {
+    const tasks = Object.entries(this.#addresses).map(([service, address]) => ({ address, service, own: true }));
+    return { subnets: [this.subnet], tasks, vips, strangers: [] };
+  }
+
+  /** Tells the sidecars of all tasks, as their agents would, and waits until those with a sidecar are linked. */
+  async introduce(world = this.world(), tasks: readonly string[] = [...this.interceptors.keys()]): Promise<void> {
+    await Promise.all(tasks.map((task) => this.call(task, 'world', world)));
+    for (const task of this.interceptors.keys()) {
+      const others = [...this.interceptors.keys()]
+        .filter((other) => other !== task)
+        .map((other) => this.address(other));
+      await expect.poll(async () => (await this.status(task)).peers.toSorted(), LONG).toEqual(others.toSorted());
+    }
+  }
+
+  /** {@link introduce}, and waits until all sidecars know of these programs, which listen. */
   async feed(programs: Readonly<Record<string, Program>>): Promise<void> {
-    const found = await Promise.all(
-      Object.entries(programs).map(([task, program]) => socketsOf(program.pid, [this.address(task)])),
-    );
-    const listening = found.flatMap((sockets) => sockets.listening);
-    for (const [task, interceptor] of this.interceptors)
-      await interceptor.setSets({
-        peers: [...this.interceptors.keys()].filter((other) => other !== task).map((other) => this.address(other)),
-        listening,
-      });
+    await this.introduce();
+    for (const server of Object.keys(programs))
+      for (const task of this.interceptors.keys())
+        if (task !== server) await expect.poll(() => this.set(task, 'listening'), LONG).toContain(this.address(server));
+  }
+
+  async call(task: string, method: string, params?: unknown): Promise<unknown> {
+    const control = await this.interceptor(task).control();
+    try {
+      return await control.call(method, params);
+    } finally {
+      control.close();
+    }
+  }
+
+  async status(task: string): Promise<SidecarStatus> {
+    return (await this.call(task, 'status')) as SidecarStatus;
+  }
+
+  /** The elements of a set of the proxy's rules, as nft prints them. */
+  async set(task: string, name: string): Promise<string> {
+    const text = await this.bed.run(task, ['nft', 'list', 'set', ...PROXY_TABLE.split(' '), name]);
+    return /elements = \{([^}]*)\}/s.exec(text)?.[1]?.replaceAll(/\s+/g, ' ').trim() ?? '';
   }
 
   log(task: string): string {

@@ -6,9 +6,13 @@ import { messageOf } from '../../../src/model/errors.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
 import { KEY_BYTES } from './handshake.ts';
 import { JsonPeer } from './json-peer.ts';
+import { addressesIn } from './listening.ts';
+import { Peers } from './peers.ts';
 import { writeRecord } from './record-files.ts';
 import type { RoundHost } from './round.ts';
 import { Sidecar } from './sidecar.ts';
+import { watchProcess } from './watch-process.ts';
+import { worldSchema } from './world.ts';
 
 /**
  * The sidecar as a process: its configuration comes on stdin (the key must not stand on a command line), `ready` goes to stdout when it
@@ -17,11 +21,17 @@ import { Sidecar } from './sidecar.ts';
 const config = z
   .object({
     netns: z.string(),
+    /** The task's first process: the sidecar ends with it. */
+    pid: z.number().optional(),
     task: z.string(),
     key: z.base64(),
     epoch: z.number(),
     socket: z.string(),
     logFile: z.string().optional(),
+    /** The stack's networks that the task is on, CIDR. Default: those that the world names. */
+    subnets: z.array(z.string()).default([]),
+    /** The task's addresses there. Default: all that its namespace has. */
+    own: z.array(z.object({ address: z.string(), network: z.string() })).default([]),
   })
   .parse(JSON.parse(await text(process.stdin)));
 
@@ -33,13 +43,28 @@ const log = createLogger({
 const key = Buffer.from(config.key, 'base64');
 if (key.length !== KEY_BYTES) throw new Error(`the key has ${key.length} bytes instead of ${KEY_BYTES}`);
 
+const own = config.own.map(({ address }) => address);
+const peers = new Peers({
+  netns: config.netns,
+  subnets: config.subnets,
+  own: own.length > 0 ? own : addressesIn(config.netns),
+  key,
+  epoch: (): number => sidecar.epoch,
+  log: (message, details) => log.info(details, message),
+});
 const sidecar = new Sidecar({
   netns: config.netns,
   task: config.task,
   key,
   epoch: config.epoch,
+  peers,
   log: (message, details) => log.info(details, message),
 });
+if (config.pid !== undefined)
+  watchProcess(config.pid, () => {
+    log.info('the task has ended');
+    end(0);
+  });
 
 const epochParams = z.object({ epoch: z.number() });
 const prepareParams = z.object({
@@ -66,7 +91,8 @@ const control = createServer((socket) => {
   const peer = new JsonPeer(
     socket,
     {
-      status: () => sidecar.status(),
+      status: () => ({ ...sidecar.status(), ...peers.status() }),
+      world: (params) => peers.world(worldSchema.parse(params)),
       channels: () => sidecar.channels(),
       hold: () => sidecar.hold(),
       release: () => sidecar.release(),
@@ -94,6 +120,7 @@ const control = createServer((socket) => {
 });
 
 function end(code: number): never {
+  peers.close();
   sidecar.close();
   rmSync(config.socket, { force: true });
   process.exit(code);
@@ -107,6 +134,7 @@ process.on('uncaughtException', (error) => {
 
 try {
   await sidecar.listen();
+  await peers.start();
 } catch (error) {
   log.error({ error: messageOf(error) }, 'cannot listen');
   process.stderr.write(`sidecar of ${config.task}: ${messageOf(error)}\n`);

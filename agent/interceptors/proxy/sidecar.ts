@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:net';
 import { ChandyLamportParticipant, DEFAULT_RECORD_LIMIT_BYTES } from '../../../src/algorithms/chandy-lamport.ts';
 import { endpointText } from '../../../src/model/connection.ts';
+import type { Endpoint } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, OPEN_BYTES } from '../../../src/wire/preface.ts';
 import { decodeHello, encodeHello } from '../../../src/wire/preface.ts';
-import type { OpenMessage } from '../../../src/wire/preface.ts';
+import type { AcceptStatus, OpenMessage } from '../../../src/wire/preface.ts';
 import { signAccept, signOpen, verifyAccept, verifyOpen } from './handshake.ts';
 import { Link } from './link.ts';
+import type { Peers } from './peers.ts';
 import { RoundRunner } from './round.ts';
 import type { RoundHost, RoundRecord } from './round.ts';
 import { PORTS } from './rules.ts';
@@ -31,6 +33,8 @@ export interface SidecarOptions {
   readonly key: Uint8Array;
   /** The epoch that the task has reached. */
   readonly epoch: number;
+  /** Who is linked with this sidecar, and where virtual addresses lead. Without it connections go where they were meant to. */
+  readonly peers?: Pick<Peers, 'accept' | 'admit' | 'target'>;
   readonly log: (message: string, details: object) => void;
 }
 
@@ -80,6 +84,11 @@ export class Sidecar {
 
   get held(): boolean {
     return this.#held;
+  }
+
+  /** The epoch that the task has reached. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   status(): object {
@@ -186,9 +195,15 @@ export class Sidecar {
       app.reset(); // somebody has called us, not another task
       return;
     }
+    const { netns, peers } = this.#options;
+    const target = peers ? peers.target(server) : server;
+    if (!target) {
+      app.reset(); // the last one behind this virtual address has just stopped listening
+      return;
+    }
     const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
     const tunnel = new Link((onread) =>
-      connectFrom(this.#options.netns, { address: server.address, port: PORTS.tunnel }, undefined, onread),
+      connectFrom(netns, { address: target.address, port: PORTS.tunnel }, undefined, onread),
     );
     const stream = this.#add(new Stream(identity, app, tunnel, this.#owner()));
     const timer = setTimeout(() => {
@@ -196,21 +211,21 @@ export class Sidecar {
       stream.destroy();
     }, HANDSHAKE_TIMEOUT_MS);
     stream.expect(HELLO_BYTES, (hello) =>
-      this.#guard(() => void this.#offer(stream, decodeHello(hello), timer), stream),
+      this.#guard(() => void this.#offer(stream, target, decodeHello(hello), timer), stream),
     );
   }
 
   /** The algorithm hears of the two channels before the peer can. */
-  async #offer(stream: Stream, acceptorNonce: Uint8Array, timer: NodeJS.Timeout): Promise<void> {
+  async #offer(stream: Stream, target: Endpoint, acceptorNonce: Uint8Array, timer: NodeJS.Timeout): Promise<void> {
     await this.#opened(stream.identity, this.#epoch);
     await this.#released();
-    const { id: streamId, client, server } = stream.identity;
+    const { id: streamId, client } = stream.identity;
     const open = signOpen(this.#options.key, acceptorNonce, {
       role: 'new',
       epoch: this.#epoch,
       streamId,
       client,
-      server,
+      server: target,
       received: 0,
       nonce: randomBytes(NONCE_BYTES),
     });
@@ -269,13 +284,20 @@ export class Sidecar {
   }
 
   async #accept(tunnel: Link, open: OpenMessage, message: Buffer, early: Buffer): Promise<void> {
-    const answer = (status: 'accepted' | 'refused' | 'unknown-stream'): Uint8Array =>
+    const { peers } = this.#options;
+    const answer = (status: AcceptStatus): Uint8Array =>
       signAccept(this.#options.key, message, { status, epoch: this.#epoch, received: 0 });
+    if (open.role === 'peer') {
+      if (peers) await peers.accept(tunnel, open, early, answer);
+      else tunnel.reset();
+      return;
+    }
     if (open.role !== 'new' || this.#streams.has(open.streamId)) {
       tunnel.write(answer('unknown-stream'));
       tunnel.end();
       return;
     }
+    await peers?.admit(open.client.address);
     const identity: StreamIdentity = { id: open.streamId, role: 'acceptor', client: open.client, server: open.server };
     // Opened after its opener's cut, the stream makes this task cut before the application hears of it.
     await this.#opened(identity, open.epoch);

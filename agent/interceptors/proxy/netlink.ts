@@ -1,0 +1,111 @@
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import { MSG_DONTWAIT, SystemCallError, closeDescriptor, inNetns, receiveBytes, sendBytes } from './sys.ts';
+
+/**
+ * Questions to the kernel of one network namespace over netlink, answered at once. Why not /proc or `nft list`: /proc/net/tcp walks the
+ * whole machine's table of connections (26 ms on a small machine, whatever is in it), and a program costs a process each time; this costs
+ * 20 to 70 µs, and may be done ten times a second.
+ */
+export const NETLINK_SOCK_DIAG = 4;
+export const NETLINK_NETFILTER = 12;
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const NLM_F_REQUEST = 0x1;
+const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP_INTR = 0x10;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const HEAD_BYTES = 16;
+/** The kernel answers in pieces of at most 32 KiB. */
+const ANSWER_BYTES = 64 * 1024;
+
+/** What it answers changed while it did. Asking again helps. */
+export class InterruptedDumpError extends Error {
+  override readonly name = 'InterruptedDumpError';
+}
+
+type Call = (...args: unknown[]) => number;
+let socketCall: Call | undefined;
+
+/** One netlink socket, bound for good to the namespace it was made in. */
+export class Netlink {
+  readonly #fd: number;
+  readonly #answer = Buffer.alloc(ANSWER_BYTES);
+  #sequence = 0;
+
+  /** @throws SystemCallError when the namespace is gone */
+  constructor(netns: string, protocol: number) {
+    socketCall ??= koffi.load(null).func('int socket(int, int, int)') as Call;
+    const make = socketCall;
+    this.#fd = inNetns(netns, () => make(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+    if (this.#fd < 0) throw new SystemCallError('socket AF_NETLINK', getSystemErrorName(-koffi.errno()));
+  }
+
+  /**
+   * Asks for a list and calls `take` with the body of each message of the answer (valid only during the call).
+   * @throws SystemCallError with the kernel's answer, e.g. ENOENT
+   * @throws InterruptedDumpError
+   */
+  dump(type: number, request: Buffer, take: (body: Buffer) => void): void {
+    const sequence = ++this.#sequence;
+    const head = Buffer.alloc(HEAD_BYTES);
+    head.writeUInt32LE(HEAD_BYTES + request.length, 0);
+    head.writeUInt16LE(type, 4);
+    head.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
+    head.writeUInt32LE(sequence, 8);
+    sendBytes(this.#fd, Buffer.concat([head, request]));
+    let interrupted = false;
+    for (;;) {
+      const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
+      for (let at = 0; at + HEAD_BYTES <= piece.length;) {
+        const length = piece.readUInt32LE(at);
+        if (length < HEAD_BYTES) throw new SystemCallError('netlink', 'EBADMSG');
+        const body = piece.subarray(at + HEAD_BYTES, at + length);
+        const kind = piece.readUInt16LE(at + 4);
+        // What is left of an answer that was not read to its end.
+        const stale = piece.readUInt32LE(at + 8) !== sequence;
+        const intr = (piece.readUInt16LE(at + 6) & NLM_F_DUMP_INTR) !== 0;
+        at += aligned(length);
+        if (stale) continue;
+        interrupted ||= intr;
+        if (kind === NLMSG_ERROR || kind === NLMSG_DONE) {
+          const error = body.length >= 4 ? body.readInt32LE(0) : 0;
+          if (error < 0) throw new SystemCallError('netlink', getSystemErrorName(error));
+          if (interrupted) throw new InterruptedDumpError('the list changed while it was read');
+          return;
+        }
+        take(body);
+      }
+    }
+  }
+
+  close(): void {
+    closeDescriptor(this.#fd);
+  }
+}
+
+/** One attribute (`struct nlattr`), padded. */
+export function attribute(type: number, value: Buffer): Buffer {
+  const bytes = Buffer.alloc(aligned(4 + value.length));
+  bytes.writeUInt16LE(4 + value.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  value.copy(bytes, 4);
+  return bytes;
+}
+
+/** The attributes in `bytes`, by type without the flags; of several with one type, all. */
+export function* attributes(bytes: Buffer): Generator<{ readonly type: number; readonly value: Buffer }> {
+  for (let at = 0; at + 4 <= bytes.length;) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4) return;
+    yield { type: bytes.readUInt16LE(at + 2) & 0x3fff, value: bytes.subarray(at + 4, at + length) };
+    at += aligned(length);
+  }
+}
+
+function aligned(length: number): number {
+  return (length + 3) & ~3;
+}

@@ -1,0 +1,42 @@
+import { BlockList, isIPv4 } from 'node:net';
+import { z } from 'zod';
+
+/**
+ * What an agent tells its sidecars of their stack's networks (agent/sidecars/discovery.ts). Only a hint where to ask: who is a peer is
+ * decided by the other's proof that it has the stack's key (peers.ts), so a wrong entry costs a second of waiting and nothing else.
+ */
+export const worldSchema = z.object({
+  /** CIDR of the networks that tasks of the stack on this node are on. */
+  subnets: z.array(z.string()),
+  /** All tasks on these networks, one entry for each address. `own`: of this stack. */
+  tasks: z.array(z.object({ address: z.string(), service: z.string(), own: z.boolean() })),
+  /** Virtual addresses of this stack's services; `backends` are addresses of their tasks on the same network. */
+  vips: z.array(z.object({ address: z.string(), service: z.string(), backends: z.array(z.string()) })),
+  /** Addresses that are no tasks: gateways, the engine's load balancers, virtual addresses of other stacks. */
+  strangers: z.array(z.string()),
+});
+
+export type World = z.infer<typeof worldSchema>;
+
+/** The part of it that a task on `subnets` can reach. IPv4 only. */
+export function worldWithin(world: World, subnets: readonly string[]): World {
+  const inside = reachable(subnets);
+  return {
+    subnets: subnets.filter((subnet) => isIPv4(subnet.split('/')[0] ?? '')),
+    tasks: world.tasks.filter(({ address }) => inside(address)),
+    vips: world.vips
+      .filter(({ address }) => inside(address))
+      .map((vip) => ({ ...vip, backends: vip.backends.filter(inside) })),
+    strangers: world.strangers.filter(inside),
+  };
+}
+
+/** Says of an address whether it is in one of these networks. */
+export function reachable(subnets: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const subnet of subnets) {
+    const [network = '', bits = '32'] = subnet.split('/');
+    if (isIPv4(network)) list.addSubnet(network, Number(bits), 'ipv4');
+  }
+  return (address) => isIPv4(address) && list.check(address, 'ipv4');
+}

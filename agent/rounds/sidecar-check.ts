@@ -13,12 +13,12 @@ const NAMED = 5;
  * @throws SwarmcutError `precondition` when the task has none and needs one, has one and must not, or has connections with peers that are
  *   older than its sidecar: they would be in no channel
  */
-export async function sidecarFor(
-  algorithm: Algorithm,
+export async function sidecarFor<Known extends Pick<TaskSidecar, 'alive' | 'status'>>(
+  algorithm: Pick<Algorithm, 'name' | 'interceptor'>,
   stack: string,
   task: TaskRef,
-  sidecar: TaskSidecar | undefined,
-): Promise<TaskSidecar | undefined> {
+  sidecar: Known | undefined,
+): Promise<Known | undefined> {
   const where = { service: task.service, slot: task.slot };
   if (algorithm.interceptor === 'kernel') {
     if (sidecar === undefined) return undefined;

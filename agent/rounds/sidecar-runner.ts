@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epoch, ParticipantOutcome } from '../../src/algorithms/index.ts';
 import { streamCutSchema } from '../../src/model/checkpoint.ts';
 import { messageOf } from '../../src/model/errors.ts';
@@ -20,7 +19,7 @@ const KEPT_DEADLINE_MS = 24 * 3_600_000;
 const collectedSchema = z.object({ streams: z.array(streamCutSchema) });
 
 export interface SidecarRunnerOptions {
-  readonly sidecar: TaskSidecar;
+  readonly sidecar: Pick<TaskSidecar, 'call' | 'host' | 'onLost'>;
   readonly task: TaskHandle;
   readonly epoch: Epoch;
   readonly deadlineMs: number;
@@ -179,15 +178,9 @@ export class SidecarRunner implements TaskRunner {
 }
 
 /** Fails instead of waiting for a sidecar that hangs. */
-async function orLate(answer: Promise<unknown>): Promise<void> {
-  const late = new AbortController();
-  const timeout = sleep(ABORT_TIMEOUT_MS, undefined, { signal: late.signal }).then(() => {
-    throw new Error('its sidecar does not answer');
+function orLate(answer: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('its sidecar does not answer')), ABORT_TIMEOUT_MS);
+    answer.then(() => resolve(), reject).finally(() => clearTimeout(timer));
   });
-  timeout.catch(() => undefined);
-  try {
-    await Promise.race([answer, timeout]);
-  } finally {
-    late.abort();
-  }
 }

@@ -104,8 +104,6 @@ export class ShimServer {
   async #start(request: StartRequest, response: ServerResponse): Promise<void> {
     const { containerId, service } = request;
     const begun = performance.now();
-    let late = false;
-    response.once('close', () => (late = !response.writableFinished));
     try {
       await this.#options.sidecars.start(request);
     } catch (error) {
@@ -115,7 +113,7 @@ export class ShimServer {
       );
       throw error;
     }
-    if (late) {
+    if (response.destroyed) {
       const ms = Math.round(performance.now() - begun);
       this.#options.log.warn({ containerId, service, ms }, 'a container has started before its sidecar was ready');
     }

@@ -244,8 +244,12 @@ export class ProxyInterceptor {
       return;
     }
     this.#options.onCrash?.(howItEnded(this.#child));
+    await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
     await sleep(RESTART_DELAY_MS);
-    while (this.#watching && this.taskAlive) {
+    while (this.#wanted()) {
       try {
         await this.#start();
         return;
@@ -254,7 +258,12 @@ export class ProxyInterceptor {
         await sleep(RETRY_DELAY_MS);
       }
     }
-    if (this.#watching) this.#options.onTaskEnd?.();
+    if (!this.taskAlive) this.#options.onTaskEnd?.();
+  }
+
+  /** Nobody has detached it, and the task lives. */
+  #wanted(): boolean {
+    return this.#watching && this.taskAlive;
   }
 
   async #stop(): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { algorithms } from '../../src/algorithms/index.ts';
+import { PROXY_ALGORITHMS, algorithms } from '../../src/algorithms/index.ts';
 import type { Finding } from '../../src/config/compose-lint.ts';
 import { EXIT_CODES, SwarmcutError } from '../../src/model/errors.ts';
 import { globalOptionsOf } from './options.ts';
@@ -27,9 +27,7 @@ Examples:
       for (const file of files) {
         const findings = lintCompose(await read(file), {
           algorithms: Object.keys(algorithms),
-          proxied: Object.values(algorithms).flatMap(({ name, interceptor }) =>
-            interceptor === 'proxy' ? [name] : [],
-          ),
+          proxied: PROXY_ALGORITHMS,
         });
         found.push(...findings.map((finding) => ({ file, ...finding })));
       }

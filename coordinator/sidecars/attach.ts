@@ -1,4 +1,4 @@
-import { algorithms } from '../../src/algorithms/index.ts';
+import { PROXY_ALGORITHMS, algorithms } from '../../src/algorithms/index.ts';
 import { LABELS } from '../../src/config/labels.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
@@ -9,7 +9,11 @@ import { putServicesBack } from '../restore/replacement-journal.ts';
 import { existingStack, openSession } from '../swarm/session.ts';
 import { proxiedServices, stackSettings } from '../swarm/settings.ts';
 import type { Stack, SwarmService } from '../swarm/types.ts';
-import { everyAgent, sidecarsReport } from './sidecars.ts';
+import { everyAgent, listSidecars, sidecarsReport } from './sidecars.ts';
+
+/** Sidecars find each other within about a second of the engine's news. Milliseconds. */
+const ACQUAINTANCE_MS = 10_000;
+const POLL_MS = 500;
 
 /**
  * Gives every task of the services that declare an algorithm of the proxy a sidecar: those that run, for connections made from now on,
@@ -40,9 +44,43 @@ export async function attachSidecars(ctx: CoordinatorContext, stackName: string)
       return sidecars;
     });
     ctx.log.info({ stack: stackName, services: names, unreached: answers.unreached }, 'sidecars are attached');
-    return sidecarsReport(stack, answers);
+    return await acquainted(ctx, stack, sidecarsReport(stack, answers), async () =>
+      sidecarsReport(stack, await listSidecars(ctx, session, stackName)),
+    );
   } finally {
     await lock.release();
+  }
+}
+
+/**
+ * Waits until the sidecars have found each other: which old connections lead to peers is known only then.
+ * @param look what the agents say now
+ */
+async function acquainted(
+  ctx: CoordinatorContext,
+  stack: Stack,
+  first: SidecarsReport,
+  look: () => Promise<SidecarsReport>,
+): Promise<SidecarsReport> {
+  const begun = performance.now();
+  ctx.reporter.begin('', 'wait until the sidecars know each other');
+  let report = first;
+  for (let before = ''; ;) {
+    const known = JSON.stringify(report.sidecars.map(({ peers, direct }) => [peers.length, direct]));
+    const lonely =
+      report.sidecars.length > 1 && report.sidecars.some(({ alive, peers }) => alive && peers.length === 0);
+    if (!lonely && known === before) {
+      ctx.reporter.done('', 'wait until the sidecars know each other');
+      return report;
+    }
+    if (performance.now() - begun > ACQUAINTANCE_MS || ctx.signal.aborted) {
+      // Services on networks of their own never meet.
+      ctx.log.warn({ stack: stack.name, report }, 'not every sidecar knows another one');
+      return report;
+    }
+    before = known;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    report = await look();
   }
 }
 
@@ -50,15 +88,12 @@ export async function attachSidecars(ctx: CoordinatorContext, stackName: string)
 function declaringServices(stack: Stack): readonly SwarmService[] {
   const { algorithm } = stackSettings(stack);
   if (algorithms[algorithm]?.interceptor === 'proxy') return proxiedServices(stack);
-  const proxied = Object.values(algorithms)
-    .filter(({ interceptor }) => interceptor === 'proxy')
-    .map(({ name }) => name);
   throw new SwarmcutError(
     'precondition',
     `the algorithm of stack ${stack.name} is ${algorithm}, which needs no sidecars`,
     {
       where: { stack: stack.name },
-      advice: `declare one that does in the compose file (${LABELS.algorithm}: ${proxied.join(', ')}) and deploy it, then attach`,
+      advice: `declare one that does in the compose file (${LABELS.algorithm}: ${PROXY_ALGORITHMS.join(', ')}) and deploy it, then attach`,
     },
   );
 }

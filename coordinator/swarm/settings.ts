@@ -1,4 +1,4 @@
-import { algorithms, DEFAULT_ALGORITHM } from '../../src/algorithms/index.ts';
+import { algorithms, DEFAULT_ALGORITHM, PROXY_ALGORITHMS } from '../../src/algorithms/index.ts';
 import { LABELS, stackSettings as settingsFromLabels, type StackSettings } from '../../src/config/labels.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { nearest } from '../../src/model/near.ts';
@@ -42,8 +42,8 @@ export function proxiedServices(stack: Stack): readonly SwarmService[] {
   return stack.services.filter(
     ({ mode, labels, containerLabels }) =>
       mode !== 'job' &&
-      [labels[LABELS.algorithm], containerLabels[LABELS.algorithm]].some(
-        (name) => algorithms[name ?? '']?.interceptor === 'proxy',
+      [labels[LABELS.algorithm], containerLabels[LABELS.algorithm]].some((name) =>
+        PROXY_ALGORITHMS.includes(name ?? ''),
       ),
   );
 }

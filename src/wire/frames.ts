@@ -8,11 +8,13 @@
  * | MARKER | epoch (4), offset (8) | the sender has made its cut of this epoch; it had sent so many bytes before |
  * | FIN | offset (8) | the application has closed this direction after so many bytes |
  * | RST | – | the application's connection was reset |
+ * | PARK | epoch (4), offset (8) | as MARKER; and the sender's task moves: it goes on over another tunnel, or says UNPARK |
+ * | UNPARK | – | the move was given up: the stream goes on over this tunnel |
  *
- * There is no WINDOW frame: one stream has one TCP connection, whose window is the back-pressure. Behind FIN only MARKER and RST may come,
- * behind RST nothing. Offsets let the receiver notice at once if a byte was lost or doubled.
+ * There is no WINDOW frame: one stream has one TCP connection, whose window is the back-pressure. Behind FIN only MARKER, PARK, UNPARK and RST
+ * may come, behind RST nothing. Offsets let the receiver notice at once if a byte was lost or doubled.
  */
-export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3 } as const;
+export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3, park: 4, unpark: 5 } as const;
 
 export const FRAME_HEAD_BYTES = 5;
 
@@ -47,11 +49,12 @@ export function writeDataHead(target: Uint8Array, length: number): void {
 
 /** @param offset bytes sent on this channel before the marker */
 export function markerFrame(epoch: number, offset: number): Uint8Array {
-  const frame = new Uint8Array(FRAME_HEAD_BYTES + MARKER_BYTES);
-  writeHead(frame, FRAME_TYPES.marker, MARKER_BYTES);
-  view(frame).setUint32(FRAME_HEAD_BYTES, epoch);
-  view(frame).setBigUint64(FRAME_HEAD_BYTES + 4, BigInt(offset));
-  return frame;
+  return cutFrame(FRAME_TYPES.marker, epoch, offset);
+}
+
+/** @param offset as in {@link markerFrame} */
+export function parkFrame(epoch: number, offset: number): Uint8Array {
+  return cutFrame(FRAME_TYPES.park, epoch, offset);
 }
 
 /** @param offset all bytes ever sent on this channel */
@@ -63,9 +66,11 @@ export function finFrame(offset: number): Uint8Array {
 }
 
 export function resetFrame(): Uint8Array {
-  const frame = new Uint8Array(FRAME_HEAD_BYTES);
-  writeHead(frame, FRAME_TYPES.reset, 0);
-  return frame;
+  return emptyFrame(FRAME_TYPES.reset);
+}
+
+export function unparkFrame(): Uint8Array {
+  return emptyFrame(FRAME_TYPES.unpark);
 }
 
 /**
@@ -78,7 +83,18 @@ export interface FrameSink {
   marker(epoch: number, offset: number): boolean;
   fin(offset: number): boolean;
   reset(): boolean;
+  park(epoch: number, offset: number): boolean;
+  unpark(): boolean;
 }
+
+/** Bodies of fixed length. */
+const BODY_BYTES: ReadonlyMap<number | undefined, number> = new Map([
+  [FRAME_TYPES.marker, MARKER_BYTES],
+  [FRAME_TYPES.fin, FIN_BYTES],
+  [FRAME_TYPES.reset, 0],
+  [FRAME_TYPES.park, MARKER_BYTES],
+  [FRAME_TYPES.unpark, 0],
+]);
 
 /** Takes a byte stream apart, in chunks of any size. Holds back at most the head and body of one MARKER. */
 export class FrameDecoder {
@@ -146,6 +162,10 @@ export class FrameDecoder {
     switch (type) {
       case FRAME_TYPES.marker:
         return this.#sink.marker(view(this.#held).getUint32(FRAME_HEAD_BYTES), this.#offset(FRAME_HEAD_BYTES + 4));
+      case FRAME_TYPES.park:
+        return this.#sink.park(view(this.#held).getUint32(FRAME_HEAD_BYTES), this.#offset(FRAME_HEAD_BYTES + 4));
+      case FRAME_TYPES.unpark:
+        return this.#sink.unpark();
       case FRAME_TYPES.fin:
         this.#ended = 'fin';
         return this.#sink.fin(this.#offset(FRAME_HEAD_BYTES));
@@ -157,20 +177,12 @@ export class FrameDecoder {
 
   #checkHead(type: number | undefined, length: number): void {
     if (this.#ended === 'reset') throw new FrameError('order', `type ${type ?? '?'} behind RST`);
-    if (this.#ended === 'fin' && type !== FRAME_TYPES.marker && type !== FRAME_TYPES.reset)
-      throw new FrameError('order', `type ${type ?? '?'} behind FIN`);
-    const fits =
-      type === FRAME_TYPES.data
-        ? length >= 1 && length <= MAX_DATA_BYTES
-        : type === FRAME_TYPES.marker
-          ? length === MARKER_BYTES
-          : type === FRAME_TYPES.fin
-            ? length === FIN_BYTES
-            : type === FRAME_TYPES.reset
-              ? length === 0
-              : undefined;
-    if (fits === undefined) throw new FrameError('type', `type ${type ?? '?'}`);
-    if (!fits) throw new FrameError('length', `type ${type ?? '?'} with a body of ${length} bytes`);
+    if (this.#ended === 'fin' && (type === FRAME_TYPES.data || type === FRAME_TYPES.fin))
+      throw new FrameError('order', `type ${type} behind FIN`);
+    const body = BODY_BYTES.get(type);
+    if (type !== FRAME_TYPES.data && body === undefined) throw new FrameError('type', `type ${type ?? '?'}`);
+    if (body === undefined ? length < 1 || length > MAX_DATA_BYTES : length !== body)
+      throw new FrameError('length', `type ${type ?? '?'} with a body of ${length} bytes`);
   }
 
   #offset(at: number): number {
@@ -178,6 +190,20 @@ export class FrameDecoder {
     if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw new FrameError('value', `offset ${offset.toString()}`);
     return Number(offset);
   }
+}
+
+function cutFrame(type: number, epoch: number, offset: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES + MARKER_BYTES);
+  writeHead(frame, type, MARKER_BYTES);
+  view(frame).setUint32(FRAME_HEAD_BYTES, epoch);
+  view(frame).setBigUint64(FRAME_HEAD_BYTES + 4, BigInt(offset));
+  return frame;
+}
+
+function emptyFrame(type: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES);
+  writeHead(frame, type, 0);
+  return frame;
 }
 
 function writeHead(target: Uint8Array, type: number, length: number): void {

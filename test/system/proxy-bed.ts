@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
 import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
 import type { LocalConnection } from '../../agent/interceptors/proxy/rules.ts';
@@ -97,7 +97,7 @@ export class ProxyBed {
       const others = [...this.interceptors.keys()]
         .filter((other) => other !== task)
         .map((other) => this.address(other));
-      await expect.poll(async () => (await this.status(task)).peers.toSorted(), LONG).toEqual(others.toSorted());
+      await vi.waitFor(async () => expect((await this.status(task)).peers.toSorted()).toEqual(others.toSorted()), LONG);
     }
   }
 
@@ -106,7 +106,8 @@ export class ProxyBed {
     await this.introduce();
     for (const server of Object.keys(programs))
       for (const task of this.interceptors.keys())
-        if (task !== server) await expect.poll(() => this.set(task, 'listening'), LONG).toContain(this.address(server));
+        if (task !== server)
+          await vi.waitFor(async () => expect(await this.set(task, 'listening')).toContain(this.address(server)), LONG);
   }
 
   async call(task: string, method: string, params?: unknown): Promise<unknown> {

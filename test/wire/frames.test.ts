@@ -6,12 +6,15 @@ import {
   MAX_DATA_BYTES,
   finFrame,
   markerFrame,
+  parkFrame,
   resetFrame,
+  unparkFrame,
   writeDataHead,
 } from '../../src/wire/frames.ts';
 import type { FrameSink } from '../../src/wire/frames.ts';
 
-type Seen = { kind: 'data'; bytes: number[] } | { kind: 'marker'; epoch: number; offset: number } | { kind: string };
+type Seen =
+  { kind: 'data'; bytes: number[] } | { kind: 'marker' | 'park'; epoch: number; offset: number } | { kind: string };
 
 /** Collects what comes; neighbouring pieces of data become one, for their borders mean nothing. */
 class Collector implements FrameSink {
@@ -37,6 +40,14 @@ class Collector implements FrameSink {
     this.seen.push({ kind: 'reset' });
     return !this.stop;
   }
+  park(epoch: number, offset: number): boolean {
+    this.seen.push({ kind: 'park', epoch, offset });
+    return !this.stop;
+  }
+  unpark(): boolean {
+    this.seen.push({ kind: 'unpark' });
+    return !this.stop;
+  }
 }
 
 function data(...bytes: number[]): Uint8Array {
@@ -57,8 +68,12 @@ const STREAM = join(
   markerFrame(7, 3),
   data(4),
   markerFrame(4_294_967_295, 2 ** 40 + 5),
+  parkFrame(8, 4),
+  unparkFrame(),
   finFrame(4),
   markerFrame(9, 4),
+  parkFrame(10, 4),
+  unparkFrame(),
   resetFrame(),
 );
 const MEANING: Seen[] = [
@@ -66,8 +81,12 @@ const MEANING: Seen[] = [
   { kind: 'marker', epoch: 7, offset: 3 },
   { kind: 'data', bytes: [4] },
   { kind: 'marker', epoch: 4_294_967_295, offset: 2 ** 40 + 5 },
+  { kind: 'park', epoch: 8, offset: 4 },
+  { kind: 'unpark' },
   { kind: 'fin 4' },
   { kind: 'marker', epoch: 9, offset: 4 },
+  { kind: 'park', epoch: 10, offset: 4 },
+  { kind: 'unpark' },
   { kind: 'reset' },
 ];
 
@@ -122,6 +141,8 @@ describe('frames', () => {
       marker: () => false,
       fin: () => false,
       reset: () => false,
+      park: () => false,
+      unpark: () => false,
     });
     for (let at = 0; at < frame.length; at += 65_536) decoder.push(frame.subarray(at, at + 65_536));
     expect([bytes, pieces]).toEqual([MAX_DATA_BYTES, 17]);
@@ -130,12 +151,14 @@ describe('frames', () => {
   });
 
   test.each([
-    ['an unknown type', raw(4, 0), 'type'],
+    ['an unknown type', raw(6, 0), 'type'],
     ['an empty DATA', raw(0, 0), 'length'],
     ['a DATA beyond the limit', raw(0, MAX_DATA_BYTES + 1), 'length'],
     ['a MARKER without a body', raw(1, 0), 'length'],
     ['a MARKER of 4 GiB', raw(1, 4_294_967_295), 'length'],
     ['a RST with a body', raw(3, 1), 'length'],
+    ['a PARK without a body', raw(4, 0), 'length'],
+    ['an UNPARK with a body', raw(5, 12), 'length'],
     ['an offset beyond 2^53', raw(2, 8, [0, 32, 0, 0, 0, 0, 0, 1]), 'value'],
     ['DATA behind FIN', join(finFrame(0), data(1)), 'order'],
     ['a second FIN', join(finFrame(0), finFrame(0)), 'order'],

@@ -1,6 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { FRAME_HEAD_BYTES } from '../../../src/wire/frames.ts';
-import { setResetOnClose, trySend } from './sys.ts';
+import { IPPROTO_TCP, TCP_NODELAY, setOption, setResetOnClose, trySend } from './sys.ts';
+import type { LinkEvents, LocalEnd, TakeRead } from './local-end.ts';
 import { descriptorOf, unsentBytesOf } from './sockets.ts';
 
 /**
@@ -11,25 +12,11 @@ const READ_BYTES = 256 * 1024;
 const shared = Buffer.allocUnsafeSlow(FRAME_HEAD_BYTES + READ_BYTES);
 const readable = shared.subarray(FRAME_HEAD_BYTES);
 
-/** What has been read: `bytes` is valid only during the call; `framed` is the same with {@link FRAME_HEAD_BYTES} free bytes in front. */
-export type TakeRead = (bytes: Buffer, framed: Buffer) => void;
-
-export interface LinkEvents {
-  /** All that was written is in the kernel. */
-  drained(): void;
-  /** The other end has closed its direction; everything before has been read. */
-  ended(): void;
-  /** Our own direction is closed, and all before it is in the kernel. */
-  finished(): void;
-  /** The connection is gone for good. `error`: reset, refused, timed out … */
-  closed(error: Error | undefined): void;
-}
-
 /**
  * One TCP connection of the sidecar. Writing goes past Node's stream while it can: straight to the kernel, and only what the kernel does not
  * take is copied and queued, one buffer at a time with libuv; so the bytes that are not in the kernel are known exactly at any time.
  */
-export class Link {
+export class Link implements LocalEnd {
   readonly socket: Socket;
   readonly #queue: Buffer[] = [];
   /** What libuv is writing. */
@@ -65,6 +52,11 @@ export class Link {
 
   get fd(): number {
     return descriptorOf(this.socket);
+  }
+
+  /** IPv4 address of the other end. */
+  get remoteAddress(): string {
+    return this.socket.remoteAddress ?? '';
   }
 
   get gone(): boolean {
@@ -116,9 +108,22 @@ export class Link {
     else this.socket.resetAndDestroy();
   }
 
+  /** Forgets the socket; the kernel ends the connection as its options say. */
+  close(): void {
+    this.socket.destroy();
+  }
+
   /** From here on a crash of this process resets the connection rather than ending it in order, and so does `destroy`. */
   resetOnClose(on: boolean): void {
     if (this.fd >= 0) setResetOnClose(this.fd, on);
+  }
+
+  /**
+   * What the kernel was not allowed to send (a block) leaves now instead of when a timer fires: setting TCP_NODELAY, also again, pushes
+   * (kernel/push-unsent.ts).
+   */
+  push(): void {
+    if (this.fd >= 0) setOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
   }
 
   get reading(): boolean {

@@ -2,6 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
+import { streamCutSchema } from '../../../src/model/checkpoint.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { createLogger } from '../../../src/runtime/logger.ts';
 import { KEY_BYTES } from './handshake.ts';
@@ -9,6 +10,7 @@ import { JsonPeer } from './json-peer.ts';
 import { addressesIn } from './listening.ts';
 import { Peers } from './peers.ts';
 import { writeRecord } from './record-files.ts';
+import { restoreSchema } from './resuming.ts';
 import type { RoundHost } from './round.ts';
 import { Sidecar } from './sidecar.ts';
 import { watchProcess } from './watch-process.ts';
@@ -32,6 +34,8 @@ const config = z
     subnets: z.array(z.string()).default([]),
     /** The task's addresses there. Default: all that its namespace has. */
     own: z.array(z.object({ address: z.string(), network: z.string() })).default([]),
+    /** The task is a restored one: its connections go on after `resume`. */
+    restore: restoreSchema.optional(),
   })
   .parse(JSON.parse(await text(process.stdin)));
 
@@ -43,11 +47,12 @@ const log = createLogger({
 const key = Buffer.from(config.key, 'base64');
 if (key.length !== KEY_BYTES) throw new Error(`the key has ${key.length} bytes instead of ${KEY_BYTES}`);
 
-const own = config.own.map(({ address }) => address);
+const named = config.own.map(({ address }) => address);
+const own = named.length > 0 ? named : addressesIn(config.netns);
 const peers = new Peers({
   netns: config.netns,
   subnets: config.subnets,
-  own: own.length > 0 ? own : addressesIn(config.netns),
+  own,
   key,
   epoch: (): number => sidecar.epoch,
   log: (message, details) => log.info(details, message),
@@ -58,6 +63,8 @@ const sidecar = new Sidecar({
   key,
   epoch: config.epoch,
   peers,
+  own,
+  ...(config.restore && { restore: config.restore }),
   log: (message, details) => log.info(details, message),
 });
 if (config.pid !== undefined)
@@ -71,7 +78,6 @@ const prepareParams = z.object({
   epoch: z.number(),
   deadlineMs: z.number(),
   keepFrozen: z.boolean(),
-  takeEnds: z.boolean().default(false),
   recordLimitBytes: z.number().optional(),
 });
 
@@ -106,9 +112,11 @@ const control = createServer((socket) => {
       abort: (params) => sidecar.abort(z.object({ reason: z.string() }).parse(params).reason),
       collect: async (params) => {
         const { epoch, folder } = z.object({ epoch: z.number(), folder: z.string() }).parse(params);
-        return writeRecord(folder, sidecar.record(epoch));
+        const { streams } = await writeRecord(folder, sidecar.record(epoch));
+        return { streams: streams.map((stream) => streamCutSchema.parse(stream)) };
       },
       finish: () => sidecar.finish(),
+      resume: () => sidecar.resume(),
     },
     () => {
       if (hosting) void sidecar.abort('the agent is gone').then(() => sidecar.finish());

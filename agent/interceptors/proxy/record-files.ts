@@ -1,80 +1,128 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { streamCutSchema } from '../../../src/model/checkpoint.ts';
 import { tcpEndSchema } from './repair.ts';
 import type { TcpEnd } from './repair.ts';
 import type { RoundRecord } from './round.ts';
 
 /**
- * A round's record as files, beside the task's image: `channels.json`, and for each stream that had bytes in flight towards this task
- * `<stream>.in`, just these bytes; and `<stream>.end`, a {@link TcpEnd} as JSON, if ends were taken. Nobody but root may read them.
+ * A round's record as files, beside the task's image; nobody but root may read them:
+ * - `channels.json`: every stream's cut ({@link ChannelsRecord});
+ * - `channels.bin`: the states of the incoming channels, one after the other: `recorded` bytes from `at` on;
+ * - `ends.bin`: for each taken end what its kernel socket had received, then what it had not yet got acknowledged.
  */
 export const CHANNELS_FILE = 'channels.json';
+export const CHANNEL_BYTES_FILE = 'channels.bin';
+export const ENDS_FILE = 'ends.bin';
 
-const endpoint = z.object({ address: z.string(), port: z.number() });
+const count = z.number().int().nonnegative();
 
-const schema = z.object({
-  version: z.literal(1),
-  epoch: z.number(),
-  streams: z.array(
-    z.object({
-      id: z.string(),
-      role: z.enum(['opener', 'acceptor']),
-      client: endpoint,
-      server: endpoint,
-      opening: z.boolean(),
-      sent: z.number(),
-      finSent: z.boolean(),
-      delivered: z.number(),
-      finDelivered: z.boolean(),
-      /** Bytes of the incoming channel's state; they are in the file `<id>.in` if there are any. */
-      recorded: z.number(),
-      /** The channel's end is part of its state. */
-      finRecorded: z.boolean(),
-      resetRecorded: z.boolean(),
-      /** The file `<id>.end` has the state of the sidecar's local socket. */
-      endTaken: z.boolean(),
-      /** The peer's marker (or the channel's end) has come. */
-      complete: z.boolean(),
-    }),
-  ),
+const endSchema = tcpEndSchema.extend({
+  /** In `ends.bin`. */
+  at: count,
+  receivedBytes: count,
+  unacknowledgedBytes: count,
+  unsentBytes: count,
 });
 
+const recordedStreamSchema = streamCutSchema.extend({
+  /** In `channels.bin`. */
+  at: count,
+  /** There if `endTaken`. */
+  end: endSchema.optional(),
+});
+/** One stream of a record. */
+export type RecordedStream = z.infer<typeof recordedStreamSchema>;
+
+const recordSchema = z.object({ version: z.literal(2), epoch: count, streams: z.array(recordedStreamSchema) });
+
 /** What `channels.json` says. */
-export type ChannelsRecord = z.infer<typeof schema>;
+export type ChannelsRecord = z.infer<typeof recordSchema>;
 
 /** Writes the record into `folder`, which is made. */
 export async function writeRecord(folder: string, record: RoundRecord): Promise<ChannelsRecord> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const streams: ChannelsRecord['streams'] = [];
-  for (const cut of record.streams) {
-    const recording = record.recordings.get(`${cut.id}${cut.role === 'opener' ? '<' : '>'}`);
-    if (recording && recording.bytes > 0) {
-      await using file = await open(join(folder, `${cut.id}.in`), 'w', 0o600);
-      await file.writev(recording.chunks);
+  await using channels = await BytesFile.open(join(folder, CHANNEL_BYTES_FILE));
+  await using ends = await BytesFile.open(join(folder, ENDS_FILE));
+  const streams: RecordedStream[] = [];
+  for (const { cut, chunks, end } of record.streams) {
+    const stream: RecordedStream = { ...cut, at: await channels.append(chunks) };
+    if (end) {
+      const { received, unacknowledged, ...rest } = end;
+      stream.end = {
+        ...rest,
+        at: await ends.append([received, unacknowledged]),
+        receivedBytes: received.length,
+        unacknowledgedBytes: unacknowledged.length,
+      };
     }
-    const end = record.ends.get(cut.id);
-    if (end) await writeFile(join(folder, `${cut.id}.end`), JSON.stringify(end), { mode: 0o600 });
-    streams.push({
-      ...cut,
-      recorded: recording?.bytes ?? 0,
-      finRecorded: recording?.fin ?? false,
-      resetRecorded: recording?.reset ?? false,
-      endTaken: end !== undefined,
-      complete: recording?.complete ?? true,
-    });
+    streams.push(stream);
   }
-  const written: ChannelsRecord = { version: 1, epoch: record.epoch, streams };
+  const written: ChannelsRecord = { version: 2, epoch: record.epoch, streams };
   await writeFile(join(folder, CHANNELS_FILE), JSON.stringify(written), { mode: 0o600 });
   return written;
 }
 
 /** @throws ZodError or the system's error when there is no such record */
 export async function readRecord(folder: string): Promise<ChannelsRecord> {
-  return schema.parse(JSON.parse(await readFile(join(folder, CHANNELS_FILE), 'utf8')));
+  return recordSchema.parse(JSON.parse(await readFile(join(folder, CHANNELS_FILE), 'utf8')));
 }
 
-/** The local socket of a stream. @throws ZodError or the system's error when it was not taken */
-export async function readEnd(folder: string, stream: string): Promise<TcpEnd> {
-  return tcpEndSchema.parse(JSON.parse(await readFile(join(folder, `${stream}.end`), 'utf8')));
+/** The state of the stream's incoming channel. @throws Error when the file is shorter than it must be */
+export async function readRecorded(folder: string, stream: RecordedStream): Promise<Buffer> {
+  await using file = await open(join(folder, CHANNEL_BYTES_FILE));
+  return readBytes(file, stream.at, stream.recorded);
+}
+
+/** The sidecar's end of the local connection. @returns undefined when it was not taken @throws as {@link readRecorded} */
+export async function readEnd(folder: string, stream: RecordedStream): Promise<TcpEnd | undefined> {
+  if (!stream.end) return undefined;
+  const { at, receivedBytes, unacknowledgedBytes, ...rest } = stream.end;
+  await using file = await open(join(folder, ENDS_FILE));
+  return {
+    ...rest,
+    received: await readBytes(file, at, receivedBytes),
+    unacknowledged: await readBytes(file, at + receivedBytes, unacknowledgedBytes),
+  };
+}
+
+async function readBytes(file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let have = 0; have < length;) {
+    const { bytesRead } = await file.read(bytes, have, length - have, at + have);
+    if (bytesRead === 0) throw new Error(`the record ends at ${at + have}, ${length - have} bytes too early`);
+    have += bytesRead;
+  }
+  return bytes;
+}
+
+/** A file that grows, and says where. */
+class BytesFile {
+  readonly #file: FileHandle;
+  #length = 0;
+
+  static async open(path: string): Promise<BytesFile> {
+    return new BytesFile(await open(path, 'w', 0o600));
+  }
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** @returns where the bytes begin */
+  async append(chunks: readonly Buffer[]): Promise<number> {
+    const at = this.#length;
+    for (const chunk of chunks) {
+      for (let written = 0; written < chunk.length;)
+        written += (await this.#file.write(chunk, written, chunk.length - written)).bytesWritten;
+      this.#length += chunk.length;
+    }
+    return at;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
 }

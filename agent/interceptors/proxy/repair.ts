@@ -39,7 +39,7 @@ import {
 /**
  * One end of a TCP connection, taken out of the kernel and made again elsewhere (TCP_REPAIR; tcp(7), and CRIU's soccr for the order). The
  * other end notices nothing, provided that no packet of the connection passes from before it is taken until it is made again (the
- * lock of rules.ts): repair mode alone does not stop the other end.
+ * block of kernel/rules.ts): repair mode alone does not stop the other end.
  */
 const RECEIVE_QUEUE = 1;
 const SEND_QUEUE = 2;
@@ -54,50 +54,88 @@ const OPTION_WINDOW_SCALE = 4;
 
 const WINDOW_BYTES = 20;
 const INFO_BYTES = 104;
-const BUFFER_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
+/** Where `snd_wnd` stands in struct tcp_repair_window. */
+const SEND_WINDOW_AT = 4;
 
-/** States in which we have closed our direction. */
-const FIN_WAIT1 = 4;
-const FIN_WAIT2 = 5;
-const CLOSE_WAIT = 8;
-const ESTABLISHED = 1;
+/** The kernel's numbers (include/net/tcp_states.h). */
+export const TCP_STATES = {
+  established: 1,
+  finWait1: 4,
+  finWait2: 5,
+  timeWait: 6,
+  close: 7,
+  closeWait: 8,
+  lastAck: 9,
+  closing: 11,
+} as const;
+
+const { established, finWait1, finWait2, closeWait, lastAck, closing } = TCP_STATES;
+const TAKEN: readonly number[] = [established, finWait1, finWait2, closeWait, lastAck, closing];
+const OWN_FIN_QUEUED: readonly number[] = [finWait1, lastAck, closing];
 
 const endpoint = z.object({ address: z.string(), port: z.number() });
 
-/** Everything about one end; as JSON. Sequence numbers are those behind the queues. */
+/** Everything about one end but the bytes of its queues. */
 export const tcpEndSchema = z.object({
   local: endpoint,
   remote: endpoint,
-  /** The kernel's number: 1 ESTABLISHED, 4 FIN_WAIT1, 5 FIN_WAIT2, 8 CLOSE_WAIT. */
-  state: z.number(),
+  fins: z.object({
+    /** Our direction is closed. */
+    sent: z.boolean(),
+    /** … and the other end has said that it knows. */
+    acknowledged: z.boolean(),
+    /** The other end has closed its direction. */
+    received: z.boolean(),
+  }),
   options: z.number(),
   mss: z.number(),
   sendScale: z.number(),
   receiveScale: z.number(),
   timestamp: z.number(),
+  /** Next one expected from the other end: behind all that was received, its FIN included. */
   receiveSeq: z.number(),
+  /** Behind the last byte of the send queue. An own FIN is not counted. */
   sendSeq: z.number(),
-  /** Received, not read. base64, as are the other two. */
-  received: z.string(),
-  /** Sent, not acknowledged. */
-  sent: z.string(),
-  /** Not yet sent. */
-  unsent: z.string(),
-  /** struct tcp_repair_window. */
+  /** struct tcp_repair_window, base64. */
   window: z.string(),
 });
 
-export type TcpEnd = z.infer<typeof tcpEndSchema>;
+export type TcpEnd = z.infer<typeof tcpEndSchema> & {
+  /** Received, not read. */
+  readonly received: Buffer;
+  /** Not acknowledged, sent or not. */
+  readonly unacknowledged: Buffer;
+  /** So many at the end of `unacknowledged` have never been sent. */
+  readonly unsentBytes: number;
+};
+
+/** How far closing of a connection has come. */
+export type Fins = TcpEnd['fins'];
+
+function finsOf(state: number): Fins {
+  const unacknowledged = OWN_FIN_QUEUED.includes(state);
+  return {
+    sent: unacknowledged || state === finWait2,
+    acknowledged: state === finWait2,
+    received: state === closeWait || state === lastAck || state === closing,
+  };
+}
+
+/** @returns the kernel's number, see {@link TCP_STATES} */
+export function stateOf(fd: number): number {
+  return getOption(fd, IPPROTO_TCP, TCP_INFO, 1).readUInt8(0);
+}
 
 /**
  * Takes the state of an end; the connection stays as it was. Bytes that are not in the kernel (Link.unsent) are the caller's business.
- * @throws Error for a state that is not one of {@link TcpEnd.state}: a connection in its last steps is over for both applications
+ * @param known how far closing had come when this end was made again; the kernel tells only what has happened since
+ * @throws Error for a connection that is over (or not yet there)
  */
-export function takeEnd(fd: number): TcpEnd {
+export function takeEnd(fd: number, known: Partial<Fins> = {}): TcpEnd {
   setOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
   try {
-    return readEnd(fd);
+    return readEnd(fd, known);
   } finally {
     setOption(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, NO_QUEUE);
     setOption(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_QUIETLY);
@@ -106,21 +144,30 @@ export function takeEnd(fd: number): TcpEnd {
   }
 }
 
+/** From now on, closing this end sends no packet. */
+export function silence(fd: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+}
+
 /** Closes an end without a packet. `fd` is closed too. */
 export function dropEnd(fd: number): void {
-  setOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+  silence(fd);
   closeDescriptor(fd);
 }
 
 /**
- * Makes an end again, in repair mode: it sends nothing before {@link wakeEnd}.
+ * Makes an end again, in repair mode: it sends nothing before {@link wakeEnd}. Closing is not made again: the kernel takes the new end for
+ * open both ways, and its owner has to know better ({@link Fins}). A FIN that was not acknowledged must be sent again (by shutdown,
+ * after {@link wakeEnd}); one that was must not. After a received one nothing more comes, and `read` will not say so. Bytes that have
+ * never been sent are to be sent after {@link wakeEnd}, too.
  * @param mark packet mark of the socket
+ * @param bufferBytes of the socket, each way
  * @returns its descriptor, non-blocking
  */
-export function makeEnd(netns: string, end: TcpEnd, mark: number): number {
+export function makeEnd(netns: string, end: TcpEnd, mark: number, bufferBytes: number): number {
   const fd = inNetns(netns, tcpSocket);
   try {
-    fillEnd(fd, end, mark);
+    fillEnd(fd, end, mark, bufferBytes);
     return fd;
   } catch (error) {
     closeDescriptor(fd);
@@ -128,56 +175,88 @@ export function makeEnd(netns: string, end: TcpEnd, mark: number): number {
   }
 }
 
-/** Both ends are there and the lock is open: lets it live, and wakes the other end. Bytes that were never sent are to be sent by the caller. */
+/** Both ends are there and the block is open: lets it live, and wakes the other end. */
 export function wakeEnd(fd: number): void {
   setOption(fd, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF);
   // Ending repair mode has cleared it.
   setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
+/** An end that is to be made again with empty queues, and what its queues had. */
+export interface EmptiedEnd {
+  readonly end: TcpEnd;
+  /** To be read as if it had just come. */
+  readonly received: Buffer;
+  /** Of what was sent, the other end has not got this: to be sent again, before anything else. */
+  readonly unsent: Buffer;
+  /** The other end has our FIN. */
+  readonly finDelivered: boolean;
+}
+
 /**
- * How far closing had come. An own FIN that was not acknowledged must be sent again (by shutdown, after {@link wakeEnd}); one that was must
- * not. After a received one nothing more comes: `read` on the new end will not say so, its owner has to know.
+ * Empties the queues of an end, by what the other end (as its image says) has received. A restored socket waits 3 s before it sends
+ * anything again (TCP_TIMEOUT_FALLBACK), so nothing may be in its queue as sent.
+ * @param peerRcvNxt next sequence number that the other end expects, a FIN counted
+ * @throws Error when that does not fit this end: then the two were not recorded in the same cut
  */
-export function finOf(end: TcpEnd): {
-  readonly sent: boolean;
-  readonly unacknowledged: boolean;
-  readonly received: boolean;
-} {
+export function emptyEnd(end: TcpEnd, peerRcvNxt: number): EmptiedEnd {
+  const { received, unacknowledged } = end;
+  const finDelivered = end.fins.sent && peerRcvNxt === (end.sendSeq + 1) >>> 0;
+  const missing = finDelivered ? 0 : (end.sendSeq - peerRcvNxt) >>> 0;
+  if (missing > unacknowledged.length)
+    throw new Error(
+      `the application expects ${peerRcvNxt}, but ${unacknowledged.length} bytes up to ${end.sendSeq} are recorded`,
+    );
+  const window = Buffer.from(end.window, 'base64');
+  // What it has received meanwhile, without our having heard of it, has taken its share of the window that we know.
+  const taken = unacknowledged.length - missing;
+  window.writeUInt32LE(Math.max(0, window.readUInt32LE(SEND_WINDOW_AT) - taken), SEND_WINDOW_AT);
   return {
-    sent: end.state === FIN_WAIT1 || end.state === FIN_WAIT2,
-    unacknowledged: end.state === FIN_WAIT1,
-    received: end.state === CLOSE_WAIT,
+    end: {
+      ...end,
+      fins: { sent: false, acknowledged: false, received: false },
+      sendSeq: peerRcvNxt,
+      window: window.toString('base64'),
+      received: Buffer.alloc(0),
+      unacknowledged: Buffer.alloc(0),
+      unsentBytes: 0,
+    },
+    received,
+    unsent: unacknowledged.subarray(taken),
+    finDelivered,
   };
 }
 
-function readEnd(fd: number): TcpEnd {
+function readEnd(fd: number, known: Partial<Fins>): TcpEnd {
   const info = getOption(fd, IPPROTO_TCP, TCP_INFO, INFO_BYTES);
   const state = info.readUInt8(0);
-  if (![ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT].includes(state))
-    throw new Error(`a TCP connection in state ${state} cannot be taken`);
+  if (!TAKEN.includes(state)) throw new Error(`a TCP connection in state ${state} cannot be taken`);
   const options = info.readUInt8(5);
   const scales = info.readUInt8(6);
-  // The FIN has a sequence number but no byte.
-  const ownFin = state === FIN_WAIT1 ? 1 : 0;
-  const unsentBytes = Math.max(0, ioctlInt(fd, SIOCOUTQNSD));
+  const told = finsOf(state);
+  const fins = {
+    sent: told.sent || known.acknowledged === true,
+    acknowledged: told.acknowledged || known.acknowledged === true,
+    received: told.received || known.received === true,
+  };
   const receive = readQueue(fd, RECEIVE_QUEUE, ioctlInt(fd, SIOCINQ));
-  const send = readQueue(fd, SEND_QUEUE, Math.max(0, ioctlInt(fd, SIOCOUTQ) - ownFin));
-  const unsent = Math.min(unsentBytes, send.bytes.length);
+  // A FIN has a sequence number but no byte.
+  const queuedFin = fins.sent && !fins.acknowledged ? 1 : 0;
+  const send = readQueue(fd, SEND_QUEUE, Math.max(0, ioctlInt(fd, SIOCOUTQ) - queuedFin));
   return {
     local: localEnd(fd),
     remote: remoteEnd(fd),
-    state,
+    fins,
     options,
     mss: getUint32Option(fd, IPPROTO_TCP, TCP_MAXSEG),
     sendScale: scales & 15,
     receiveScale: scales >> 4,
     timestamp: options & OPTION_TIMESTAMPS ? getUint32Option(fd, IPPROTO_TCP, TCP_TIMESTAMP) : 0,
     receiveSeq: receive.seq,
-    sendSeq: (send.seq - ownFin) >>> 0,
-    received: receive.bytes.toString('base64'),
-    sent: send.bytes.subarray(0, send.bytes.length - unsent).toString('base64'),
-    unsent: send.bytes.subarray(send.bytes.length - unsent).toString('base64'),
+    sendSeq: (send.seq - Number(fins.sent)) >>> 0,
+    received: receive.bytes,
+    unacknowledged: send.bytes,
+    unsentBytes: Math.min(send.bytes.length, Math.max(0, ioctlInt(fd, SIOCOUTQNSD))),
     window: getOption(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, WINDOW_BYTES).toString('base64'),
   };
 }
@@ -186,31 +265,30 @@ function readEnd(fd: number): TcpEnd {
 function readQueue(fd: number, queue: number, length: number): { readonly seq: number; readonly bytes: Buffer } {
   setOption(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue);
   const seq = getUint32Option(fd, IPPROTO_TCP, TCP_QUEUE_SEQ);
-  const bytes = Buffer.alloc(length);
+  const bytes = Buffer.allocUnsafe(length);
   const got = length === 0 ? 0 : receiveBytes(fd, bytes, MSG_PEEK | MSG_DONTWAIT);
   if (got !== length) throw new Error(`queue ${queue} has ${length} bytes, ${got} could be read`);
   return { seq, bytes };
 }
 
-function fillEnd(fd: number, end: TcpEnd, mark: number): void {
-  const received = Buffer.from(end.received, 'base64');
-  const sent = Buffer.from(end.sent, 'base64');
-  const unsentBytes = Buffer.from(end.unsent, 'base64').length;
-  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES);
-  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES);
+function fillEnd(fd: number, end: TcpEnd, mark: number, bufferBytes: number): void {
+  const { received, unacknowledged } = end;
+  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, Math.max(bufferBytes, 2 * unacknowledged.length));
+  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, Math.max(bufferBytes, 2 * received.length));
   // Forces the reuse of the address; SO_REUSEADDR set after it would weaken that.
   setOption(fd, IPPROTO_TCP, TCP_REPAIR, 1);
   setOption(fd, SOL_SOCKET, SO_MARK, mark);
   setOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
   setSequence(fd, RECEIVE_QUEUE, end.receiveSeq - received.length);
-  setSequence(fd, SEND_QUEUE, end.sendSeq - sent.length - unsentBytes);
+  const ownFin = end.fins.acknowledged ? 1 : 0;
+  setSequence(fd, SEND_QUEUE, end.sendSeq + ownFin - unacknowledged.length);
   setOption(fd, IPPROTO_TCP, TCP_MAXSEG, end.mss); // else it stays at 524 after the connect
   bindSocket(fd, end.local);
   connectSocket(fd, end.remote); // without a packet
   setOption(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, repairOptions(end));
   if (end.options & OPTION_TIMESTAMPS) setOption(fd, IPPROTO_TCP, TCP_TIMESTAMP, end.timestamp);
   fillQueue(fd, RECEIVE_QUEUE, received);
-  fillQueue(fd, SEND_QUEUE, sent);
+  fillQueue(fd, SEND_QUEUE, unacknowledged.subarray(0, unacknowledged.length - end.unsentBytes));
   setOption(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, NO_QUEUE);
   setOption(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, Buffer.from(end.window, 'base64'));
 }

@@ -1,16 +1,17 @@
 import type { Participant, ParticipantEffect, ParticipantInput } from '../../../src/algorithms/contract.ts';
 import type { ParticipantOutcome } from '../../../src/algorithms/contract.ts';
+import type { StreamCut } from '../../../src/model/checkpoint.ts';
+import { connectionKey, endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { TcpEnd } from './repair.ts';
-import { takeEnd } from './repair.ts';
-import type { Recording, Stream, StreamCut } from './stream.ts';
+import type { Stream } from './stream.ts';
 
 /** An input without its time, which is added when it is fed. */
 export type UntimedInput = ParticipantInput extends infer I ? (I extends { now: number } ? Omit<I, 'now'> : I) : never;
 
 /**
  * What the agent does for the participant, which runs in the sidecar: all but the channels. Each method resolves when it is done and may be
- * called twice. `hold` locks the connections between application and sidecar (rules.ts); `advance` and `unhold` open the lock.
+ * called twice. `hold` blocks all that the application sends and gets (kernel/rules.ts); `advance` and `unhold` open the block.
  */
 export interface RoundHost {
   hold(): Promise<void>;
@@ -37,11 +38,25 @@ export interface RoundStreams {
 /** What a round has recorded in this sidecar. */
 export interface RoundRecord {
   readonly epoch: number;
-  readonly streams: readonly StreamCut[];
-  /** By incoming channel. */
-  readonly recordings: ReadonlyMap<string, Recording>;
-  /** By stream: the sidecar's end of the local connection, if asked for. Its application's end is in the CRIU image. */
-  readonly ends: ReadonlyMap<string, TcpEnd>;
+  readonly streams: readonly {
+    readonly cut: StreamCut;
+    /** The incoming channel's state. */
+    readonly chunks: readonly Buffer[];
+    /** The sidecar's end of the local connection. Its application's end is in the CRIU image. */
+    readonly end: TcpEnd | undefined;
+  }[];
+}
+
+/** What a round is made with. */
+export interface RoundParts {
+  readonly streams: RoundStreams;
+  readonly host: RoundHost;
+  readonly recordLimitBytes: number;
+  /** The task moves: peers that take no part in the round are told to wait (PARK). */
+  readonly moving: boolean;
+  /** Connections that the application has not accepted yet, by `connectionKey` of its end. */
+  readonly unaccepted: () => ReadonlySet<string>;
+  readonly log: (message: string, details: object) => void;
 }
 
 const TICK_MS = 100;
@@ -54,37 +69,16 @@ const TICK_MS = 100;
 export class RoundRunner {
   readonly epoch: number;
   readonly #participant: Participant;
-  readonly #streams: RoundStreams;
-  readonly #host: RoundHost;
-  readonly #recordLimitBytes: number;
-  readonly #takeEnds: boolean;
-  readonly #ends = new Map<string, TcpEnd>();
-  readonly #log: (message: string, details: object) => void;
-  readonly #recordings = new Map<string, Recording>();
-  readonly #cuts = new Map<string, ReturnType<Stream['cut']>>();
+  readonly #parts: RoundParts;
+  readonly #cuts = new Map<string, ReturnType<Stream['cut']> & { readonly end: TcpEnd | undefined }>();
   readonly #ticker: NodeJS.Timeout;
   #queue: Promise<void> = Promise.resolve();
   #outcome: ParticipantOutcome | undefined;
 
-  constructor(
-    epoch: number,
-    participant: Participant,
-    parts: {
-      readonly streams: RoundStreams;
-      readonly host: RoundHost;
-      readonly recordLimitBytes: number;
-      /** Take the TCP state of the local connections too. */
-      readonly takeEnds: boolean;
-      readonly log: (message: string, details: object) => void;
-    },
-  ) {
+  constructor(epoch: number, participant: Participant, parts: RoundParts) {
     this.epoch = epoch;
     this.#participant = participant;
-    this.#streams = parts.streams;
-    this.#host = parts.host;
-    this.#recordLimitBytes = parts.recordLimitBytes;
-    this.#takeEnds = parts.takeEnds;
-    this.#log = parts.log;
+    this.#parts = parts;
     this.#ticker = setInterval(() => void this.feed({ kind: 'tick' }), TICK_MS);
   }
 
@@ -98,12 +92,19 @@ export class RoundRunner {
 
   /** Streams as they were at the cut, and the channel states. Complete when {@link outcome} is `saved`. */
   get record(): RoundRecord {
-    return {
-      epoch: this.epoch,
-      streams: [...this.#cuts.values()].map(({ cut }) => cut),
-      recordings: this.#recordings,
-      ends: this.#ends,
-    };
+    const streams = [...this.#cuts.values()].map(({ cut, recording, end }) => ({
+      cut: {
+        ...cut,
+        recorded: recording.bytes,
+        finRecorded: recording.fin,
+        resetRecorded: recording.reset,
+        endTaken: end !== undefined,
+        complete: recording.complete,
+      },
+      chunks: recording.chunks,
+      end,
+    }));
+    return { epoch: this.epoch, streams };
   }
 
   /** Feeds one input; resolves when all its effects have been executed (a `save` only begun). Never rejects. */
@@ -114,14 +115,14 @@ export class RoundRunner {
 
   /** A recording has grown. Only what reaches the limit matters to the participant. */
   recorded(channel: string, bytes: number): void {
-    if (bytes >= this.#recordLimitBytes) void this.feed({ kind: 'recorded', channel, bytes });
+    if (bytes >= this.#parts.recordLimitBytes) void this.feed({ kind: 'recorded', channel, bytes });
   }
 
   /** The round is over for this sidecar; an open one is given up. */
   async close(): Promise<void> {
     if (this.#participant.busy) await this.feed({ kind: 'abort', reason: 'the round was ended' });
     clearInterval(this.#ticker);
-    for (const stream of this.#streams.all()) {
+    for (const stream of this.#parts.streams.all()) {
       stream.recording = undefined;
       stream.pauseChannel(false);
     }
@@ -136,7 +137,7 @@ export class RoundRunner {
         if (done) await done;
       } catch (error) {
         const reason = messageOf(error);
-        this.#log('effect failed', { effect: effect.kind, reason });
+        this.#parts.log('effect failed', { effect: effect.kind, reason });
         if (undoing) continue;
         await this.#step({ kind: 'failed', effect: effect.kind, reason });
         return;
@@ -145,20 +146,21 @@ export class RoundRunner {
   }
 
   #execute(effect: ParticipantEffect): Promise<void> | undefined {
+    const { host, streams, moving } = this.#parts;
     switch (effect.kind) {
       case 'hold':
-        this.#streams.hold();
-        return this.#host.hold();
+        streams.hold();
+        return host.hold();
       case 'freeze':
-        return this.#host.freeze().then(() => this.#cut());
+        return host.freeze().then(() => this.#cut());
       case 'save':
-        this.#host.save(effect.epoch).then(
+        host.save(effect.epoch).then(
           () => this.feed({ kind: 'saved' }),
           (error: unknown) => this.feed({ kind: 'failed', effect: 'save', reason: messageOf(error) }),
         );
         return undefined;
       case 'send-marker':
-        this.#streams.byChannel(effect.channel)?.sendMarker(effect.epoch);
+        streams.byChannel(effect.channel)?.sendMarker(effect.epoch, moving);
         return undefined;
       case 'start-recording':
         this.#startRecording(effect.channel);
@@ -168,60 +170,81 @@ export class RoundRunner {
         return undefined;
       case 'pause-channel':
       case 'resume-channel':
-        this.#streams.byChannel(effect.channel)?.pauseChannel(effect.kind === 'pause-channel');
+        streams.byChannel(effect.channel)?.pauseChannel(effect.kind === 'pause-channel');
         return undefined;
       case 'advance':
-        return this.#host.advance(effect.epoch).then(() => this.#streams.release());
+        return host.advance(effect.epoch).then(() => this.#letGo());
       case 'unhold':
-        // Ours goes on even if the agent is gone: the lock expires by itself.
-        return this.#host.unhold().finally(() => this.#streams.release());
+        // Ours goes on even if the agent is gone: the block expires by itself.
+        return host.unhold().finally(() => this.#letGo());
       case 'thaw':
-        return this.#host.thaw();
+        return host.thaw();
       case 'discard':
-        this.#recordings.clear();
         this.#cuts.clear();
-        this.#ends.clear();
-        return this.#host.discard();
+        return host.discard();
       case 'report':
-        this.#outcome = effect.outcome;
-        return this.#host.report(effect.outcome);
+        this.#outcome = this.#named(effect.outcome);
+        return host.report(this.#outcome);
     }
   }
 
   /** The task is frozen and nothing of it moves: this instant is its cut. */
   #cut(): void {
-    this.#streams.reach(this.epoch);
-    for (const stream of this.#streams.all()) {
-      this.#cuts.set(stream.identity.id, stream.cut(this.epoch));
-      if (this.#takeEnds && !stream.app.gone) this.#takeEnd(stream);
+    const { streams, unaccepted } = this.#parts;
+    streams.reach(this.epoch);
+    const queued = unaccepted();
+    for (const stream of streams.all()) {
+      const position = stream.cut(this.epoch, !queued.has(connectionKey(stream.appEnd)));
+      this.#cuts.set(stream.identity.id, { ...position, end: this.#takeEnd(stream) });
     }
   }
 
-  #takeEnd(stream: Stream): void {
+  #takeEnd(stream: Stream): TcpEnd | undefined {
     try {
-      this.#ends.set(stream.identity.id, takeEnd(stream.app.fd));
+      return stream.takeEnd();
     } catch (error) {
       // In the last steps of closing, when both applications have seen the end.
-      this.#log('the end of a connection was not taken', { stream: stream.identity.id, error: messageOf(error) });
+      const { id } = stream.identity;
+      this.#parts.log('the end of a connection was not taken', { stream: id, error: messageOf(error) });
+      return undefined;
     }
   }
 
   #startRecording(channel: string): void {
-    const stream = this.#streams.byChannel(channel);
+    const stream = this.#parts.streams.byChannel(channel);
     const recording = stream && this.#cuts.get(stream.identity.id)?.recording;
-    if (!recording) return;
+    if (!recording || !stream.announced) {
+      // Nothing can be on a channel that only one side knows of yet, and the other will see the new epoch when it hears of it.
+      if (recording) recording.complete = true;
+      void this.feed({ kind: 'marker', channel, epoch: this.epoch });
+      return;
+    }
     stream.recording = recording;
-    this.#recordings.set(channel, recording);
-    stream.update();
     this.recorded(channel, recording.bytes);
   }
 
   #stopRecording(channel: string): void {
-    const recording = this.#recordings.get(channel);
+    const stream = this.#parts.streams.byChannel(channel);
+    const recording = this.#cuts.get(stream?.identity.id ?? channel.slice(0, -1))?.recording;
     if (recording) recording.complete = true;
-    const stream = this.#streams.byChannel(channel);
-    if (!stream) return;
-    stream.recording = undefined;
-    stream.update();
+    if (stream) stream.recording = undefined;
+  }
+
+  #letGo(): void {
+    const { streams } = this.#parts;
+    for (const stream of streams.all()) stream.unpark();
+    streams.release();
+  }
+
+  /** Says whose channels those are that the participant names. */
+  #named(outcome: ParticipantOutcome): ParticipantOutcome {
+    if (outcome.kind === 'saved') return outcome;
+    const reason = outcome.reason.replace(/([0-9a-f]{32})([<>])/g, (channel, id: string, way: string) => {
+      const identity = this.#parts.streams.byChannel(channel)?.identity ?? this.#cuts.get(id)?.cut;
+      if (!identity) return channel;
+      const [client, server] = [endpointText(identity.client), endpointText(identity.server)];
+      return `${way === '>' ? `${client} -> ${server}` : `${server} -> ${client}`} (${channel})`;
+    });
+    return { ...outcome, reason };
   }
 }

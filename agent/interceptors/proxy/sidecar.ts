@@ -1,28 +1,35 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ChandyLamportParticipant, DEFAULT_RECORD_LIMIT_BYTES } from '../../../src/algorithms/chandy-lamport.ts';
 import { endpointText } from '../../../src/model/connection.ts';
-import type { Endpoint } from '../../../src/model/connection.ts';
-import { messageOf } from '../../../src/model/errors.ts';
-import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, OPEN_BYTES } from '../../../src/wire/preface.ts';
-import { decodeHello, encodeHello } from '../../../src/wire/preface.ts';
-import type { AcceptStatus, OpenMessage } from '../../../src/wire/preface.ts';
-import { signAccept, signOpen, verifyAccept, verifyOpen } from './handshake.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import type { OpenMessage } from '../../../src/wire/preface.ts';
+import { acceptStream, hear } from './accepting.ts';
+import { CapturedSet } from './captured-set.ts';
 import { Link } from './link.ts';
+import { openStream } from './opening.ts';
+import type { CallerOptions } from './opening.ts';
 import type { Peers } from './peers.ts';
+import { Resuming } from './resuming.ts';
+import type { RestoreOptions } from './resuming.ts';
 import { RoundRunner } from './round.ts';
 import type { RoundHost, RoundRecord } from './round.ts';
 import { PORTS } from './rules.ts';
-import { adoptHandle, connectFrom, listenIn } from './sockets.ts';
-import { Stream } from './stream.ts';
+import { adoptHandle, listenIn } from './sockets.ts';
 import type { StreamIdentity } from './stream.ts';
+import { Streams } from './streams.ts';
 import { localEnd, remoteEnd } from './sys.ts';
-
-/** Somebody who connects and says nothing is not waited for longer. */
-const HANDSHAKE_TIMEOUT_MS = 5_000;
+import { unacceptedIn } from './unaccepted.ts';
 
 /** Most tunnels whose opener has not yet proved itself. */
 const MAX_UNPROVED = 1_024;
+
+/** A round waits so long for connections that are finding each other again after a restore or a move. */
+const SETTLE_PATIENCE_MS = 5_000;
+const SETTLE_LOOK_MS = 50;
+/** Most connections that an error names. */
+const NAMED = 5;
 
 export interface SidecarOptions {
   /** The task's network namespace. */
@@ -33,8 +40,12 @@ export interface SidecarOptions {
   readonly key: Uint8Array;
   /** The epoch that the task has reached. */
   readonly epoch: number;
+  /** The task's addresses in the stack's networks. */
+  readonly own?: readonly string[];
   /** Who is linked with this sidecar, and where virtual addresses lead. Without it connections go where they were meant to. */
   readonly peers?: Pick<Peers, 'accept' | 'admit' | 'target'>;
+  /** The task is a restored one. */
+  readonly restore?: RestoreOptions;
   readonly log: (message: string, details: object) => void;
 }
 
@@ -44,112 +55,114 @@ export interface RoundOptions {
   readonly deadlineMs: number;
   /** Stay frozen after the save until told (migration). */
   readonly keepFrozen: boolean;
-  /** Take the sidecar's ends of the local connections too (repair.ts). */
-  readonly takeEnds?: boolean;
   /** Per channel, bytes. */
   readonly recordLimitBytes?: number;
 }
 
 /**
  * The data plane of one task: takes the connections that the rules bring, carries them to the sidecar of the other end, and runs the
- * Chandy-Lamport participant on them. All on one thread: what is done in one piece is atomic for every stream.
+ * Chandy-Lamport participant on them.
  */
 export class Sidecar {
   readonly #options: SidecarOptions;
-  readonly #streams = new Map<string, Stream>();
-  /** Channels that the algorithm knows, with their direction. */
-  readonly #channels = new Map<string, { readonly stream: string; readonly direction: 'in' | 'out' }>();
+  readonly #streams: Streams;
+  readonly #captured: CapturedSet;
+  readonly #resuming: Resuming;
+  readonly #caller: CallerOptions;
   readonly #servers: Server[] = [];
   readonly #unproved = new Set<Link>();
-  #waiting: (() => void)[] = [];
-  #held = false;
-  /** Streams since the start. */
-  #carried = 0;
-  #epoch: number;
-  #round: RoundRunner | undefined;
 
   constructor(options: SidecarOptions) {
+    const { netns, key, log, epoch, own = [], peers } = options;
     this.#options = options;
-    this.#epoch = options.epoch;
+    this.#caller = { netns, key, log, ...(peers && { target: (server) => peers.target(server) }) };
+    this.#captured = new CapturedSet(netns);
+    this.#streams = new Streams(epoch, options.restore !== undefined, {
+      log,
+      park: (stream) => this.#resuming.park(stream),
+      left: (stream) => this.#resuming.wait(stream),
+      closed: (stream) => this.#resuming.closed(stream),
+    });
+    this.#resuming = new Resuming(this.#streams, this.#captured, { ...this.#caller, own });
   }
 
-  /** @throws SystemCallError when the namespace is gone or a port is taken */
+  /**
+   * With a record: makes its connections first, held until {@link resume}.
+   * @throws SystemCallError when the namespace is gone or a port is taken; and what Resuming.restore throws
+   */
   async listen(): Promise<void> {
-    const { netns } = this.#options;
-    this.#servers.push(
-      await listenIn(netns, PORTS.capture, true, (handle) => this.#guard(() => this.#captured(handle))),
-    );
-    this.#servers.push(await listenIn(netns, PORTS.tunnel, false, (handle) => this.#guard(() => this.#called(handle))));
-  }
-
-  get held(): boolean {
-    return this.#held;
+    const { netns, restore } = this.#options;
+    if (restore) await this.#resuming.restore(restore);
+    this.#servers.push(await listenIn(netns, PORTS.capture, 'app', (handle) => this.#captureOne(handle)));
+    this.#servers.push(await listenIn(netns, PORTS.tunnel, 'tunnel', (handle) => void this.#called(handle)));
   }
 
   /** The epoch that the task has reached. */
   get epoch(): number {
-    return this.#epoch;
-  }
-
-  status(): object {
-    return {
-      task: this.#options.task,
-      pid: process.pid,
-      epoch: this.#epoch,
-      held: this.#held,
-      streams: this.#streams.size,
-      carried: this.#carried,
-      rssBytes: process.memoryUsage.rss(),
-      ...(this.#round && { round: { epoch: this.#round.epoch, busy: this.#round.busy, outcome: this.#round.outcome } }),
-    };
-  }
-
-  channels(): readonly object[] {
-    return [...this.#streams.values()].map((stream) => stream.describe());
+    return this.#streams.epoch;
   }
 
   /** Stops reading from the application and delivering to it. What comes from peers waits. */
   hold(): void {
-    this.#held = true;
-    for (const stream of this.#streams.values()) stream.update();
+    this.#streams.hold();
   }
 
   release(): void {
-    if (!this.#held) return;
-    this.#held = false;
-    for (const stream of this.#streams.values()) stream.release();
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#streams.release();
   }
 
-  /** Gets ready for a round. An earlier one that is still open is given up. */
+  /** The restored task's connections go on. After its block is open. */
+  resume(): void {
+    this.#resuming.resume();
+  }
+
+  status(): object {
+    const { epoch, held, size, carried, round } = this.#streams;
+    return {
+      task: this.#options.task,
+      pid: process.pid,
+      epoch,
+      held,
+      streams: size,
+      carried,
+      awaiting: this.#awaiting().length,
+      rssBytes: process.memoryUsage.rss(),
+      ...(round && { round: { epoch: round.epoch, busy: round.busy, outcome: round.outcome } }),
+    };
+  }
+
+  channels(): readonly object[] {
+    return this.#streams.all().map((stream) => stream.describe());
+  }
+
+  /**
+   * Gets ready for a round. An earlier one that is still open is given up.
+   * @throws SwarmcutError `precondition` when connections are between two lives
+   */
   async prepare(options: RoundOptions, host: RoundHost): Promise<void> {
-    await this.#round?.close();
-    const recordLimitBytes = options.recordLimitBytes ?? DEFAULT_RECORD_LIMIT_BYTES;
+    await this.#streams.round?.close();
+    await this.#settled();
+    const { task, netns, log } = this.#options;
+    const { epoch, deadlineMs, keepFrozen, recordLimitBytes = DEFAULT_RECORD_LIMIT_BYTES } = options;
     const participant = new ChandyLamportParticipant({
-      process: this.#options.task,
-      epoch: options.epoch - 1,
-      deadlineMs: options.deadlineMs,
-      keepFrozen: options.keepFrozen,
+      process: task,
+      epoch: epoch - 1,
+      deadlineMs,
+      keepFrozen,
       recordLimitBytes,
     });
-    const round = new RoundRunner(options.epoch, participant, {
-      streams: {
-        byChannel: (channel) => this.#streams.get(this.#channels.get(channel)?.stream ?? ''),
-        all: () => this.#streams.values(),
-        hold: () => this.hold(),
-        release: () => this.release(),
-        reach: (epoch) => (this.#epoch = epoch),
-      },
+    const round = new RoundRunner(epoch, participant, {
+      streams: this.#streams,
       host,
       recordLimitBytes,
-      takeEnds: options.takeEnds === true,
-      log: this.#options.log,
+      moving: keepFrozen,
+      unaccepted: () => unacceptedIn(netns),
+      log,
     });
-    this.#round = round;
+    this.#streams.round = round;
     // First in the queue: channels that come from here on are fed behind these.
-    for (const [channel, { direction }] of this.#channels)
-      void round.feed({ kind: 'opened', channel, direction, epoch: options.epoch - 1 });
-    await round.feed({ kind: 'prepare', epoch: options.epoch });
+    this.#streams.introduce(round);
+    await round.feed({ kind: 'prepare', epoch });
   }
 
   async start(epoch: number): Promise<void> {
@@ -161,7 +174,7 @@ export class Sidecar {
   }
 
   async abort(reason: string): Promise<void> {
-    await this.#round?.feed({ kind: 'abort', reason });
+    await this.#streams.round?.feed({ kind: 'abort', reason });
   }
 
   record(epoch: number): RoundRecord {
@@ -170,222 +183,99 @@ export class Sidecar {
 
   /** Forgets the round and what it recorded. */
   async finish(): Promise<void> {
-    await this.#round?.close();
-    this.#round = undefined;
+    await this.#streams.round?.close();
+    this.#streams.round = undefined;
   }
 
   /** Ends every connection with a reset. */
   close(): void {
     for (const server of this.#servers) server.close();
     for (const link of this.#unproved) link.reset();
-    for (const stream of [...this.#streams.values()]) stream.destroy();
+    this.#streams.destroy();
+  }
+
+  #awaiting(): readonly StreamIdentity[] {
+    return this.#streams
+      .all()
+      .filter(({ awaiting }) => awaiting)
+      .map(({ identity }) => identity);
+  }
+
+  async #settled(): Promise<void> {
+    for (const until = performance.now() + SETTLE_PATIENCE_MS; ; await sleep(SETTLE_LOOK_MS)) {
+      const awaiting = this.#awaiting();
+      if (awaiting.length === 0) return;
+      if (performance.now() < until) continue;
+      const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
+      const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')}${awaiting.length > NAMED ? ' …' : ''})`;
+      throw new SwarmcutError(
+        'precondition',
+        `${connections} still wait for their other end after a restore or a migration; try again in a minute`,
+      );
+    }
   }
 
   #currentRound(epoch: number): RoundRunner {
-    if (this.#round?.epoch !== epoch) throw new Error(`no round ${epoch} is prepared at ${this.#options.task}`);
-    return this.#round;
+    const { round } = this.#streams;
+    if (round?.epoch !== epoch) throw new Error(`no round ${epoch} is prepared at ${this.#options.task}`);
+    return round;
   }
 
   /** TPROXY has brought a connection of the task: its local end is where the task wanted to go. */
-  #captured(handle: object): void {
-    const app = new Link((onread) => adoptHandle(handle, onread));
-    const client = remoteEnd(app.fd);
-    const server = localEnd(app.fd);
-    if (server.port === PORTS.capture) {
-      app.reset(); // somebody has called us, not another task
-      return;
+  #captureOne(handle: object): void {
+    try {
+      const app = new Link((onread) => adoptHandle(handle, onread));
+      const client = remoteEnd(app.fd);
+      const server = localEnd(app.fd);
+      if (server.port === PORTS.capture) {
+        app.reset(); // somebody has called us, not another task
+        return;
+      }
+      const { peers } = this.#options;
+      const target = peers ? peers.target(server) : server;
+      if (!target) {
+        app.reset(); // the last one behind this virtual address has just stopped listening
+        return;
+      }
+      const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
+      void openStream(this.#streams, this.#streams.add(identity, target, app), this.#caller);
+    } catch (error) {
+      // One connection's error must not end the others.
+      this.#options.log('a connection failed', { error: messageOf(error) });
     }
-    const { netns, peers } = this.#options;
-    const target = peers ? peers.target(server) : server;
-    if (!target) {
-      app.reset(); // the last one behind this virtual address has just stopped listening
-      return;
-    }
-    const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
-    const tunnel = new Link((onread) =>
-      connectFrom(netns, { address: target.address, port: PORTS.tunnel }, undefined, onread),
-    );
-    const stream = this.#add(new Stream(identity, app, tunnel, this.#owner()));
-    const timer = setTimeout(() => {
-      this.#options.log('no answer from the other sidecar', { server: endpointText(server) });
-      stream.destroy();
-    }, HANDSHAKE_TIMEOUT_MS);
-    stream.expect(HELLO_BYTES, (hello) =>
-      this.#guard(() => void this.#offer(stream, target, decodeHello(hello), timer), stream),
-    );
-  }
-
-  /** The algorithm hears of the two channels before the peer can. */
-  async #offer(stream: Stream, target: Endpoint, acceptorNonce: Uint8Array, timer: NodeJS.Timeout): Promise<void> {
-    await this.#opened(stream.identity, this.#epoch);
-    await this.#released();
-    const { id: streamId, client } = stream.identity;
-    const open = signOpen(this.#options.key, acceptorNonce, {
-      role: 'new',
-      epoch: this.#epoch,
-      streamId,
-      client,
-      server: target,
-      received: 0,
-      nonce: randomBytes(NONCE_BYTES),
-    });
-    // The peer may be frozen by now: the kernel's time-outs are the application's business from here on.
-    clearTimeout(timer);
-    stream.announce(open);
-    stream.expect(ACCEPT_BYTES, (bytes) =>
-      this.#guard(() => {
-        const accept = verifyAccept(this.#options.key, open, bytes);
-        if (accept.status !== 'accepted') {
-          stream.destroy();
-          return;
-        }
-        // The acceptor may have cut before it accepted: then this acts as its marker.
-        void this.#marker(stream, accept.epoch).then(() => stream.open());
-      }, stream),
-    );
   }
 
   /** Another sidecar, or a stranger, has called. */
-  #called(handle: object): void {
+  async #called(handle: object): Promise<void> {
+    const { key, netns, log, peers } = this.#options;
     const tunnel = new Link((onread) => adoptHandle(handle, onread));
-    if (this.#unproved.size >= MAX_UNPROVED) {
-      tunnel.reset();
-      return;
-    }
-    this.#unproved.add(tunnel);
-    const giveUp = (): void => {
-      clearTimeout(timer);
-      this.#unproved.delete(tunnel);
-      tunnel.reset();
-    };
-    const timer = setTimeout(giveUp, HANDSHAKE_TIMEOUT_MS);
-    const nonce = randomBytes(NONCE_BYTES);
-    let bytes = Buffer.alloc(0);
-    tunnel.handle(
-      (read) => {
-        bytes = Buffer.concat([bytes, read]);
-        if (bytes.length < OPEN_BYTES) return;
-        tunnel.reading = false;
-        clearTimeout(timer);
-        this.#unproved.delete(tunnel);
-        const message = bytes.subarray(0, OPEN_BYTES);
-        try {
-          const open = verifyOpen(this.#options.key, nonce, message);
-          void this.#accept(tunnel, open, message, bytes.subarray(OPEN_BYTES));
-        } catch (error) {
-          this.#options.log('a stream was refused', { error: messageOf(error) });
-          tunnel.reset();
-        }
-      },
-      { drained: () => undefined, ended: giveUp, finished: () => undefined, closed: giveUp },
-    );
-    tunnel.write(encodeHello(nonce));
-    tunnel.reading = true;
-  }
-
-  async #accept(tunnel: Link, open: OpenMessage, message: Buffer, early: Buffer): Promise<void> {
-    const { peers } = this.#options;
-    const answer = (status: AcceptStatus): Uint8Array =>
-      signAccept(this.#options.key, message, { status, epoch: this.#epoch, received: 0 });
-    if (open.role === 'peer') {
-      if (peers) await peers.accept(tunnel, open, early, answer);
-      else tunnel.reset();
-      return;
-    }
-    if (open.role !== 'new' || this.#streams.has(open.streamId)) {
-      tunnel.write(answer('unknown-stream'));
-      tunnel.end();
-      return;
-    }
-    await peers?.admit(open.client.address);
-    const identity: StreamIdentity = { id: open.streamId, role: 'acceptor', client: open.client, server: open.server };
-    // Opened after its opener's cut, the stream makes this task cut before the application hears of it.
-    await this.#opened(identity, open.epoch);
-    await this.#released();
-    const refuse = (error: unknown): void => {
-      this.#options.log('the application refuses', { to: endpointText(open.server), error: messageOf(error) });
-      this.#forget(identity, false);
-      tunnel.write(answer('refused'));
-      tunnel.end();
-    };
     try {
-      const app = new Link((onread) => connectFrom(this.#options.netns, open.server, open.client, onread));
-      app.socket.once('error', refuse);
-      app.socket.once('connect', () => {
-        app.socket.off('error', refuse);
-        if (tunnel.gone) {
-          app.reset();
-          this.#forget(identity, true);
+      if (this.#unproved.size >= MAX_UNPROVED) {
+        tunnel.reset();
+        return;
+      }
+      this.#unproved.add(tunnel);
+      const call = await hear(tunnel, key).finally(() => this.#unproved.delete(tunnel));
+      switch (call.open.role) {
+        case 'new':
+          await acceptStream(this.#streams, call, { netns, log, capture: (open, peer) => this.#capture(open, peer) });
           return;
-        }
-        const stream = this.#add(new Stream(identity, app, tunnel, this.#owner()));
-        stream.announce(answer('accepted'));
-        stream.open(early);
-      });
+        case 'resume':
+          await this.#resuming.answer(call);
+          return;
+        case 'peer':
+          if (!peers) tunnel.reset();
+          else await peers.accept(tunnel, call.open, call.early, (status) => call.sign(status, this.epoch, 0));
+      }
     } catch (error) {
-      refuse(error);
+      log('a call was refused', { error: messageOf(error) });
+      tunnel.reset();
     }
   }
-
-  #add(stream: Stream): Stream {
-    this.#streams.set(stream.identity.id, stream);
-    this.#carried += 1;
-    return stream;
-  }
-
-  async #opened(identity: StreamIdentity, inEpoch: number): Promise<void> {
-    const opener = identity.role === 'opener';
-    const incoming = `${identity.id}${opener ? '<' : '>'}`;
-    const outgoing = `${identity.id}${opener ? '>' : '<'}`;
-    this.#channels.set(incoming, { stream: identity.id, direction: 'in' });
-    this.#channels.set(outgoing, { stream: identity.id, direction: 'out' });
-    const round = this.#round;
-    if (!round) return;
-    // Epochs of no round of ours (a sidecar that was started anew knows none) say nothing.
-    const epoch = inEpoch === round.epoch && !opener ? inEpoch : round.epoch - 1;
-    await round.feed({ kind: 'opened', channel: incoming, direction: 'in', epoch });
-    await round.feed({ kind: 'opened', channel: outgoing, direction: 'out', epoch });
-  }
-
-  #forget(identity: StreamIdentity, lost: boolean): void {
-    for (const channel of [`${identity.id}>`, `${identity.id}<`]) {
-      if (this.#channels.has(channel)) void this.#round?.feed({ kind: lost ? 'peer-lost' : 'closed', channel });
-      this.#channels.delete(channel);
-    }
-  }
-
-  #owner(): ConstructorParameters<typeof Stream>[3] {
-    const held = (): boolean => this.#held;
-    return {
-      get held() {
-        return held();
-      },
-      marker: (stream, epoch) => this.#marker(stream, epoch),
-      recorded: (stream, bytes) => this.#round?.recorded(stream.channels.in, bytes),
-      closed: (stream, lost) => {
-        if (this.#streams.delete(stream.identity.id)) this.#forget(stream.identity, lost);
-      },
-      log: this.#options.log,
-    };
-  }
-
-  /** Markers of no round of ours are left over from an aborted one. */
-  async #marker(stream: Stream, epoch: number): Promise<void> {
-    if (this.#round?.epoch === epoch) await this.#round.feed({ kind: 'marker', channel: stream.channels.in, epoch });
-  }
-
-  /** A held sidecar begins nothing new. */
-  async #released(): Promise<void> {
-    while (this.#held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** One connection's error must not end the others. */
-  #guard(work: () => void, stream?: Stream): void {
-    try {
-      work();
-    } catch (error) {
-      this.#options.log('a connection failed', { error: messageOf(error) });
-      stream?.destroy();
-    }
+  /** The application's packets of a connection that is about to be made to it must come to us. */
+  async #capture({ streamId, client, server }: OpenMessage, peer: string): Promise<void> {
+    // A restored opener's connection has an old address, which may be anybody's.
+    if (client.address !== peer) await this.#captured.add([[streamId, { local: server, remote: client }]]);
+    else await this.#options.peers?.admit(client.address);
   }
 }

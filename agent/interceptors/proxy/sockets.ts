@@ -3,12 +3,17 @@ import type { OnReadOpts, Server, SocketConstructorOpts } from 'node:net';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import {
   IPPROTO_IP,
+  IPPROTO_TCP,
   IP_TRANSPARENT,
   SOL_SOCKET,
+  SO_KEEPALIVE,
   SO_MARK,
   SO_RCVBUFFORCE,
   SO_REUSEADDR,
   SO_SNDBUFFORCE,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
   bindSocket,
   closeDescriptor,
   inNetns,
@@ -23,27 +28,52 @@ import { MARKS } from './rules.ts';
 const BACKLOG = 4096;
 
 /**
- * Buffers of a tunnel in the kernel, each way. What is in them lies before a marker, must be recorded with a slow reader, and then waits
- * in the sidecar's memory: the kernel's own choice (up to 10 MB a stream) would be added at every round. Bytes.
+ * Buffers in the kernel, each way. What is in a tunnel's lies before a marker, must be recorded with a slow reader, and then waits in the
+ * sidecar's memory; what is in those towards the application is in the record of its end. The kernel's own choice (up to 10 MB a socket)
+ * would be added at every round. The kernel takes twice the number, half of it for its own needs. Bytes.
  */
 const TUNNEL_BUFFER_BYTES = 512 * 1024;
+export const APP_BUFFER_BYTES = 512 * 1024;
 
-function limitBuffers(fd: number): void {
-  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, TUNNEL_BUFFER_BYTES);
-  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, TUNNEL_BUFFER_BYTES);
+/**
+ * An application's own keep-alive is answered by its sidecar, so the tunnels look after each other: a host that is gone without a word is
+ * noticed after two minutes. Seconds.
+ */
+const KEEP_ALIVE = { idle: 60, interval: 10, probes: 6 } as const;
+
+function limitBuffers(fd: number, bytes: number): void {
+  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes);
+  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+}
+
+function setUpTunnel(fd: number): void {
+  setOption(fd, SOL_SOCKET, SO_MARK, MARKS.sidecar);
+  limitBuffers(fd, TUNNEL_BUFFER_BYTES);
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idle);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.interval);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE.probes);
+}
+
+function setUpApp(fd: number): void {
+  setOption(fd, SOL_SOCKET, SO_MARK, MARKS.app);
+  limitBuffers(fd, APP_BUFFER_BYTES);
+  setOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
 /** Takes an accepted connection: a handle of Node's, for {@link adoptHandle}. */
 export type AcceptHandle = (handle: object) => void;
 
-/** A listener of the sidecar in the task's namespace. `transparent`: it also gets what TPROXY brings, for whatever address. */
-export function listenIn(netns: string, port: number, transparent: boolean, accept: AcceptHandle): Promise<Server> {
+/**
+ * A listener of the sidecar in the task's namespace, for other sidecars (`tunnel`), or for the application: it gets what TPROXY brings, for
+ * whatever address. Accepted sockets inherit its options.
+ */
+export function listenIn(netns: string, port: number, kind: 'app' | 'tunnel', accept: AcceptHandle): Promise<Server> {
   const fd = inNetns(netns, () =>
     orClose(tcpSocket(), (made) => {
       setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
-      if (transparent) setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
-      else limitBuffers(made); // accepted sockets inherit it
-      setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
+      if (kind === 'app') setUpApp(made);
+      else setUpTunnel(made);
       bindSocket(made, { address: '0.0.0.0', port });
       listenSocket(made, BACKLOG);
     }),
@@ -83,19 +113,18 @@ export function adoptDescriptor(fd: number, onread: OnReadOpts): Socket {
 
 /**
  * Connects from the task's namespace, past our own rules.
- * @param from address and port to connect from; may be another task's (IP_TRANSPARENT). Without it: a tunnel to another sidecar
+ * @param from address and port to connect to the application from; may be another task's. Without it: a tunnel to another sidecar
  * @throws SystemCallError, e.g. EADDRINUSE for `from`
  */
 export function connectFrom(netns: string, to: Endpoint, from: Endpoint | undefined, onread: OnReadOpts): Socket {
   const fd = inNetns(netns, () =>
     orClose(tcpSocket(), (made) => {
-      setOption(made, SOL_SOCKET, SO_MARK, MARKS.sidecar);
       if (!from) {
-        limitBuffers(made);
+        setUpTunnel(made);
         return;
       }
+      setUpApp(made);
       setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
-      setOption(made, IPPROTO_IP, IP_TRANSPARENT, 1);
       bindSocket(made, from);
     }),
   );

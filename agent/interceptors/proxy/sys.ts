@@ -24,6 +24,7 @@ interface Libc {
   readonly close: Call;
   readonly open: Call;
   readonly setns: Call;
+  readonly fcntl: Call;
 }
 
 let loaded: Libc | undefined;
@@ -49,6 +50,7 @@ function libc(): Libc {
     close: call('int close(int)'),
     open: call('int open(const char *, int, ...)'),
     setns: call('int setns(int, int)'),
+    fcntl: call('int fcntl(int, int, ...)'),
   };
   return loaded;
 }
@@ -56,6 +58,7 @@ function libc(): Libc {
 /** Numbers from the kernel's headers (the same on x86-64 and arm64). */
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
@@ -63,7 +66,11 @@ export const SO_MARK = 36;
 export const IPPROTO_IP = 0;
 export const IP_TRANSPARENT = 19;
 export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
 export const TCP_MAXSEG = 2;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
 export const TCP_INFO = 11;
 export const TCP_REPAIR = 19;
 export const TCP_REPAIR_QUEUE = 20;
@@ -85,6 +92,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const O_CLOEXEC = 0o2000000;
 const CLONE_NEWNET = 0x40000000;
+const F_DUPFD_CLOEXEC = 1030;
 const SOCKADDR_BYTES = 16;
 
 /** A system call failed. `code` is the error's name, as Node has it (`ECONNREFUSED`). */
@@ -177,6 +185,11 @@ export function shutdownSocket(fd: number, how: number): void {
 
 export function closeDescriptor(fd: number): void {
   checked(libc().close(fd), 'close');
+}
+
+/** Another descriptor of the same socket, which stays open when the first one is closed. */
+export function duplicateDescriptor(fd: number): number {
+  return checked(libc().fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0), 'fcntl F_DUPFD_CLOEXEC');
 }
 
 /**

@@ -9,7 +9,6 @@ import type {
 } from '../algorithms/contract.ts';
 import { KooTouegRound, type MinimalAlgorithm } from '../algorithms/koo-toueg.ts';
 import { MatternCounter } from '../algorithms/mattern.ts';
-import { cloneAppState } from './application.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { cutFaults, needlessFaults, restFaults, totalMoney, type Cut } from './cut.ts';
 import { KernelTransport } from './kernel-transport.ts';
@@ -18,7 +17,8 @@ import { nextExponential } from './prng.ts';
 import { receivedLabels, sentLabels, SentLog } from './sent-log.ts';
 import { StreamTransport } from './stream-transport.ts';
 import type { Agent, Network, Tentative, Transport } from './transport.ts';
-import { World, type Channel, type Process } from './world.ts';
+import type { Channel, Process } from './process.ts';
+import { World } from './world.ts';
 
 /** An agent with what only the executor needs to know. */
 interface Executor extends Agent {
@@ -101,7 +101,7 @@ export class CoordinatedWorld extends World implements Network {
     this.committed = {
       epoch: 0,
       times: this.processes.map(() => 0),
-      states: this.processes.map((process) => this.copyState(process)),
+      states: this.processes.map(({ state }) => state.copy()),
       channels: this.channels.map(() => []),
     };
     this.#money = totalMoney(this.committed);
@@ -146,12 +146,12 @@ export class CoordinatedWorld extends World implements Network {
     this.#transport.sendMarker(channel, epoch);
   }
 
-  protected override transmit(channel: Channel, number: number, payload: number): void {
+  protected override transmit(from: number, channel: number, number: number, payload: number): void {
     if (this.#sentLog !== undefined) {
       this.#sentLog.add(channel, number, payload);
       this.metrics.loggedBytes += this.config.messageBytes;
     }
-    this.#transport.transmit(channel, number, payload);
+    this.#transport.transmit(from, channel, number, payload);
   }
 
   override thaw(process: Process): void {
@@ -392,24 +392,27 @@ export class CoordinatedWorld extends World implements Network {
 
   // --- Participants: the agents --------------------------------------------------------------------------------------------------
 
-  marker(channel: Channel, epoch: number, done: () => void): void {
-    const agent = this.agents[channel.to.index];
-    if (agent !== undefined)
-      this.#feed(agent, { kind: 'marker', channel: channel.id, epoch, now: this.now / 1000 }, done);
+  marker(channel: number, epoch: number, done: () => void): void {
+    const agent = this.agents[this.channelTable.to(channel)];
+    const id = this.channels[channel]?.id;
+    if (agent === undefined || id === undefined) return;
+    this.#feed(agent, { kind: 'marker', channel: id, epoch, now: this.now / 1000 }, done);
   }
 
-  recorded(channel: Channel, bytes: number, added: number): void {
-    const agent = this.agents[channel.to.index];
-    if (agent === undefined) return;
+  recorded(channel: number, bytes: number, added: number): void {
+    const agent = this.agents[this.channelTable.to(channel)];
+    const id = this.channels[channel]?.id;
+    if (agent === undefined || id === undefined) return;
     agent.late += added;
     if (this.#open?.counter !== undefined) this.#countArrived(agent);
-    else this.#feed(agent, { kind: 'recorded', channel: channel.id, bytes, now: this.now / 1000 });
+    else this.#feed(agent, { kind: 'recorded', channel: id, bytes, now: this.now / 1000 });
   }
 
   #countArrived(agent: Executor): void {
     if (agent.tentative === undefined || agent.tentative.epoch !== this.#open?.epoch) return;
     let messages = agent.late;
-    for (const count of agent.tentative.state.receivedFrom) messages += count;
+    const { state } = agent.tentative;
+    for (const { position } of agent.process.out) messages += state.receivedFrom(position);
     this.#feed(agent, { kind: 'arrived', messages, now: this.now / 1000 });
   }
 
@@ -425,7 +428,6 @@ export class CoordinatedWorld extends World implements Network {
     return {
       process,
       participant: this.#newParticipant(process, 0),
-      held: false,
       epoch: 0,
       cutEpoch: 0,
       colour: 0,
@@ -507,7 +509,7 @@ export class CoordinatedWorld extends World implements Network {
     const { process } = agent;
     switch (effect.kind) {
       case 'hold':
-        agent.held = true;
+        process.held = true;
         break;
       case 'freeze':
         process.frozen = true;
@@ -535,11 +537,11 @@ export class CoordinatedWorld extends World implements Network {
         agent.epoch = effect.epoch;
         agent.colour = effect.epoch % 2;
         agent.dropColour = -1;
-        agent.held = false;
+        process.held = false;
         this.#transport.released(process);
         break;
       case 'unhold':
-        agent.held = false;
+        process.held = false;
         this.#transport.released(process);
         break;
       case 'thaw':
@@ -581,7 +583,7 @@ export class CoordinatedWorld extends World implements Network {
     agent.tentative = {
       epoch,
       time: this.now,
-      state: this.copyState(process),
+      state: process.state.copy(),
       ...this.#transport.capture(process),
     };
     this.trace.add(this.now, process.name, 'cut', 'epoch', epoch);
@@ -600,7 +602,7 @@ export class CoordinatedWorld extends World implements Network {
     const sent = new Map<string, number>();
     process.out.forEach((channel, i) => {
       const unsent = tentative.sending[i]?.length ?? 0;
-      sent.set(channel.to.name, (tentative.state.sentTo[i] ?? 0) - unsent);
+      sent.set(channel.to.name, tentative.state.sentTo(i) - unsent);
     });
     this.#countArrived(agent);
     this.metrics.controlBytes += 8 * sent.size;
@@ -692,7 +694,7 @@ export class CoordinatedWorld extends World implements Network {
   }
 
   /** A coordinator that comes back gives up what it finds open. */
-  protected override coordinatorCrash(downUs: number): void {
+  override coordinatorCrash(downUs: number): void {
     this.#coordinatorDownUntil = this.now + downUs;
     this.trace.add(this.now, 'coordinator', 'crash');
     this.queue.push(
@@ -729,12 +731,12 @@ export class CoordinatedWorld extends World implements Network {
     this.trace.add(this.now, 'coordinator', 'rollback', 'epoch', cut.epoch);
     const { metrics, config } = this;
     metrics.recoveries++;
-    for (const channel of this.channels) channel.generation++;
+    for (const { index } of this.channels) this.channelTable.nextGeneration(index);
     for (const agent of this.agents) {
       const { process } = agent;
       const state = cut.states[process.index];
       if (state === undefined) throw new Error('cut without state');
-      process.state = cloneAppState(state);
+      process.state.load(state);
       metrics.processesRolledBack++;
       metrics.rollbackCheckpoints++;
       metrics.lostWorkUs += crashedAt - (cut.times[process.index] ?? 0);
@@ -750,12 +752,11 @@ export class CoordinatedWorld extends World implements Network {
       this.#transport.reset(
         channel,
         messages.map(({ number, payload }) => ({
-          channel,
+          channel: channel.index,
           number,
           payload,
           bytes: messageBytes,
-          generation: channel.generation,
-          piggyback: undefined,
+          generation: this.channelTable.generation(channel.index),
         })),
       );
     });
@@ -770,7 +771,7 @@ export class CoordinatedWorld extends World implements Network {
     agent.participant = this.#newParticipant(process, this.#epoch);
     agent.inputs = [];
     agent.stepping = false;
-    agent.held = false;
+    process.held = false;
     agent.epoch = this.#epoch;
     agent.cutEpoch = this.#epoch;
     agent.colour = this.#epoch % 2;
@@ -782,8 +783,7 @@ export class CoordinatedWorld extends World implements Network {
     agent.onReport = undefined;
     process.frozen = true;
     process.down = false;
-    process.nextTick = -1;
-    process.tickDue = false;
+    this.scheduleTick(process.index, -1);
     this.block(process);
   }
 
@@ -800,14 +800,14 @@ export class CoordinatedWorld extends World implements Network {
     for (const { process } of this.agents) {
       this.unblock(process);
       this.thaw(process);
-      this.scheduleTick(process, micros(this.config.thinkMs) + (process.index % 97));
+      this.scheduleTick(process.index, micros(this.config.thinkMs) + (process.index % 97));
     }
   }
 
   protected override finalChecks(): void {
     if (this.#open !== undefined)
       this.violation(`round ${this.#open.epoch} was never ended (${this.#open.round.phase})`);
-    for (const { process, held } of this.agents) if (held) this.violation(`${process.name} stayed held`);
+    for (const process of this.processes) if (process.held) this.violation(`${process.name} stayed held`);
     for (const fault of restFaults(this.processes, this.channels, this.config.fifo)) this.violation(fault);
     const money = this.processes.reduce((sum, { state }) => sum + state.balance, 0);
     if (this.config.behaviour === 'bank' && money !== this.#money) {

@@ -1,5 +1,5 @@
 import { messageHash, type AppState } from './application.ts';
-import type { Channel, Message, Process } from './world.ts';
+import type { Channel, Message, Process } from './process.ts';
 
 /** A global checkpoint: one state per process, and what was under way on every channel. */
 export interface Cut {
@@ -26,8 +26,8 @@ export function cutFaults(cut: Cut, channels: readonly Channel[], fifo: boolean)
       faults.push(`${channel.id}: missing from the cut`);
       continue;
     }
-    const sent = from.sentTo[channel.position] ?? 0;
-    const delivered = to.receivedFrom[channel.reversePosition] ?? 0;
+    const sent = from.sentTo(channel.position);
+    const delivered = to.receivedFrom(channel.reversePosition);
     if (delivered > sent) {
       faults.push(`${channel.id}: orphan message, ${delivered} delivered but only ${sent} sent`);
       continue;
@@ -36,13 +36,13 @@ export function cutFaults(cut: Cut, channels: readonly Channel[], fifo: boolean)
       faults.push(`${channel.id}: ${sent} sent, ${delivered} delivered and ${state.length} recorded`);
       continue;
     }
-    let hash = to.receivedHash[channel.reversePosition] ?? 0;
+    let hash = to.receivedHash(channel.reversePosition);
     state.forEach((message, i) => {
       hash = (hash + messageHash(message.number, message.payload)) | 0;
       if (fifo && message.number !== delivered + 1 + i)
         faults.push(`${channel.id}: number ${message.number} out of order`);
     });
-    if (hash !== (from.sentHash[channel.position] ?? 0)) faults.push(`${channel.id}: other messages than were sent`);
+    if (hash !== from.sentHash(channel.position)) faults.push(`${channel.id}: other messages than were sent`);
   }
   return faults;
 }
@@ -62,9 +62,10 @@ export function needlessFaults(
   for (let size = 0; size < needed.size;) {
     size = needed.size;
     for (const { from, to, position, reversePosition } of channels) {
-      const sentBefore = before.states[from.index]?.sentTo[position] ?? 0;
-      const delivered = cut.states[to.index]?.receivedFrom[reversePosition] ?? 0;
-      if (needed.has(to.name) && delivered > sentBefore) needed.add(from.name);
+      const sender = before.states[from.index];
+      const receiver = cut.states[to.index];
+      if (sender === undefined || receiver === undefined || !needed.has(to.name)) continue;
+      if (receiver.receivedFrom(reversePosition) > sender.sentTo(position)) needed.add(from.name);
     }
   }
   return [...participants].filter((name) => !needed.has(name)).map((name) => `${name} took part needlessly`);

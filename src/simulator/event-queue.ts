@@ -1,15 +1,18 @@
 /** What is done when an event is due. A method bound once and an argument: no closure per event. */
 export type Handler<A> = (argument: A) => void;
 
+/** The four children of an event lie in one cache line: their keys begin at a multiple of its 64 bytes. */
+const SHIFT = 3;
+
 /**
- * Events in the order of their times; events of one time in the order in which they were put in. A 4-ary heap in flat arrays: shallow, and
- * the comparisons of one level lie side by side in memory, so that the cost of an event hardly grows with the queue.
+ * Events in the order of their times; events of one time in the order in which they were put in. A 4-ary heap in flat arrays, two slots per
+ * event: shallow, and what one level needs lies side by side in memory, so that the cost of an event hardly grows with the queue.
  */
 export class EventQueue {
-  #times = new Float64Array(1024);
-  #orders = new Float64Array(1024);
-  readonly #handlers: Handler<never>[] = [];
-  readonly #arguments: unknown[] = [];
+  /** Time and order of each event. */
+  #keys = new Float64Array(2 * 1024);
+  /** Handler and argument of each event. */
+  readonly #actions: unknown[] = [];
   #size = 0;
   #order = 0;
 
@@ -23,81 +26,75 @@ export class EventQueue {
   }
 
   push<A>(time: number, handler: Handler<A>, argument: A): void {
-    if (this.#size === this.#times.length) this.#grow();
-    this.#sift(this.#size++, time, this.#order++, handler, argument);
-  }
-
-  /** Takes out the next event and runs it. The queue must not be empty. */
-  runNext(): void {
-    const handler = this.#handlers[0] as Handler<unknown>;
-    const argument = this.#arguments[0];
-    this.#removeFirst();
-    handler(argument);
-  }
-
-  #time(index: number): number {
-    return this.#times[index] ?? 0;
-  }
-
-  /** Moves a hole from `index` towards the root until the event fits in. */
-  #sift(index: number, time: number, order: number, handler: Handler<never>, argument: unknown): void {
-    let hole = index;
+    let hole = this.#size++;
+    if (2 * (hole + SHIFT) >= this.#keys.length) this.#grow();
+    if (this.#actions.length < 2 * this.#size) this.#actions.push(undefined, undefined);
     while (hole > 0) {
       const parent = (hole - 1) >> 2;
       if (this.#time(parent) <= time) break;
       this.#move(parent, hole);
       hole = parent;
     }
-    this.#times[hole] = time;
-    this.#orders[hole] = order;
-    this.#handlers[hole] = handler;
-    this.#arguments[hole] = argument;
+    this.#put(hole, time, this.#order++, handler, argument);
+  }
+
+  /** Takes out the next event and runs it. The queue must not be empty. */
+  runNext(): void {
+    const handler = this.#actions[0] as Handler<unknown>;
+    const argument = this.#actions[1];
+    this.#removeFirst();
+    handler(argument);
+  }
+
+  #time(index: number): number {
+    return this.#keys[2 * (index + SHIFT)] ?? 0;
+  }
+
+  #orderOf(index: number): number {
+    return this.#keys[2 * (index + SHIFT) + 1] ?? 0;
   }
 
   #removeFirst(): void {
     const last = --this.#size;
     const time = this.#time(last);
-    const order = this.#orders[last] ?? 0;
-    const handler = this.#handlers.pop();
-    const argument = this.#arguments.pop();
-    if (last === 0 || handler === undefined) return;
+    const order = this.#orderOf(last);
+    const argument = this.#actions.pop();
+    const handler = this.#actions.pop();
+    if (last === 0) return;
     let hole = 0;
     for (;;) {
-      let best = -1;
       const first = hole * 4 + 1;
-      for (let child = first; child < first + 4 && child < last; child++) {
-        if (best < 0 || this.#before(child, this.#time(best), this.#orders[best] ?? 0)) best = child;
+      if (first >= last) break;
+      let best = first;
+      let bestTime = this.#time(first);
+      for (let child = first + 1; child < first + 4 && child < last; child++) {
+        const own = this.#time(child);
+        if (own > bestTime || (own === bestTime && this.#orderOf(child) > this.#orderOf(best))) continue;
+        best = child;
+        bestTime = own;
       }
-      if (best < 0 || !this.#before(best, time, order)) break;
+      if (bestTime > time || (bestTime === time && this.#orderOf(best) > order)) break;
       this.#move(best, hole);
       hole = best;
     }
-    this.#times[hole] = time;
-    this.#orders[hole] = order;
-    this.#handlers[hole] = handler;
-    this.#arguments[hole] = argument;
+    this.#put(hole, time, order, handler, argument);
   }
 
-  #before(index: number, time: number, order: number): boolean {
-    const own = this.#time(index);
-    return own < time || (own === time && (this.#orders[index] ?? 0) < order);
+  #put(index: number, time: number, order: number, handler: unknown, argument: unknown): void {
+    const at = 2 * (index + SHIFT);
+    this.#keys[at] = time;
+    this.#keys[at + 1] = order;
+    this.#actions[2 * index] = handler;
+    this.#actions[2 * index + 1] = argument;
   }
 
   #move(from: number, to: number): void {
-    this.#times[to] = this.#time(from);
-    this.#orders[to] = this.#orders[from] ?? 0;
-    const handler = this.#handlers[from];
-    if (handler === undefined) throw new Error('event queue damaged');
-    this.#handlers[to] = handler;
-    this.#arguments[to] = this.#arguments[from];
+    this.#put(to, this.#time(from), this.#orderOf(from), this.#actions[2 * from], this.#actions[2 * from + 1]);
   }
 
   #grow(): void {
-    const times = new Float64Array(this.#times.length * 2);
-    const orders = new Float64Array(this.#times.length * 2);
-    times.set(this.#times);
-    orders.set(this.#orders);
-    this.#times = times;
-    this.#orders = orders;
+    const keys = new Float64Array(this.#keys.length * 2);
+    keys.set(this.#keys);
+    this.#keys = keys;
   }
 }

@@ -1,10 +1,12 @@
 import { micros } from './config.ts';
-import type { Network, Tentative, Transport } from './transport.ts';
-import type { Channel, Message, Process } from './world.ts';
+import type { Network, Sent, Tentative, Transport } from './transport.ts';
+import type { Channel, Message, Process } from './process.ts';
 
 /** Both ends of one TCP stream. Numbers count messages, as TCP's sequence numbers count bytes. */
 interface Link {
-  readonly channel: Channel;
+  readonly channel: number;
+  readonly from: Process;
+  readonly to: Process;
   /** Sent or to be sent, not acknowledged: numbers from `unacknowledged` on. */
   queue: Message[];
   unacknowledged: number;
@@ -40,8 +42,10 @@ export class KernelTransport implements Transport {
 
   constructor(network: Network) {
     this.#network = network;
-    this.#links = network.channels.map((channel) => ({
-      channel,
+    this.#links = network.channels.map(({ index, from, to }) => ({
+      channel: index,
+      from,
+      to,
       queue: [],
       unacknowledged: 1,
       expected: 1,
@@ -52,10 +56,16 @@ export class KernelTransport implements Transport {
     }));
   }
 
-  transmit(channel: Channel, number: number, payload: number): void {
+  transmit(_from: number, channel: number, number: number, payload: number): void {
     const link = this.#link(channel);
     const bytes = this.#network.config.messageBytes;
-    const message: Message = { channel, number, payload, bytes, generation: channel.generation, piggyback: undefined };
+    const message: Message = {
+      channel,
+      number,
+      payload,
+      bytes,
+      generation: this.#network.channelTable.generation(channel),
+    };
     link.queue.push(message);
     if (link.resendAt < 0) this.#arm(link);
     this.#send(link, message);
@@ -63,14 +73,14 @@ export class KernelTransport implements Transport {
 
   capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
     return {
-      sending: process.out.map((channel) => [...this.#link(channel).queue]),
-      unacknowledged: process.out.map((channel) => this.#link(channel).unacknowledged),
-      receiving: process.in.map((channel) => [...this.#link(channel).inbox]),
-      expected: process.in.map((channel) => this.#link(channel).expected),
+      sending: process.out.map((channel) => [...this.#link(channel.index).queue]),
+      unacknowledged: process.out.map((channel) => this.#link(channel.index).unacknowledged),
+      receiving: process.in.map((channel) => [...this.#link(channel.index).inbox]),
+      expected: process.in.map((channel) => this.#link(channel.index).expected),
     };
   }
 
-  channelState(channel: Channel, from: Tentative, to: Tentative, fault: (text: string) => void): readonly Message[] {
+  channelState(channel: Channel, from: Tentative, to: Tentative, fault: (text: string) => void): readonly Sent[] {
     const queue = from.sending[channel.position] ?? [];
     const unacknowledged = from.unacknowledged[channel.position] ?? 0;
     const expected = to.expected[channel.reversePosition] ?? 0;
@@ -81,9 +91,9 @@ export class KernelTransport implements Transport {
   }
 
   reset(channel: Channel, messages: readonly Message[]): void {
-    const link = this.#link(channel);
-    const delivered = channel.to.state.receivedFrom[channel.reversePosition] ?? 0;
-    link.queue = messages.map((message) => ({ ...message, generation: channel.generation }));
+    const link = this.#link(channel.index);
+    const delivered = channel.to.state.receivedFrom(channel.reversePosition);
+    link.queue = [...messages];
     link.inbox = [];
     link.ahead.clear();
     link.expected = delivered + 1;
@@ -95,7 +105,7 @@ export class KernelTransport implements Transport {
 
   thawed(process: Process): void {
     for (const channel of process.in) {
-      const link = this.#link(channel);
+      const link = this.#link(channel.index);
       while (link.inbox.length > 0 && !process.frozen) {
         const message = link.inbox.shift();
         if (message !== undefined) this.#network.deliver(message);
@@ -120,48 +130,42 @@ export class KernelTransport implements Transport {
     return;
   }
 
-  #link(channel: Channel): Link {
-    const link = this.#links[channel.index];
-    if (link === undefined) throw new Error(`no link for channel ${channel.id}`);
+  #link(channel: number): Link {
+    const link = this.#links[channel];
+    if (link === undefined) throw new Error(`no channel ${channel}`);
     return link;
+  }
+
+  #generation({ channel }: Link): number {
+    return this.#network.channelTable.generation(channel);
   }
 
   #send(link: Link, message: Message | undefined): void {
     const network = this.#network;
     const { channel } = link;
-    const sender = message === undefined ? channel.to : channel.from;
+    const sender = message === undefined ? link.to : link.from;
     const agent = network.agents[sender.index];
-    if (
-      agent === undefined ||
-      sender.down ||
-      agent.held ||
-      network.lost() ||
-      network.separated(channel.from, channel.to)
-    ) {
+    if (agent === undefined || sender.down || sender.held || network.lost() || network.separated(channel)) {
       if (message !== undefined) network.metrics.retransmissions++;
       return;
     }
     let time = network.now + network.networkDelay(message === undefined ? ACK_BYTES : message.bytes);
-    if (network.config.fifo && message !== undefined) {
-      time = Math.max(time, channel.lastArrival);
-      channel.lastArrival = time;
-    }
+    if (network.config.fifo && message !== undefined) time = network.channelTable.inOrder(channel, time);
     network.queue.push(time, this.#arrive, {
       link,
       message,
       colour: agent.colour,
-      generation: channel.generation,
+      generation: network.channelTable.generation(channel),
       acknowledged: link.expected,
     });
   }
 
   readonly #arrive = (packet: Packet): void => {
     const { link, message } = packet;
-    const { channel } = link;
-    const receiver = message === undefined ? channel.from : channel.to;
+    const receiver = message === undefined ? link.from : link.to;
     const agent = this.#network.agents[receiver.index];
-    if (packet.generation !== channel.generation || receiver.down || agent === undefined) return;
-    if (agent.held || agent.dropColour === packet.colour) {
+    if (packet.generation !== this.#generation(link) || receiver.down || agent === undefined) return;
+    if (receiver.held || agent.dropColour === packet.colour) {
       if (message !== undefined) this.#network.metrics.retransmissions++;
       return;
     }
@@ -176,7 +180,7 @@ export class KernelTransport implements Transport {
       let next: Message | undefined = message;
       while (next !== undefined) {
         link.expected++;
-        if (link.channel.to.frozen || link.inbox.length > 0) link.inbox.push(next);
+        if (link.to.frozen || link.inbox.length > 0) link.inbox.push(next);
         else this.#network.deliver(next);
         next = link.ahead.get(link.expected);
         link.ahead.delete(link.expected);
@@ -199,12 +203,12 @@ export class KernelTransport implements Transport {
   #arm(link: Link): void {
     const idle = link.resendAt < 0;
     link.resendAt = this.#network.now + link.rtoUs;
-    if (idle) this.#network.queue.push(link.resendAt, this.#timeout, { link, generation: link.channel.generation });
+    if (idle) this.#network.queue.push(link.resendAt, this.#timeout, { link, generation: this.#generation(link) });
   }
 
   readonly #timeout = (timer: { readonly link: Link; readonly generation: number }): void => {
     const { link, generation } = timer;
-    if (generation !== link.channel.generation || link.resendAt < 0 || link.channel.from.down) return;
+    if (generation !== this.#generation(link) || link.resendAt < 0 || link.from.down) return;
     if (this.#network.now >= link.resendAt) {
       for (const message of link.queue.slice(0, RESEND_WINDOW)) this.#send(link, message);
       link.rtoUs = Math.min(MAX_RTO_US, link.rtoUs * 2);

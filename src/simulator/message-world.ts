@@ -8,13 +8,14 @@ import type {
 } from '../algorithms/message-contract.ts';
 import { DETERMINANT_BYTES, OWN_ACTION } from '../algorithms/message-contract.ts';
 import { recoveryLine, uselessCheckpoints, type Dependency } from '../algorithms/recovery-line.ts';
-import { cloneAppState, type AppState } from './application.ts';
+import type { AppState } from './application.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { restFaults } from './cut.ts';
 import { planReplay, type Event } from './replay-plan.ts';
 import { CONTROL_BYTES } from './metrics.ts';
 import { nextFraction } from './prng.ts';
-import { World, type Channel, type Process } from './world.ts';
+import type { Channel, Process } from './process.ts';
+import { World } from './world.ts';
 
 /** One local checkpoint. */
 export interface Checkpoint {
@@ -84,17 +85,17 @@ export class MessageWorld extends World {
 
   // --- Applications --------------------------------------------------------------------------------------------------------------
 
-  protected override transmit(channel: Channel, number: number, payload: number): void {
-    const node = this.#node(channel.from.index);
+  protected override transmit(from: number, channel: number, number: number, payload: number): void {
+    const node = this.#node(from);
     const bytes = this.config.messageBytes;
-    const effects = node.participant.step({ kind: 'send', to: channel.to.index, number, payload, bytes });
+    const effects = node.participant.step({ kind: 'send', to: this.channelTable.to(channel), number, payload, bytes });
     // Output is withheld until the log is stable: as good as blocked for whoever waits for it.
     if (effects.length === 0) this.block(node.process);
     this.#execute(node, effects, 0);
   }
 
-  override act(process: Process): number {
-    const node = this.#node(process.index);
+  override act(process: number): number {
+    const node = this.#node(process);
     this.#nextTick = -1;
     this.#execute(node, node.participant.step({ kind: 'act' }), 0);
     return this.#nextTick;
@@ -106,7 +107,7 @@ export class MessageWorld extends World {
     readonly generation: number;
   }): void => {
     const { message, channel, generation } = item;
-    if (generation !== channel.generation || channel.to.down) return;
+    if (generation !== this.channelTable.generation(channel.index) || channel.to.down) return;
     const node = this.#node(channel.to.index);
     node.inbox.push(message);
     if (node.replay === undefined) this.#drain(node);
@@ -123,7 +124,7 @@ export class MessageWorld extends World {
 
   #isRepetition(message: Envelope): boolean {
     const channel = this.#channel(message.from, message.to);
-    const received = channel.to.state.receivedFrom[channel.reversePosition] ?? 0;
+    const received = channel.to.state.receivedFrom(channel.reversePosition);
     if (message.number > received + 1) {
       this.violation(`${channel.id}: message ${message.number} came after ${received}: one is lost`);
     }
@@ -146,7 +147,7 @@ export class MessageWorld extends World {
           this.#deliver(node, effect.message);
           break;
         case 'act':
-          this.#nextTick = super.act(node.process);
+          this.#nextTick = super.act(node.process.index);
           this.#happened(node);
           break;
         case 'log':
@@ -161,8 +162,8 @@ export class MessageWorld extends World {
   #send(message: Envelope): void {
     const channel = this.#channel(message.from, message.to);
     this.metrics.piggybackBytes += message.piggybackBytes;
-    const { generation } = channel;
-    const time = this.arrival(channel, message.bytes + message.piggybackBytes);
+    const generation = this.channelTable.generation(channel.index);
+    const time = this.arrival(channel.index, message.bytes + message.piggybackBytes);
     this.queue.push(time, this.#arrive, { message, channel, generation });
   }
 
@@ -170,7 +171,13 @@ export class MessageWorld extends World {
     const { number, payload, bytes } = envelope;
     const channel = this.#channel(envelope.from, envelope.to);
     if (this.algorithm.recovery === 'rollback') this.#depend(node, envelope);
-    this.deliver({ channel, number, payload, bytes, generation: channel.generation, piggyback: envelope.piggyback });
+    this.deliver({
+      channel: channel.index,
+      number,
+      payload,
+      bytes,
+      generation: this.channelTable.generation(channel.index),
+    });
     this.#happened(node);
   }
 
@@ -253,7 +260,7 @@ export class MessageWorld extends World {
     const checkpoint: Checkpoint = {
       number: ++node.interval,
       time: this.now,
-      app: this.copyState(process),
+      app: process.state.copy(),
       state: node.participant.capture(),
       complete: false,
     };
@@ -308,7 +315,7 @@ export class MessageWorld extends World {
 
   #forgetSent(node: Node, checkpoint: Checkpoint): void {
     for (const channel of node.process.in) {
-      const below = (checkpoint.app.receivedFrom[channel.reversePosition] ?? 0) + 1;
+      const below = checkpoint.app.receivedFrom(channel.reversePosition) + 1;
       this.#node(channel.from.index).participant.forgetSent(node.process.index, below);
     }
     this.#countControl(node.process.in.length);
@@ -373,7 +380,7 @@ export class MessageWorld extends World {
     node.logPending = [];
     node.logWriting = false;
     this.block(process);
-    for (const channel of [...process.in, ...process.out]) channel.generation++;
+    for (const { index } of [...process.in, ...process.out]) this.channelTable.nextGeneration(index);
     const crashedAt = this.now;
     if (this.#recovering) return;
     this.#recovering = true;
@@ -438,11 +445,10 @@ export class MessageWorld extends World {
     node.logWriting = false;
     node.checkpoints = node.checkpoints.filter(({ number }) => number <= checkpoint.number);
     checkpoint.complete = true;
-    process.state = cloneAppState(checkpoint.app);
+    process.state.load(checkpoint.app);
     process.down = false;
     process.frozen = true;
-    process.nextTick = -1;
-    process.tickDue = false;
+    this.scheduleTick(process.index, -1);
     this.block(process);
     node.participant.restore(checkpoint.state);
     this.trace.add(this.now, process.name, 'restore', 'checkpoint', checkpoint.number);
@@ -460,7 +466,7 @@ export class MessageWorld extends World {
       for (const node of back) participant.step({ kind: 'recovered', process: node.process.index });
     }
     for (const channel of channels) {
-      channel.generation++;
+      this.channelTable.nextGeneration(channel.index);
       const receiver = this.#node(channel.to.index);
       receiver.inbox = receiver.inbox.filter(({ from }) => from !== channel.from.index);
       // A message that waits for the checkpoint it has forced may come from a state that is undone: it comes again.
@@ -468,7 +474,7 @@ export class MessageWorld extends World {
         (effect) => effect.kind !== 'deliver' || effect.message.from !== channel.from.index,
       );
       if (channel.from.down || channel.to.down) continue;
-      const received = channel.to.state.receivedFrom[channel.reversePosition] ?? 0;
+      const received = channel.to.state.receivedFrom(channel.reversePosition);
       if (this.algorithm.recovery === 'rollback') this.#checkOrphan(channel);
       const again = this.#node(channel.from.index).participant.sentFrom(channel.to.index, received + 1);
       for (const message of again) this.#send(message);
@@ -476,8 +482,8 @@ export class MessageWorld extends World {
   }
 
   #checkOrphan(channel: Channel): void {
-    const sent = channel.from.state.sentTo[channel.position] ?? 0;
-    const received = channel.to.state.receivedFrom[channel.reversePosition] ?? 0;
+    const sent = channel.from.state.sentTo(channel.position);
+    const received = channel.to.state.receivedFrom(channel.reversePosition);
     if (received > sent) this.violation(`${channel.id}: orphan message, ${received} delivered but only ${sent} sent`);
   }
 
@@ -490,7 +496,7 @@ export class MessageWorld extends World {
     if (life !== node.life || node.process.down) return;
     this.unblock(node.process);
     this.thaw(node.process);
-    this.scheduleTick(node.process, micros(this.config.thinkMs) + (node.process.index % 97));
+    this.scheduleTick(node.process.index, micros(this.config.thinkMs) + (node.process.index % 97));
     this.#drain(node);
   }
 
@@ -542,7 +548,7 @@ export class MessageWorld extends World {
     for (let next = replay[0]; next !== undefined; next = replay[0]) {
       if (next.sender === OWN_ACTION) {
         replay.shift();
-        this.act(process);
+        this.act(process.index);
         continue;
       }
       const { sender, number } = next;
@@ -599,7 +605,7 @@ export class MessageWorld extends World {
       process,
       participant,
       inbox: [],
-      checkpoints: [{ number: 0, time: 0, app: this.copyState(process), state, complete: true }],
+      checkpoints: [{ number: 0, time: 0, app: process.state.copy(), state, complete: true }],
       interval: 0,
       dependencies: [],
       lastDependencies: new Map(),

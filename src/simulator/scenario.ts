@@ -86,8 +86,8 @@ function cutLines(world: CoordinatedWorld): string[] {
     `cut of epoch ${committed.epoch}:`,
     ...world.channels.map((channel) => {
       const numbers = (committed.channels[channel.index] ?? []).map((message) => message.number);
-      const sent = committed.states[channel.from.index]?.sentTo[channel.position] ?? 0;
-      const delivered = committed.states[channel.to.index]?.receivedFrom[channel.reversePosition] ?? 0;
+      const sent = committed.states[channel.from.index]?.sentTo(channel.position) ?? 0;
+      const delivered = committed.states[channel.to.index]?.receivedFrom(channel.reversePosition) ?? 0;
       return `  ${channel.id}: ${sent} sent, ${delivered} delivered, in transit: ${numbers.join(' ') || 'nothing'}`;
     }),
   ];

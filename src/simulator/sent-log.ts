@@ -1,6 +1,6 @@
 import type { AppState } from './application.ts';
 import type { Cut } from './cut.ts';
-import type { Channel, Message, Process } from './world.ts';
+import type { Channel, Message, Process } from './process.ts';
 
 type Sent = Pick<Message, 'number' | 'payload'>;
 
@@ -17,14 +17,14 @@ export class SentLog {
     this.#sent = channels.map(() => []);
   }
 
-  add(channel: Channel, number: number, payload: number): void {
-    this.#sent[channel.index]?.push({ number, payload });
+  add(channel: number, number: number, payload: number): void {
+    this.#sent[channel]?.push({ number, payload });
   }
 
   /** Sent according to the sender's state and not delivered according to the receiver's: the state of the channel. */
   between(channel: Channel, states: readonly AppState[]): readonly Sent[] {
     const delivered = deliveredIn(states, channel);
-    const sent = states[channel.from.index]?.sentTo[channel.position] ?? 0;
+    const sent = states[channel.from.index]?.sentTo(channel.position) ?? 0;
     return (this.#sent[channel.index] ?? []).filter(({ number }) => number > delivered && number <= sent);
   }
 
@@ -45,15 +45,15 @@ export class SentLog {
 /** The last label that a process had sent to each neighbour, according to its checkpoint. */
 export function sentLabels(process: Process, { states }: Cut): Map<string, number> {
   const state = states[process.index];
-  return new Map(process.out.map(({ to }, i) => [to.name, state?.sentTo[i] ?? 0]));
+  return new Map(process.out.map(({ to }, i) => [to.name, state?.sentTo(i) ?? 0]));
 }
 
 /** The last label that a process had received from each neighbour, according to its checkpoint. */
 export function receivedLabels(process: Process, { states }: Cut): Map<string, number> {
   const state = states[process.index];
-  return new Map(process.in.map(({ from }, i) => [from.name, state?.receivedFrom[i] ?? 0]));
+  return new Map(process.in.map(({ from }, i) => [from.name, state?.receivedFrom(i) ?? 0]));
 }
 
 function deliveredIn(states: readonly AppState[], channel: Channel): number {
-  return states[channel.to.index]?.receivedFrom[channel.reversePosition] ?? 0;
+  return states[channel.to.index]?.receivedFrom(channel.reversePosition) ?? 0;
 }

@@ -1,12 +1,13 @@
 import { MARKER_BYTES } from './metrics.ts';
-import type { Network, Tentative, Transport } from './transport.ts';
-import type { Channel, Message, Process } from './world.ts';
+import type { Network, Sent, Tentative, Transport } from './transport.ts';
+import type { Channel, Message, Process } from './process.ts';
 
-/** One direction of a stream between two sidecars. */
+/** One direction of a stream between two sidecars, while there is something special about it. */
 interface Link {
-  readonly channel: Channel;
+  readonly channel: number;
+  readonly to: Process;
   /** What the application has sent and the sender's sidecar, held, has not read. */
-  outbox: Message[];
+  outbox: Sent[];
   /** What stands behind a marker that is being acted upon, or on a paused channel. */
   waiting: Item[];
   stalled: boolean;
@@ -20,8 +21,7 @@ interface Link {
   recordedBytes: number;
 }
 
-interface Item {
-  readonly message: Message;
+interface Item extends Message {
   /** The sender's epoch when it sent this. */
   readonly epoch: number;
   readonly isMarker: boolean;
@@ -39,13 +39,102 @@ const EPOCH_BYTES = 4;
 export class StreamTransport implements Transport {
   readonly #network: Network;
   readonly #rules: StreamRules;
-  readonly #links: readonly Link[];
+  /** Of the channels on which something waits or is recorded; a channel without a link just delivers. */
+  readonly #links: (Link | undefined)[];
 
   constructor(network: Network, rules: StreamRules) {
     this.#network = network;
     this.#rules = rules;
-    this.#links = network.channels.map((channel) => ({
+    this.#links = network.channels.map(() => undefined);
+  }
+
+  transmit(from: number, channel: number, number: number, payload: number): void {
+    if (this.#network.processTable.held(from)) this.#link(channel).outbox.push({ number, payload });
+    else this.#send(channel, number, payload, this.#rules.epochOnMessages ? this.#epochOf(from) : 0);
+  }
+
+  sendMarker(channel: Channel, epoch: number): void {
+    this.#network.metrics.controlMessages++;
+    this.#network.metrics.controlBytes += MARKER_BYTES;
+    this.#network.trace.add(this.#network.now, channel.from.name, 'marker', channel.id, epoch);
+    this.#put(channel.index, 0, 0, MARKER_BYTES, epoch, true);
+  }
+
+  capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
+    return {
+      sending: process.out.map((channel) => [...(this.#links[channel.index]?.outbox ?? [])]),
+      // The recording has taken what was received and not delivered.
+      receiving: process.in.map(() => []),
+      unacknowledged: [],
+      expected: [],
+    };
+  }
+
+  channelState(channel: Channel, from: Tentative): readonly Sent[] {
+    return [...(this.#links[channel.index]?.recorded ?? []), ...(from.sending[channel.position] ?? [])];
+  }
+
+  startRecording(channel: Channel): void {
+    const link = this.#link(channel.index);
+    link.recording = true;
+    link.recorded = [...link.inbox];
+    link.recordedBytes = 0;
+    this.#count(link, link.recorded);
+  }
+
+  stopRecording(channel: Channel): void {
+    const link = this.#links[channel.index];
+    if (link === undefined) return;
+    link.recording = false;
+    this.#retire(link);
+  }
+
+  pause(channel: Channel, paused: boolean): void {
+    const link = this.#link(channel.index);
+    link.paused = paused;
+    if (paused) return;
+    this.#drainWaiting(link);
+    this.#retire(link);
+  }
+
+  released(process: Process): void {
+    const epoch = this.#epochOf(process.index);
+    for (const channel of process.out) {
+      const link = this.#links[channel.index];
+      if (link === undefined) continue;
+      for (const { number, payload } of link.outbox.splice(0)) this.#send(channel.index, number, payload, epoch);
+      this.#retire(link);
+    }
+    this.thawed(process);
+  }
+
+  thawed(process: Process): void {
+    for (const channel of process.in) {
+      const link = this.#links[channel.index];
+      if (link === undefined) continue;
+      this.#drainInbox(link);
+      this.#retire(link);
+    }
+  }
+
+  reset(channel: Channel, messages: readonly Message[]): void {
+    const asked = this.#links[channel.index]?.asked ?? 0;
+    this.#links[channel.index] = undefined;
+    if (messages.length === 0 && asked === 0) return;
+    const link = this.#link(channel.index);
+    link.asked = asked;
+    // The recorded channel state is delivered first, before anything new.
+    link.inbox = [...messages];
+  }
+
+  #epochOf(process: number): number {
+    return this.#network.agents[process]?.epoch ?? 0;
+  }
+
+  #link(channel: number): Link {
+    return (this.#links[channel] ??= {
       channel,
+      to: this.#network.receiver(channel),
       outbox: [],
       waiting: [],
       stalled: false,
@@ -55,95 +144,37 @@ export class StreamTransport implements Transport {
       recording: false,
       recorded: [],
       recordedBytes: 0,
-    }));
+    });
   }
 
-  transmit(channel: Channel, number: number, payload: number): void {
-    const bytes = this.#network.config.messageBytes;
-    const message: Message = { channel, number, payload, bytes, generation: channel.generation, piggyback: undefined };
-    if (this.#network.agents[channel.from.index]?.held) this.#link(channel).outbox.push(message);
-    else this.#send(message, false, this.#network.agents[channel.from.index]?.epoch ?? 0);
+  /** Nothing is special about the channel any more. */
+  #retire(link: Link): void {
+    if (link.stalled || link.paused || link.recording || link.asked !== 0) return;
+    if (link.outbox.length > 0 || link.waiting.length > 0 || link.inbox.length > 0 || link.recorded.length > 0) return;
+    if (this.#links[link.channel] === link) this.#links[link.channel] = undefined;
   }
 
-  sendMarker(channel: Channel, epoch: number): void {
-    this.#network.metrics.controlMessages++;
-    this.#network.metrics.controlBytes += MARKER_BYTES;
-    this.#network.trace.add(this.#network.now, channel.from.name, 'marker', channel.id, epoch);
-    const message = { channel, number: 0, payload: 0, bytes: MARKER_BYTES, piggyback: undefined };
-    this.#send({ ...message, generation: channel.generation }, true, epoch);
+  #send(channel: number, number: number, payload: number, epoch: number): void {
+    const { metrics, config } = this.#network;
+    if (this.#rules.epochOnMessages) metrics.piggybackBytes += EPOCH_BYTES;
+    this.#put(channel, number, payload, config.messageBytes, epoch, false);
   }
 
-  capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
-    return {
-      sending: process.out.map((channel) => [...this.#link(channel).outbox]),
-      // The recording has taken what was received and not delivered.
-      receiving: process.in.map(() => []),
-      unacknowledged: [],
-      expected: [],
-    };
-  }
-
-  channelState(channel: Channel, from: Tentative): readonly Message[] {
-    return [...this.#link(channel).recorded, ...(from.sending[channel.position] ?? [])];
-  }
-
-  startRecording(channel: Channel): void {
-    const link = this.#link(channel);
-    link.recording = true;
-    link.recorded = [...link.inbox];
-    link.recordedBytes = 0;
-    this.#count(link, link.recorded);
-  }
-
-  stopRecording(channel: Channel): void {
-    this.#link(channel).recording = false;
-  }
-
-  pause(channel: Channel, paused: boolean): void {
-    const link = this.#link(channel);
-    link.paused = paused;
-    if (!paused) this.#drainWaiting(link);
-  }
-
-  released(process: Process): void {
-    const epoch = this.#network.agents[process.index]?.epoch ?? 0;
-    for (const channel of process.out) {
-      for (const message of this.#link(channel).outbox.splice(0)) this.#send(message, false, epoch);
-    }
-    this.thawed(process);
-  }
-
-  thawed(process: Process): void {
-    for (const channel of process.in) this.#drainInbox(this.#link(channel));
-  }
-
-  reset(channel: Channel, messages: readonly Message[]): void {
-    const link = this.#link(channel);
-    link.outbox = [];
-    link.waiting = [];
-    link.stalled = false;
-    link.paused = false;
-    link.recording = false;
-    link.recorded = [];
-    // The recorded channel state is delivered first, before anything new.
-    link.inbox = messages.map((message) => ({ ...message, generation: channel.generation }));
-  }
-
-  #link(channel: Channel): Link {
-    const link = this.#links[channel.index];
-    if (link === undefined) throw new Error(`no link for channel ${channel.id}`);
-    return link;
-  }
-
-  #send(message: Message, isMarker: boolean, epoch: number): void {
-    const { metrics, queue } = this.#network;
-    if (!isMarker && this.#rules.epochOnMessages) metrics.piggybackBytes += EPOCH_BYTES;
-    queue.push(this.#network.arrival(message.channel, message.bytes), this.#arrive, { message, isMarker, epoch });
+  #put(channel: number, number: number, payload: number, bytes: number, epoch: number, isMarker: boolean): void {
+    const generation = this.#network.channelTable.generation(channel);
+    const item: Item = { channel, number, payload, bytes, generation, epoch, isMarker };
+    this.#network.queue.push(this.#network.arrival(channel, bytes), this.#arrive, item);
   }
 
   readonly #arrive = (item: Item): void => {
-    const { channel, generation } = item.message;
-    if (generation !== channel.generation || channel.to.down) return;
+    const { channel, generation } = item;
+    const { channelTable, processTable } = this.#network;
+    const to = channelTable.to(channel);
+    if (generation !== channelTable.generation(channel) || processTable.down(to)) return;
+    if (this.#links[channel] === undefined && !item.isMarker && processTable.takes(to) && !this.#isNews(item, to)) {
+      this.#network.deliver(item);
+      return;
+    }
     const link = this.#link(channel);
     if (this.#mustWait(link)) link.waiting.push(item);
     else this.#take(link, item);
@@ -154,30 +185,29 @@ export class StreamTransport implements Transport {
     return link.paused || link.stalled || (link.waiting.length > 0 && this.#network.config.fifo);
   }
 
+  /** The message carries an epoch in which its receiver has not cut. */
+  #isNews({ epoch }: Item, to: number): boolean {
+    return this.#rules.epochOnMessages && epoch > (this.#network.agents[to]?.cutEpoch ?? epoch);
+  }
+
   #take(link: Link, item: Item): void {
-    const { channel } = link;
-    const agent = this.#network.agents[channel.to.index];
     if (item.isMarker) {
       this.#stall(link, item.epoch);
       return;
     }
-    if (
-      this.#rules.epochOnMessages &&
-      agent !== undefined &&
-      item.epoch > agent.cutEpoch &&
-      item.epoch !== link.asked
-    ) {
+    if (this.#isNews(item, link.to.index) && item.epoch !== link.asked) {
       link.asked = item.epoch;
       link.waiting.unshift(item);
       this.#stall(link, item.epoch);
       return;
     }
     // With epochs on the messages, only those from before the sender's cut belong to the channel state.
+    const agent = this.#network.agents[link.to.index];
     if (link.recording && (!this.#rules.epochOnMessages || item.epoch < (agent?.cutEpoch ?? 0))) {
-      link.recorded.push(item.message);
-      this.#count(link, [item.message]);
+      link.recorded.push(item);
+      this.#count(link, [item]);
     }
-    link.inbox.push(item.message);
+    link.inbox.push(item);
     this.#drainInbox(link);
   }
 
@@ -186,6 +216,7 @@ export class StreamTransport implements Transport {
     this.#network.marker(link.channel, epoch, () => {
       link.stalled = false;
       this.#drainWaiting(link);
+      this.#retire(link);
     });
   }
 
@@ -197,8 +228,8 @@ export class StreamTransport implements Transport {
   }
 
   #drainInbox(link: Link): void {
-    const process = link.channel.to;
-    while (link.inbox.length > 0 && !process.frozen && !this.#network.agents[process.index]?.held) {
+    const process = link.to;
+    while (link.inbox.length > 0 && !process.frozen && !process.held) {
       const message = link.inbox.shift();
       if (message !== undefined) this.#network.deliver(message);
     }

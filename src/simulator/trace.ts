@@ -12,16 +12,21 @@ export interface TraceEvent {
 /** What happened in a run: always a digest of it, and all of it when asked to. */
 export class Trace {
   readonly events: TraceEvent[] = [];
-  readonly #kept: boolean;
+  readonly kept: boolean;
   #digest = 0;
 
   constructor(kept: boolean) {
-    this.#kept = kept;
+    this.kept = kept;
   }
 
   add(time: number, process: string, kind: string, subject?: string, number?: number): void {
-    this.#digest = combine(combine(this.#digest, time | 0), combine(kind.charCodeAt(0) + kind.length, number ?? 0));
-    if (this.#kept) this.events.push({ time, process, kind, subject, number });
+    this.count(time, kind, number ?? 0);
+    if (this.kept) this.events.push({ time, process, kind, subject, number });
+  }
+
+  /** The digest's part of {@link add}, for a trace that is not kept. */
+  count(time: number, kind: string, number: number): void {
+    this.#digest = combine(combine(this.#digest, time | 0), combine(kind.charCodeAt(0) + kind.length, number));
   }
 
   /** Equal for equal runs. Eight hexadecimal digits. */

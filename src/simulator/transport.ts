@@ -1,13 +1,12 @@
 import type { Algorithm, Participant } from '../algorithms/contract.ts';
 import type { AppState } from './application.ts';
-import type { Channel, Message, Process, World } from './world.ts';
+import type { Channel, Message, Process } from './process.ts';
+import type { World } from './world.ts';
 
 /** What a process's agent keeps about it while rounds run: the executor of one participant. */
 export interface Agent {
   readonly process: Process;
   participant: Participant;
-  /** Nothing enters or leaves. */
-  held: boolean;
   /** Last epoch whose `advance` was carried out: what messages carry. */
   epoch: number;
   /** Epoch of the last cut made, or of the round before the announced one. */
@@ -21,15 +20,18 @@ export interface Agent {
   life: number;
 }
 
+/** What was sent: its number in the channel, and its contents. */
+export type Sent = Pick<Message, 'number' | 'payload'>;
+
 /** A local checkpoint: the process, and its ends of its channels. */
 export interface Tentative {
   readonly epoch: number;
   readonly time: number;
   readonly state: AppState;
   /** By position of the outgoing channel: what the sender still has of it. */
-  readonly sending: readonly (readonly Message[])[];
+  readonly sending: readonly (readonly Sent[])[];
   /** By position of the incoming channel: what the receiver has of it and has not delivered. */
-  readonly receiving: readonly (readonly Message[])[];
+  readonly receiving: readonly (readonly Sent[])[];
   /** By position of the incoming channel: next number expected. */
   readonly expected: readonly number[];
   /** By position of the outgoing channel: first number not acknowledged. */
@@ -41,14 +43,15 @@ export interface Network extends World {
   readonly agents: readonly Agent[];
   readonly algorithm: Algorithm;
   /** Feeds `marker` to the receiver's participant; `done` when its effects have been carried out. */
-  marker(channel: Channel, epoch: number, done: () => void): void;
+  marker(channel: number, epoch: number, done: () => void): void;
   /** A channel's recording has grown. */
-  recorded(channel: Channel, bytes: number, added: number): void;
+  recorded(channel: number, bytes: number, added: number): void;
 }
 
 /** How messages travel, and what the interceptor can do to them. */
 export interface Transport {
-  transmit(channel: Channel, number: number, payload: number): void;
+  /** An application's message sets out on the channel with this number. */
+  transmit(from: number, channel: number, number: number, payload: number): void;
   /** This process's ends of its channels, as they are now. */
   capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'>;
   sendMarker(channel: Channel, epoch: number): void;
@@ -60,7 +63,7 @@ export interface Transport {
   /** The process runs: what waited for it is delivered. */
   thawed(process: Process): void;
   /** What was under way on a channel at a cut; faults in the interceptors' own books are reported to `fault`. */
-  channelState(channel: Channel, from: Tentative, to: Tentative, fault: (text: string) => void): readonly Message[];
+  channelState(channel: Channel, from: Tentative, to: Tentative, fault: (text: string) => void): readonly Sent[];
   /** Empties a channel and lets exactly these messages be under way. */
   reset(channel: Channel, messages: readonly Message[]): void;
 }

@@ -54,6 +54,10 @@ export class Bed {
     return program;
   }
 
+  async remove(task: string): Promise<void> {
+    await execa('ip', ['netns', 'del', this.name(task)]);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.stop()));
     for (const name of this.#names) await execa('ip', ['netns', 'del', name], { reject: false });

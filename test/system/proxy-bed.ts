@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, vi } from 'vitest';
 import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
+import type { SidecarRestore } from '../../agent/interceptors/proxy/interceptor.ts';
 import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
 import type { LocalConnection } from '../../agent/interceptors/proxy/rules.ts';
 import type { World } from '../../agent/interceptors/proxy/world.ts';
@@ -66,22 +67,32 @@ export class ProxyBed {
   }
 
   async attach(...tasks: string[]): Promise<void> {
-    for (const task of tasks) {
-      const interceptor = new ProxyInterceptor({
-        netns: this.bed.netns(task),
-        task,
-        key: this.key,
-        epoch: 0,
-        socket: join(this.folder, `${task}.sock`),
-        logFile: join(this.folder, `${task}.log`),
-        subnets: [this.subnet],
-        own: [{ address: this.address(task), network: 'bed' }],
-        main: join(this.folder, 'agent/interceptors/proxy/main.js'),
-        onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
-      });
-      this.interceptors.set(task, interceptor);
-      await interceptor.attach();
-    }
+    for (const task of tasks) await this.attachOne(task);
+  }
+
+  /** @param restore for a task that comes back */
+  async attachOne(task: string, epoch = 0, restore?: SidecarRestore): Promise<void> {
+    const interceptor = new ProxyInterceptor({
+      netns: this.bed.netns(task),
+      task,
+      key: this.key,
+      epoch,
+      socket: join(this.folder, `${task}.sock`),
+      logFile: join(this.folder, `${task}.log`),
+      subnets: [this.subnet],
+      own: [{ address: this.address(task), network: 'bed' }],
+      main: join(this.folder, 'agent/interceptors/proxy/main.js'),
+      onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
+    });
+    this.interceptors.set(task, interceptor);
+    await interceptor.attach(restore);
+  }
+
+  /** The task and its sidecar are gone, as if its node had died. */
+  async remove(task: string): Promise<void> {
+    await this.interceptor(task).detach();
+    this.interceptors.delete(task);
+    await this.bed.remove(task);
   }
 
   /** What an agent would know of these namespaces. */

@@ -52,6 +52,8 @@ const OPTION_TIMESTAMPS = 1;
 const OPTION_SACK = 2;
 const OPTION_WINDOW_SCALE = 4;
 
+/** Most that TCP_MAXSEG takes (MAX_TCP_WINDOW); over `lo` segments may be larger. */
+const MAX_MAXSEG = 32_767;
 const WINDOW_BYTES = 20;
 const INFO_BYTES = 104;
 const CHUNK_BYTES = 64 * 1024;
@@ -282,7 +284,7 @@ function fillEnd(fd: number, end: TcpEnd, mark: number, bufferBytes: number): vo
   setSequence(fd, RECEIVE_QUEUE, end.receiveSeq - received.length);
   const ownFin = end.fins.acknowledged ? 1 : 0;
   setSequence(fd, SEND_QUEUE, end.sendSeq + ownFin - unacknowledged.length);
-  setOption(fd, IPPROTO_TCP, TCP_MAXSEG, end.mss); // else it stays at 524 after the connect
+  setOption(fd, IPPROTO_TCP, TCP_MAXSEG, Math.min(end.mss, MAX_MAXSEG)); // else it stays at 524 after the connect
   bindSocket(fd, end.local);
   connectSocket(fd, end.remote); // without a packet
   setOption(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, repairOptions(end));

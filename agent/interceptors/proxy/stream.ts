@@ -133,7 +133,7 @@ export class Stream {
     this.#in = new Incoming(app, identity.role === 'acceptor' && restored?.accepted !== true, restored?.incoming);
     this.#decoder = this.#newDecoder();
     this.#phase = restored?.phase ?? 'opening';
-    this.announced = identity.role === 'acceptor';
+    this.announced = identity.role === 'acceptor' || this.#phase !== 'opening';
     this.#sent = restored?.sent ?? 0;
     this.#finSent = restored?.finSent ?? false;
     this.#pending = restored?.pending ?? Buffer.alloc(0);

@@ -1,4 +1,5 @@
-import { behaviours, messageHash, type AppContext, type AppMemory, type Behaviour } from './application.ts';
+import { messageHash, type AppMemory } from './app-state.ts';
+import { behaviours, type AppContext, type Behaviour } from './behaviours.ts';
 import type { BehaviourName } from './config.ts';
 import { combine } from './prng.ts';
 import type { Message } from './process.ts';

@@ -1,4 +1,4 @@
-import { messageHash, type AppState } from './application.ts';
+import { messageHash, type AppState } from './app-state.ts';
 import type { Channel, Message, Process } from './process.ts';
 
 /** A global checkpoint: one state per process, and what was under way on every channel. */

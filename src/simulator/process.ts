@@ -1,4 +1,4 @@
-import { AppMemory, type AppState } from './application.ts';
+import { AppMemory, type AppState } from './app-state.ts';
 import type { SimulationConfig } from './config.ts';
 import { ChannelTable, ProcessTable } from './tables.ts';
 import { neighbours } from './topology.ts';

@@ -1,4 +1,4 @@
-import type { AppState } from './application.ts';
+import type { AppState } from './app-state.ts';
 import type { Cut } from './cut.ts';
 import type { Channel, Message, Process } from './process.ts';
 

@@ -1,5 +1,5 @@
 import type { Algorithm, Participant } from '../algorithms/contract.ts';
-import type { AppState } from './application.ts';
+import type { AppState } from './app-state.ts';
 import type { Channel, Message, Process } from './process.ts';
 import type { World } from './world.ts';
 

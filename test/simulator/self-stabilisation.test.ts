@@ -57,7 +57,7 @@ describe.each([sync, laiYang, chandyLamport, mattern] as Algorithm[])('$name fro
         },
         algorithm,
       );
-      world.refusalIsViolation = false;
+      world.coordinator.refusalIsViolation = false;
       world.at(500, () => world.startRound());
       world.at(500 + nextBelow(random, 200), () => corrupt(world, random));
       for (let round = 1; round <= 6; round++) world.at(1000 + ROUND_MS * round, () => world.startRound());

@@ -1,15 +1,5 @@
-import { OWN_ACTION, type Determinant } from '../algorithms/message-contract.ts';
-import type { Checkpoint, Node } from './message-world.ts';
-
-/** One nondeterministic event in a process's past. */
-export interface Event {
-  readonly determinant: Determinant;
-  /** Of the application's state after it; set when it has been carried out. */
-  digest: number | undefined;
-  /** What the digest must be when this is a replay. */
-  readonly expected: number | undefined;
-  readonly time: number;
-}
+import { OWN_ACTION, type Determinant } from '../../algorithms/message-contract.ts';
+import type { Checkpoint, Node } from './node.ts';
 
 export interface ReplayPlan {
   readonly node: Node;

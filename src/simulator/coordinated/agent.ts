@@ -1,0 +1,244 @@
+import type {
+  Participant,
+  ParticipantEffect,
+  ParticipantInput,
+  ParticipantOutcome,
+} from '../../algorithms/contract.ts';
+import { micros } from '../config.ts';
+import type { CoordinatedWorld } from '../coordinated-world.ts';
+import type { Process } from '../process.ts';
+import type { Agent, Tentative } from '../transport.ts';
+
+/**
+ * The agent of one process: executes its participant's effects by the rules of src/algorithms/contract.ts, each at the cost that the
+ * configuration gives it.
+ */
+export class SimulatedAgent implements Agent {
+  readonly process: Process;
+  participant: Participant;
+  epoch = 0;
+  cutEpoch = 0;
+  colour = 0;
+  dropColour = -1;
+  tentative: Tentative | undefined;
+  life = 0;
+  /** Epoch that the interceptor is attached for; 0 for none. */
+  prepared = 0;
+  /** Messages recorded in the open round (counting algorithms). */
+  late = 0;
+  /** The last report, and who wants to hear of it: a marker may make the cut before the coordinator's word arrives. */
+  outcome: ParticipantOutcome | undefined;
+  onReport: (() => void) | undefined;
+  readonly #world: CoordinatedWorld;
+  #inputs: { readonly input: ParticipantInput; readonly done: (() => void) | undefined }[] = [];
+  /** Effects of a step are being carried out. */
+  #stepping = false;
+  /** Local checkpoints begun or discarded: the end of an older one is void. */
+  #saves = 0;
+
+  constructor(world: CoordinatedWorld, process: Process) {
+    this.#world = world;
+    this.process = process;
+    this.participant = this.newParticipant(0);
+  }
+
+  /** Neither the participant nor its executor is at work. */
+  get idle(): boolean {
+    return !this.#stepping && !this.participant.busy;
+  }
+
+  /** A participant that knows the process's channels. */
+  newParticipant(epoch: number): Participant {
+    const { process } = this;
+    const { algorithm, config } = this.#world;
+    const { deadlineMs } = config;
+    const participant = algorithm.participant({ process: process.name, epoch, deadlineMs, keepFrozen: false });
+    for (const { id } of process.in) participant.step({ kind: 'opened', channel: id, direction: 'in', epoch });
+    for (const { id } of process.out) participant.step({ kind: 'opened', channel: id, direction: 'out', epoch });
+    return participant;
+  }
+
+  /** Feeds one input; `done` when its effects have been carried out. One at a time, and never while effects of an earlier step are. */
+  feed(input: ParticipantInput, done?: () => void): void {
+    this.#inputs.push({ input, done });
+    if (!this.#stepping) this.#pump();
+  }
+
+  /** Something that happens here after a delay, unless the agent has died meanwhile. */
+  later(delayUs: number, action: () => void): void {
+    const { life } = this;
+    const run = (): void => {
+      if (life === this.life && !this.process.down) action();
+    };
+    this.#world.queue.push(this.#world.now + delayUs, run, undefined);
+  }
+
+  /** Interceptor attached for a round: whatever an earlier one left is gone. */
+  attach(epoch: number): void {
+    this.late = 0;
+    this.prepared = epoch;
+    this.outcome = undefined;
+    this.#detachIfForgotten(epoch);
+  }
+
+  detach(): void {
+    this.prepared = 0;
+    this.dropColour = -1;
+  }
+
+  /** Everything begins anew in this epoch: the process has gone back to a checkpoint. */
+  restart(epoch: number): void {
+    this.life++;
+    this.participant = this.newParticipant(epoch);
+    this.#inputs = [];
+    this.#stepping = false;
+    this.epoch = epoch;
+    this.cutEpoch = epoch;
+    this.colour = epoch % 2;
+    this.detach();
+    this.#discard();
+    this.late = 0;
+    this.outcome = undefined;
+    this.onReport = undefined;
+  }
+
+  /**
+   * An agent that was prepared and hears no more detaches by itself, or it would drop the packets of those that have cut for ever. It must
+   * then refuse a `start` that comes after all: it may have taken messages of the new colour.
+   */
+  #detachIfForgotten(epoch: number): void {
+    this.later(2 * micros(this.#world.config.deadlineMs), () => {
+      if (this.prepared !== epoch) return;
+      if (this.participant.busy) this.#detachIfForgotten(epoch);
+      else this.detach();
+    });
+  }
+
+  #pump(): void {
+    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      const { done } = next;
+      const effects = this.participant.step(next.input);
+      if (!this.#execute(effects, 0, done)) return;
+      done?.();
+    }
+  }
+
+  /** Carries out effects in order. False when it must wait: it goes on by itself then. */
+  #execute(effects: readonly ParticipantEffect[], from: number, done: (() => void) | undefined): boolean {
+    for (let i = from; i < effects.length; i++) {
+      const effect = effects[i];
+      if (effect === undefined) continue;
+      const cost = this.#cost(effect);
+      if (effect.kind === 'hold') this.#world.block(this.process);
+      if (cost === 0) {
+        this.#apply(effect);
+        continue;
+      }
+      this.#stepping = true;
+      this.later(cost, () => {
+        this.#apply(effect);
+        if (!this.#execute(effects, i + 1, done)) return;
+        this.#stepping = false;
+        done?.();
+        this.#pump();
+      });
+      return false;
+    }
+    return true;
+  }
+
+  #cost(effect: ParticipantEffect): number {
+    const { costs } = this.#world.config;
+    switch (effect.kind) {
+      case 'hold':
+      case 'unhold':
+      case 'advance':
+        return micros(costs.holdMs);
+      case 'freeze':
+        return micros(costs.freezeMs);
+      case 'thaw':
+        return micros(costs.thawMs);
+      default:
+        return 0;
+    }
+  }
+
+  #apply(effect: ParticipantEffect): void {
+    const { process } = this;
+    const world = this.#world;
+    const { transport, trace, now } = world;
+    switch (effect.kind) {
+      case 'hold':
+        process.held = true;
+        break;
+      case 'freeze':
+        process.frozen = true;
+        trace.add(now, process.name, 'freeze');
+        break;
+      case 'save':
+        this.#save(effect.epoch);
+        break;
+      case 'send-marker':
+        transport.sendMarker(world.channel(effect.channel), effect.epoch);
+        break;
+      case 'start-recording':
+        transport.startRecording(world.channel(effect.channel));
+        break;
+      case 'stop-recording':
+        transport.stopRecording(world.channel(effect.channel));
+        break;
+      case 'pause-channel':
+        transport.pause(world.channel(effect.channel), true);
+        break;
+      case 'resume-channel':
+        transport.pause(world.channel(effect.channel), false);
+        break;
+      case 'advance':
+        this.epoch = effect.epoch;
+        this.colour = effect.epoch % 2;
+        this.dropColour = -1;
+        process.held = false;
+        transport.released(process);
+        break;
+      case 'unhold':
+        process.held = false;
+        transport.released(process);
+        break;
+      case 'thaw':
+        trace.add(now, process.name, 'thaw');
+        world.unblock(process);
+        world.thaw(process);
+        break;
+      case 'discard':
+        this.#discard();
+        break;
+      case 'report':
+        trace.add(now, process.name, 'report', effect.outcome.kind, effect.outcome.epoch);
+        this.outcome = effect.outcome;
+        this.onReport?.();
+        break;
+    }
+  }
+
+  #save(epoch: number): void {
+    const { process } = this;
+    const world = this.#world;
+    const { stateBytes, costs } = world.config;
+    this.cutEpoch = epoch;
+    // A late `start` may cut after its round has ended: the agent's own clock must end it.
+    world.coordinator.scheduleTick();
+    const save = ++this.#saves;
+    this.tentative = { epoch, time: world.now, state: process.state.copy(), ...world.transport.capture(process) };
+    world.trace.add(world.now, process.name, 'cut', 'epoch', epoch);
+    world.coordinator.hasCut(this, this.tentative);
+    const duration = micros(costs.dumpBaseMs) + Math.round((stateBytes / costs.dumpBytesPerSecond) * 1e6);
+    this.later(duration, () => {
+      if (save === this.#saves) this.feed({ kind: 'saved', now: world.now / 1000 });
+    });
+  }
+
+  #discard(): void {
+    this.tentative = undefined;
+    this.#saves++;
+  }
+}

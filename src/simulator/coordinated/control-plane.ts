@@ -1,0 +1,49 @@
+import { micros } from '../config.ts';
+import type { CoordinatedWorld } from '../coordinated-world.ts';
+import { CONTROL_BYTES } from '../metrics.ts';
+import { nextExponential } from '../prng.ts';
+import type { SimulatedAgent } from './agent.ts';
+
+/** A call whose peer cannot be reached fails after so long (keep-alive). */
+const CALL_TIMEOUT_US = 1_000_000;
+
+/** Control messages between the coordinator and the agents (gRPC): they are counted, take time, and fail when the two are cut off. */
+export class ControlPlane {
+  readonly #world: CoordinatedWorld;
+
+  constructor(world: CoordinatedWorld) {
+    this.#world = world;
+  }
+
+  /** Coordinator to agent. */
+  toAgent(agent: SimulatedAgent, action: () => void): void {
+    this.count(1);
+    if (this.#world.cutOff(agent.process)) this.#unreachable(agent);
+    else agent.later(this.#delay(), action);
+  }
+
+  /** Agent to coordinator. */
+  toCoordinator(agent: SimulatedAgent, action: () => void): void {
+    const world = this.#world;
+    this.count(1);
+    if (world.cutOff(agent.process)) this.#unreachable(agent);
+    else world.queue.push(world.now + this.#delay(), action, undefined);
+  }
+
+  /** Adds to the metrics, with `extraBytes` beyond what a message is usually long. */
+  count(messages: number, extraBytes = 0): void {
+    const { metrics } = this.#world;
+    metrics.controlMessages += messages;
+    metrics.controlBytes += messages * CONTROL_BYTES + extraBytes;
+  }
+
+  #delay(): number {
+    const { costs, faults } = this.#world.config;
+    const jitter = nextExponential(this.#world.random, micros(costs.controlJitterMs));
+    return Math.max(1, Math.round((micros(costs.controlLatencyMs) + jitter) * faults.coordinatorSlowness));
+  }
+
+  #unreachable(agent: SimulatedAgent): void {
+    this.#world.coordinator.failLater(CALL_TIMEOUT_US, `${agent.process.name}: agent unreachable`);
+  }
+}

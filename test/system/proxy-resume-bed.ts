@@ -9,11 +9,19 @@ import type { StayingTask, StreamPlan } from '../../src/model/proxy-plan.ts';
 import type { Alias } from '../../src/model/task.ts';
 import { connectionKey, peerKey } from '../../src/model/connection.ts';
 import { deferred } from '../../src/runtime/deferred.ts';
+import { expect } from 'vitest';
+import { checkStreams, pairStreams, streamChannelText } from '../../src/model/stream-cut.ts';
 import { ProxyBed } from './proxy-bed.ts';
 import { RawApp, connectionOf } from './raw-app.ts';
-import type { SavedEnd } from './raw-app.ts';
+import type { Manners, SavedEnd } from './raw-app.ts';
 
 const HOLD_MS = 30_000;
+
+export const LONG = { timeout: 20_000 };
+export const LONGER = { timeout: 120_000 };
+
+/** What each port's server does, and what its client does. */
+export type Kinds = Readonly<Record<number, { readonly server: Manners; readonly client: Manners }>>;
 
 /** All that is kept of one task. */
 export interface SavedTask {
@@ -114,6 +122,52 @@ export class ResumeBed {
     };
   }
 
+  /** Sidecars of these tasks, who know each other and what listens; and each task connects to each other one, to every port. */
+  async connectAll(kinds: Kinds, tasks: readonly string[], ports: readonly number[], times = 1): Promise<void> {
+    for (const task of tasks) for (const port of ports) this.app(task).listen(port, kinds[port]?.server ?? {});
+    await this.proxies.attach(...tasks);
+    await this.introduce(tasks);
+    const pairs = tasks.flatMap((task) =>
+      tasks.filter((other) => other !== task).map((other) => [task, other] as const),
+    );
+    for (const [task, other] of pairs)
+      await expect.poll(() => this.proxies.set(task, 'listening'), LONG).toContain(this.proxies.address(other));
+    for (const [task, other] of pairs)
+      for (const port of ports)
+        for (let time = 0; time < times; time++)
+          this.app(task).connect({ address: this.proxies.address(other), port }, { ...kinds[port]?.client });
+  }
+
+  async introduce(tasks: readonly string[]): Promise<void> {
+    const own = tasks.map((task) => ({ address: this.proxies.address(task), service: task, own: true }));
+    await this.proxies.introduce({ subnets: [this.proxies.subnet], tasks: own, vips: [], strangers: [] });
+  }
+
+  /** Every end that has something to get gets something more, and all that it gets is right. */
+  async flows(tasks: readonly string[]): Promise<void> {
+    const ends = tasks.flatMap((task) => this.app(task).ends);
+    const before = new Map(ends.map((end) => [end, end.got]));
+    await expect
+      .poll(() => ends.filter((end) => end.fd >= 0 && !end.finGot && end.got === before.get(end)).length, LONG)
+      .toBe(0);
+    this.fine(tasks);
+  }
+
+  /** The ways of slow readers are full up to their writers. */
+  async stuffed(tasks: readonly string[]): Promise<void> {
+    await expect
+      .poll(async () => {
+        const channels = (await Promise.all(tasks.map((task) => this.proxies.call(task, 'channels')))).flat();
+        return (channels as { undelivered: number }[]).some(({ undelivered }) => undelivered > 0);
+      }, LONG)
+      .toBe(true);
+  }
+
+  fine(tasks: readonly string[]): void {
+    for (const task of tasks) expect({ task, errors: this.app(task).errors }).toEqual({ task, errors: [] });
+    expect(this.proxies.crashes).toEqual([]);
+  }
+
   /** A task and all that belongs to it vanishes. */
   async kill(task: string): Promise<void> {
     this.apps.get(task)?.close();
@@ -189,4 +243,12 @@ export function plansFor(
   }));
   const plans = planProxies({ stack: 'bed', epoch: 1, tasks, staying });
   return new Map([...plans].map(([key, { streams }]) => [key, [...streams]]));
+}
+
+/** The condition of a consistent cut. @returns bytes recorded */
+export function checked(saved: ReadonlyMap<string, SavedTask>, partial = false): number {
+  const tasks = [...saved].map(([key, { record }]) => ({ key, streams: record.streams }));
+  const wrong = checkStreams(pairStreams(tasks), { partial }).filter(({ ok }) => !ok);
+  expect(wrong.map((check) => `${streamChannelText(check)}: ${check.reason}`)).toEqual([]);
+  return tasks.flatMap(({ streams }) => streams).reduce((sum, { recorded }) => sum + recorded, 0);
 }

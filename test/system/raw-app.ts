@@ -14,7 +14,9 @@ import {
   connectSocket,
   inNetns,
   listenSocket,
+  localEnd,
   receiveBytes,
+  remoteEnd,
   sendBytes,
   setOption,
   shutdownSocket,
@@ -141,6 +143,11 @@ export class RawApp {
         if (closeAgain) shutdownSocket(fd, SHUT_WR);
       }
     };
+  }
+
+  /** Where its connections are, as the kernel lists them. */
+  get connections(): { local: Endpoint; remote: Endpoint }[] {
+    return this.ends.flatMap(({ fd }) => (fd < 0 ? [] : [{ local: localEnd(fd), remote: remoteEnd(fd) }]));
   }
 
   get errors(): string[] {

@@ -48,7 +48,7 @@ run() { chroot "$target" env DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/s
 run apt-get -q update
 run apt-get -q install -y \
   docker.io docker-cli iproute2 nftables iptables procps kmod \
-  nodejs python3 redis-server iperf3 tini busybox-static xz-utils zstd tcpdump
+  nodejs python3 redis-server redis-tools iperf3 haproxy tini busybox-static xz-utils zstd tcpdump
 run apt-get -q install -y -t forky criu
 run criu --version
 umount "$target/proc"

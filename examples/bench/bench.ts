@@ -6,7 +6,7 @@ export interface Figure {
   /** What was measured, e.g. `gap of pair, lai-yang, median of 10`. */
   readonly what: string;
   readonly value: number;
-  readonly unit: 'ms' | 's' | 'MB' | 'Gbit/s' | '×';
+  readonly unit: 'µs' | 'ms' | 's' | 'MB' | 'Gbit/s' | '1/s' | 's/GB' | '×';
   /** What it should be at most (or, with `atLeast`, at least), in the same unit. */
   readonly aim?: number;
   readonly atLeast?: boolean;
@@ -18,12 +18,16 @@ export interface BenchContext {
   readonly stacks: Stacks;
   /** Says what is being done. */
   readonly say: (text: string) => void;
+  /** Aborted by Ctrl-C. An item that does not look at it is waited for. */
+  readonly signal: AbortSignal;
 }
 
 /** One part of the bench; runs alone with `npm run bench -- NAME`. */
 export interface BenchItem {
   readonly name: string;
   readonly title: string;
+  /** It needs no test bed: no stacks, no hosts. */
+  readonly withoutBed?: boolean;
   /** Deploys what it needs and removes it again. */
   run(context: BenchContext): Promise<Figure[]>;
 }

@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- ITEM …] [--name BED] [--keep]`: measures on a test bed, prints a table, and writes `bench-results/<time>.json`.
- * Exit code 1 if an item failed; aims that were missed are shown, and are no failure.
+ * `npm run bench [-- ITEM …] [--name BED] [--keep] [--json]`: measures on a test bed, prints a table (or JSON), and writes
+ * `bench-results/<time>.json`.
+ * Exit code 1 if an item failed or it was interrupted; aims that were missed are shown, and are no failure.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
@@ -14,10 +15,11 @@ import { reached, rounded } from './bench.ts';
 import type { BenchItem, Figure } from './bench.ts';
 import { memory, shim, throughput } from './node.ts';
 import { gap, migration, wall } from './pair.ts';
+import { proxy } from './proxy.ts';
 import { freeze, serve } from './redis.ts';
 
 /** In the order in which they run: an idle agent is measured before it has worked. */
-const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, freeze, serve];
+const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, proxy, freeze, serve];
 
 interface Outcome {
   readonly item: string;
@@ -28,6 +30,9 @@ interface Outcome {
 }
 
 function table(outcomes: readonly Outcome[]): string {
+  const captions = outcomes.map(
+    ({ item, load }) => `${item}: load average ${load.map(rounded).join(' before, ')} after`,
+  );
   const shown = new Table({ head: ['measured', 'value', 'aim', ''], style: { head: [], border: [] } });
   for (const figure of outcomes.flatMap(({ figures }) => figures)) {
     const { what, value, unit, aim, atLeast } = figure;
@@ -35,7 +40,7 @@ function table(outcomes: readonly Outcome[]): string {
     const aimed = aim === undefined ? '' : `${atLeast === true ? '≥' : '≤'} ${aim} ${unit}`;
     shown.push([what, `${rounded(value)} ${unit}`, aimed, verdict]);
   }
-  return shown.toString();
+  return `${captions.join('\n')}\n${shown.toString()}`;
 }
 
 async function machine(): Promise<Record<string, string | number>> {
@@ -50,17 +55,18 @@ async function machine(): Promise<Record<string, string | number>> {
   };
 }
 
-async function runItem(item: BenchItem, stacks: Stacks): Promise<Outcome> {
+async function runItem(item: BenchItem, stacks: Stacks, signal: AbortSignal): Promise<Outcome> {
   const say = (text: string): void => void process.stderr.write(`[${item.name}] ${text}\n`);
   const before = loadavg()[0] ?? 0;
   say(item.title);
   try {
-    const figures = await item.run({ stacks, say });
+    const figures = await item.run({ stacks, say, signal });
     return { item: item.name, figures, load: [before, loadavg()[0] ?? 0] };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     say(`FAILED: ${message}`);
-    for (const stack of ['pair', 'redis']) await stacks.remove(stack, { volumes: true });
+    for (const stack of item.withoutBed === true ? [] : ['pair', 'redis'])
+      await stacks.remove(stack, { volumes: true });
     return { item: item.name, figures: [], error: message, load: [before, loadavg()[0] ?? 0] };
   }
 }
@@ -68,7 +74,11 @@ async function runItem(item: BenchItem, stacks: Stacks): Promise<Outcome> {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { name: { type: 'string', default: 'bench' }, keep: { type: 'boolean', default: false } },
+    options: {
+      name: { type: 'string', default: 'bench' },
+      keep: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
   });
   const unknown = positionals.filter((name) => !ITEMS.some((item) => item.name === name));
   if (unknown.length > 0) {
@@ -78,21 +88,30 @@ async function main(): Promise<number> {
     return 2;
   }
   const items = ITEMS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      if (interrupted.signal.aborted) process.exit(1); // who asks twice does not want to wait
+      interrupted.abort(new Error(`interrupted by ${name}`));
+    });
+  const { signal } = interrupted;
   const existed = (await listBeds()).some(({ name }) => name === values.name);
+  const bedNeeded = items.some(({ withoutBed }) => withoutBed !== true);
   const stacks = new Stacks(values.name);
-  await up({ ...stacks.bed, nodes: 3 }, ({ message }) => process.stderr.write(`[testbed] ${message}\n`));
+  if (bedNeeded) await up({ ...stacks.bed, nodes: 3 }, ({ message }) => process.stderr.write(`[testbed] ${message}\n`));
   const outcomes: Outcome[] = [];
   try {
-    for (const item of items) outcomes.push(await runItem(item, stacks));
+    for (const item of items) if (!signal.aborted) outcomes.push(await runItem(item, stacks, signal));
   } finally {
-    if (!existed && !values.keep) await down(stacks.bed);
+    if (bedNeeded && !existed && !values.keep) await down(stacks.bed);
   }
+  if (signal.aborted) return 1;
   const about = await machine();
-  process.stdout.write(`${Object.values(about).join(', ')}\n${table(outcomes)}\n`);
   const file = path.join(projectDir(), 'bench-results', `${new Date().toISOString().replaceAll(':', '-')}.json`);
   await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, `${JSON.stringify({ machine: about, outcomes }, null, 2)}\n`);
-  process.stdout.write(`${file}\n`);
+  const report = `${JSON.stringify({ machine: about, outcomes }, null, 2)}\n`;
+  await writeFile(file, report);
+  process.stdout.write(values.json ? report : `${Object.values(about).join(', ')}\n${table(outcomes)}\n${file}\n`);
   return outcomes.some(({ error }) => error !== undefined) ? 1 : 0;
 }
 

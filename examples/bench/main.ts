@@ -65,7 +65,7 @@ async function runItem(item: BenchItem, stacks: Stacks, signal: AbortSignal): Pr
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     say(`FAILED: ${message}`);
-    for (const stack of item.withoutBed === true ? [] : ['pair', 'redis'])
+    for (const stack of item.withoutBed === true ? [] : ['pair', 'pair-sidecars', 'redis'])
       await stacks.remove(stack, { volumes: true });
     return { item: item.name, figures: [], error: message, load: [before, loadavg()[0] ?? 0] };
   }

@@ -74,11 +74,14 @@ export class MatternParticipant implements Participant {
         if (input.direction === 'in') this.#in.add(input.channel);
         return [];
       case 'closed':
+        // Orderly end: every byte before it has come. A recording that went on would be taken for one of a later round.
+        if (!this.#in.delete(input.channel) || !this.#open) return [];
+        return [{ kind: 'stop-recording', channel: input.channel, epoch: this.#epoch }];
+      case 'peer-lost': {
+        const undo = this.#abort(`the peer of channel ${input.channel} was lost`);
         this.#in.delete(input.channel);
-        return [];
-      case 'peer-lost':
-        this.#in.delete(input.channel);
-        return this.#abort(`the peer of channel ${input.channel} was lost`);
+        return undo;
+      }
       case 'release':
       case 'recorded':
         return [];

@@ -61,6 +61,11 @@ export interface Faults {
   /** The coordinator dies this often per second, and is back after `coordinatorDownMs`. */
   readonly coordinatorCrashesPerSecond: number;
   readonly coordinatorDownMs: number;
+  /** Some agent dies this often per second, and is back after `agentDownMs`. What it had frozen stays frozen. */
+  readonly agentCrashesPerSecond: number;
+  readonly agentDownMs: number;
+  /** Some connection ends and is made anew this often per second (algorithms of the sidecar). */
+  readonly reconnectsPerSecond: number;
   /** Factor on the latency of control messages. */
   readonly coordinatorSlowness: number;
 }
@@ -72,6 +77,9 @@ export const NO_FAULTS: Faults = {
   partitionMs: 300,
   coordinatorCrashesPerSecond: 0,
   coordinatorDownMs: 500,
+  agentCrashesPerSecond: 0,
+  agentDownMs: 500,
+  reconnectsPerSecond: 0,
   coordinatorSlowness: 1,
 };
 
@@ -104,6 +112,8 @@ export interface SimulationConfig {
   readonly messageLimit: number;
   /** A round, and a local checkpoint, that takes longer is aborted. */
   readonly deadlineMs: number;
+  /** What thaws a process whose agent has died. False only to show what happens without it. */
+  readonly deadMansSwitch: boolean;
   readonly costs: Costs;
   readonly faults: Faults;
   /** Keep a readable trace (scenarios, space-time diagrams). */
@@ -128,6 +138,7 @@ export const DEFAULT_CONFIG: SimulationConfig = {
   intervalMs: 2000,
   messageLimit: 0,
   deadlineMs: 10_000,
+  deadMansSwitch: true,
   costs: DEFAULT_COSTS,
   faults: NO_FAULTS,
   trace: false,

@@ -1,9 +1,10 @@
-import type { Algorithm } from '../algorithms/contract.ts';
+import type { Algorithm, ParticipantInput } from '../algorithms/contract.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { SimulatedAgent } from './coordinated/agent.ts';
 import { ControlPlane } from './coordinated/control-plane.ts';
 import { Coordinator, type RoundOutcome } from './coordinated/coordinator.ts';
 import { Cuts } from './coordinated/cuts.ts';
+import { FreezeCheck } from './coordinated/freeze-check.ts';
 import { MinimalParticipation } from './coordinated/minimal-participation.ts';
 import { Rollback } from './coordinated/rollback.ts';
 import { restFaults, type Cut } from './cut.ts';
@@ -24,6 +25,7 @@ export class CoordinatedWorld extends World implements Network {
   /** If only those take part who must. */
   readonly minimal: MinimalParticipation | undefined;
   readonly cuts: Cuts;
+  readonly freezeCheck: FreezeCheck;
   readonly control: ControlPlane;
   readonly coordinator: Coordinator;
   readonly #rollback: Rollback;
@@ -36,11 +38,12 @@ export class CoordinatedWorld extends World implements Network {
     this.algorithm = algorithm;
     this.#byId = new Map(this.channels.map((channel) => [channel.id, channel]));
     this.minimal = MinimalParticipation.of(this, algorithm);
-    this.agents = this.processes.map((process) => new SimulatedAgent(this, process));
+    this.freezeCheck = new FreezeCheck(this);
     this.transport =
       algorithm.interceptor === 'kernel'
         ? new KernelTransport(this)
         : new StreamTransport(this, { epochOnMessages: algorithm.name.startsWith('mattern') });
+    this.agents = this.processes.map((process) => new SimulatedAgent(this, process));
     this.cuts = new Cuts(this);
     this.control = new ControlPlane(this);
     this.coordinator = new Coordinator(this);
@@ -84,6 +87,10 @@ export class CoordinatedWorld extends World implements Network {
     return channel;
   }
 
+  feed(process: Process, input: ParticipantInput, done?: () => void): void {
+    this.agents[process.index]?.feed(input, done);
+  }
+
   marker(channel: number, epoch: number, done: () => void): void {
     const { id, to } = this.#at(channel);
     this.agents[to.index]?.feed({ kind: 'marker', channel: id, epoch, now: this.now / 1000 }, done);
@@ -105,6 +112,18 @@ export class CoordinatedWorld extends World implements Network {
 
   override coordinatorCrash(downUs: number): void {
     this.coordinator.crash(downUs);
+  }
+
+  /** Ignored in a recovery: a node that fails then is not simulated. */
+  override agentCrash(process: Process, downUs: number): void {
+    const agent = this.agents[process.index];
+    if (agent === undefined || agent.dead || process.down || this.#rollback.running) return;
+    this.coordinator.agentDies(agent);
+    agent.die(downUs);
+  }
+
+  override hangUp(channel: Channel): void {
+    this.transport.hangUp(channel);
   }
 
   protected override transmit(from: number, channel: number, number: number, payload: number): void {

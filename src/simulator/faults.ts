@@ -1,7 +1,7 @@
 import { micros, type SimulationConfig } from './config.ts';
 import type { EventQueue } from './event-queue.ts';
 import { combine, nextBelow, nextExponential, prng, type Prng } from './prng.ts';
-import type { Process } from './process.ts';
+import type { Channel, Process } from './process.ts';
 
 /** What faults need of the world, and do to it. */
 export interface Victim {
@@ -11,13 +11,18 @@ export interface Victim {
   /** The application has work to do: afterwards nothing breaks any more. */
   readonly working: boolean;
   readonly processes: readonly Process[];
+  readonly channels: readonly Channel[];
   crashNow(process: Process): void;
   /** The coordinator stops for so long. */
   coordinatorCrash(downUs: number): void;
+  /** The agent of this process stops for so long. */
+  agentCrash(process: Process, downUs: number): void;
+  /** The application at the channel's sending end hangs up. */
+  hangUp(channel: Channel): void;
   note(who: string, what: string): void;
 }
 
-/** Crashes, partitions and deaths of the coordinator. They have random numbers of their own, so that the same ones hit every algorithm. */
+/** Crashes, partitions, deaths of agents and of the coordinator, connections that end. They have random numbers of their own, so that the same ones hit every algorithm. */
 export class Faults {
   readonly #victim: Victim;
   readonly #random: Prng;
@@ -38,6 +43,10 @@ export class Faults {
     this.#repeat(1e6 / faults.coordinatorCrashesPerSecond, () =>
       victim.coordinatorCrash(micros(faults.coordinatorDownMs)),
     );
+    this.#repeat(1e6 / faults.agentCrashesPerSecond, () =>
+      victim.agentCrash(this.#oneOf(victim.processes), micros(faults.agentDownMs)),
+    );
+    this.#repeat(1e6 / faults.reconnectsPerSecond, () => victim.hangUp(this.#oneOf(victim.channels)));
   }
 
   /** These two are on different sides of a partition. */
@@ -71,9 +80,14 @@ export class Faults {
   }
 
   #crashSomebody(): void {
-    const { processes } = this.#victim;
-    const process = processes[nextBelow(this.#random, processes.length)];
-    if (process !== undefined && !process.down) this.#victim.crashNow(process);
+    const process = this.#oneOf(this.#victim.processes);
+    if (!process.down) this.#victim.crashNow(process);
+  }
+
+  #oneOf<T>(list: readonly T[]): T {
+    const one = list[nextBelow(this.#random, list.length)];
+    if (one === undefined) throw new RangeError('nothing to choose from');
+    return one;
   }
 
   #divide(): void {

@@ -39,6 +39,9 @@ export function fuzzConfig(seed: number, fifoNeeded: boolean): SimulationConfig 
       partitionMs: pick([50, 300, 1500]),
       coordinatorCrashesPerSecond: often(0.2, 1),
       coordinatorSlowness: pick([1, 1, 100]),
+      agentCrashesPerSecond: often(0.3, 3),
+      agentDownMs: pick([20, 300, 8000]),
+      reconnectsPerSecond: often(0.3, 30),
     },
   };
 }

@@ -129,6 +129,13 @@ export class KernelTransport implements Transport {
   released(): void {
     return;
   }
+  /** Connections are the kernel's business: what makes and ends them are packets too, and the algorithms hear nothing of them. */
+  hangUp(): void {
+    return;
+  }
+  knows(): boolean {
+    return true;
+  }
 
   #link(channel: number): Link {
     const link = this.#links[channel];

@@ -25,6 +25,11 @@ export interface Metrics {
   /** Highest sum of checkpoints and logs kept at one time. */
   peakStorageBytes: number;
   crashes: number;
+  agentCrashes: number;
+  /** Dead man's switches that let a process go because its agent did not. */
+  switchesFired: number;
+  /** Connections that ended and were made anew. */
+  reconnects: number;
   recoveries: number;
   /** Sum over failures: processes that went back. */
   processesRolledBack: number;
@@ -59,6 +64,9 @@ export function newMetrics(): Metrics {
     uselessCheckpoints: 0,
     peakStorageBytes: 0,
     crashes: 0,
+    agentCrashes: 0,
+    switchesFired: 0,
+    reconnects: 0,
     recoveries: 0,
     processesRolledBack: 0,
     lostWorkUs: 0,

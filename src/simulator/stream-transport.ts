@@ -1,3 +1,4 @@
+import { Connections } from './connections.ts';
 import { MARKER_BYTES } from './metrics.ts';
 import type { Network, Sent, Tentative, Transport } from './transport.ts';
 import type { Channel, Message, Process } from './process.ts';
@@ -6,8 +7,8 @@ import type { Channel, Message, Process } from './process.ts';
 interface Link {
   readonly channel: number;
   readonly to: Process;
-  /** What the application has sent and the sender's sidecar, held, has not read. */
-  outbox: Sent[];
+  /** What the application has sent and the sender's sidecar has not read, because it is held or the connection is not there. */
+  outbox: (Sent | 'end')[];
   /** What stands behind a marker that is being acted upon, or on a paused channel. */
   waiting: Item[];
   stalled: boolean;
@@ -15,16 +16,16 @@ interface Link {
   asked: number;
   paused: boolean;
   /** Received and not delivered. */
-  inbox: Message[];
+  inbox: Item[];
   recording: boolean;
   recorded: Message[];
   recordedBytes: number;
 }
 
 interface Item extends Message {
+  readonly kind: 'data' | 'marker' | 'end' | 'open' | 'accept';
   /** The sender's epoch when it sent this. */
   readonly epoch: number;
-  readonly isMarker: boolean;
 }
 
 /** What the algorithms of the sidecar differ in. */
@@ -34,6 +35,8 @@ export interface StreamRules {
 }
 
 const EPOCH_BYTES = 4;
+/** OPEN and ACCEPT with their proofs; nothing much for an end. */
+const HANDSHAKE_BYTES = 150;
 
 /** Streams through two sidecars: reliable, FIFO if the network is, with markers in the stream and recording at the receiver. */
 export class StreamTransport implements Transport {
@@ -41,28 +44,54 @@ export class StreamTransport implements Transport {
   readonly #rules: StreamRules;
   /** Of the channels on which something waits or is recorded; a channel without a link just delivers. */
   readonly #links: (Link | undefined)[];
+  readonly #connections: Connections;
 
   constructor(network: Network, rules: StreamRules) {
     this.#network = network;
     this.#rules = rules;
     this.#links = network.channels.map(() => undefined);
+    this.#connections = new Connections(network, {
+      put: ({ index }, word, epoch) => this.#put(word, index, 0, 0, word === 'end' ? 0 : HANDSHAKE_BYTES, epoch),
+      putOff: (channel) => {
+        if (!channel.from.held) return false;
+        this.#link(channel.index).outbox.push('end');
+        return true;
+      },
+      flush: (channel) => this.#flush(channel),
+    });
+  }
+
+  hangUp(channel: Channel): void {
+    // Without order an end could overtake what it ends.
+    if (this.#network.config.fifo) this.#connections.hangUp(channel);
+  }
+
+  knows(channel: Channel, end: 'sender' | 'receiver'): boolean {
+    return this.#connections.knows(channel.index, end);
   }
 
   transmit(from: number, channel: number, number: number, payload: number): void {
-    if (this.#network.processTable.held(from)) this.#link(channel).outbox.push({ number, payload });
+    if (this.#network.processTable.held(from) || !this.#connections.carries(channel))
+      this.#link(channel).outbox.push({ number, payload });
     else this.#send(channel, number, payload, this.#rules.epochOnMessages ? this.#epochOf(from) : 0);
   }
 
   sendMarker(channel: Channel, epoch: number): void {
+    if (!this.#connections.announced(channel.index)) return;
     this.#network.metrics.controlMessages++;
     this.#network.metrics.controlBytes += MARKER_BYTES;
     this.#network.trace.add(this.#network.now, channel.from.name, 'marker', channel.id, epoch);
-    this.#put(channel.index, 0, 0, MARKER_BYTES, epoch, true);
+    this.#put('marker', channel.index, 0, 0, MARKER_BYTES, epoch);
   }
 
   capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
+    for (const { index } of process.in) {
+      const link = this.#links[index];
+      // A channel that is being made has no state; what an earlier round recorded is not it.
+      if (link?.recording === false) link.recorded = [];
+    }
     return {
-      sending: process.out.map((channel) => [...(this.#links[channel.index]?.outbox ?? [])]),
+      sending: process.out.map(({ index }) => (this.#links[index]?.outbox ?? []).filter((sent) => sent !== 'end')),
       // The recording has taken what was received and not delivered.
       receiving: process.in.map(() => []),
       unacknowledged: [],
@@ -77,7 +106,7 @@ export class StreamTransport implements Transport {
   startRecording(channel: Channel): void {
     const link = this.#link(channel.index);
     link.recording = true;
-    link.recorded = [...link.inbox];
+    link.recorded = link.inbox.filter(({ kind }) => kind === 'data');
     link.recordedBytes = 0;
     this.#count(link, link.recorded);
   }
@@ -98,13 +127,8 @@ export class StreamTransport implements Transport {
   }
 
   released(process: Process): void {
-    const epoch = this.#epochOf(process.index);
-    for (const channel of process.out) {
-      const link = this.#links[channel.index];
-      if (link === undefined) continue;
-      for (const { number, payload } of link.outbox.splice(0)) this.#send(channel.index, number, payload, epoch);
-      this.#retire(link);
-    }
+    for (const channel of process.out) this.#flush(channel);
+    this.#connections.released(process);
     this.thawed(process);
   }
 
@@ -118,13 +142,28 @@ export class StreamTransport implements Transport {
   }
 
   reset(channel: Channel, messages: readonly Message[]): void {
+    this.#connections.reset(channel);
     const asked = this.#links[channel.index]?.asked ?? 0;
     this.#links[channel.index] = undefined;
     if (messages.length === 0 && asked === 0) return;
     const link = this.#link(channel.index);
     link.asked = asked;
     // The recorded channel state is delivered first, before anything new.
-    link.inbox = [...messages];
+    link.inbox = messages.map((message) => ({ ...message, kind: 'data', epoch: 0 }));
+  }
+
+  /** What has waited in front of a held sidecar, or for a connection, leaves. */
+  #flush(channel: Channel): void {
+    const link = this.#links[channel.index];
+    if (link === undefined) return;
+    const epoch = this.#epochOf(channel.from.index);
+    while (!channel.from.held && this.#connections.carries(channel.index)) {
+      const sent = link.outbox.shift();
+      if (sent === undefined) break;
+      if (sent === 'end') this.#connections.ended(channel);
+      else this.#send(channel.index, sent.number, sent.payload, epoch);
+    }
+    this.#retire(link);
   }
 
   #epochOf(process: number): number {
@@ -157,12 +196,12 @@ export class StreamTransport implements Transport {
   #send(channel: number, number: number, payload: number, epoch: number): void {
     const { metrics, config } = this.#network;
     if (this.#rules.epochOnMessages) metrics.piggybackBytes += EPOCH_BYTES;
-    this.#put(channel, number, payload, config.messageBytes, epoch, false);
+    this.#put('data', channel, number, payload, config.messageBytes, epoch);
   }
 
-  #put(channel: number, number: number, payload: number, bytes: number, epoch: number, isMarker: boolean): void {
+  #put(kind: Item['kind'], channel: number, number: number, payload: number, bytes: number, epoch: number): void {
     const generation = this.#network.channelTable.generation(channel);
-    const item: Item = { channel, number, payload, bytes, generation, epoch, isMarker };
+    const item: Item = { channel, number, payload, bytes, generation, epoch, kind };
     this.#network.queue.push(this.#network.arrival(channel, bytes), this.#arrive, item);
   }
 
@@ -171,7 +210,12 @@ export class StreamTransport implements Transport {
     const { channelTable, processTable } = this.#network;
     const to = channelTable.to(channel);
     if (generation !== channelTable.generation(channel) || processTable.down(to)) return;
-    if (this.#links[channel] === undefined && !item.isMarker && processTable.takes(to) && !this.#isNews(item, to)) {
+    if (
+      this.#links[channel] === undefined &&
+      item.kind === 'data' &&
+      processTable.takes(to) &&
+      !this.#isNews(item, to)
+    ) {
       this.#network.deliver(item);
       return;
     }
@@ -191,8 +235,8 @@ export class StreamTransport implements Transport {
   }
 
   #take(link: Link, item: Item): void {
-    if (item.isMarker) {
-      this.#stall(link, item.epoch);
+    if (item.kind !== 'data') {
+      this.#takeWord(link, item);
       return;
     }
     if (this.#isNews(item, link.to.index) && item.epoch !== link.asked) {
@@ -211,10 +255,38 @@ export class StreamTransport implements Transport {
     this.#drainInbox(link);
   }
 
-  #stall(link: Link, epoch: number): void {
+  #takeWord(link: Link, item: Item): void {
+    const channel = this.#channel(link.channel);
+    switch (item.kind) {
+      case 'marker':
+        this.#stall(link, item.epoch);
+        break;
+      case 'end':
+        link.inbox.push(item);
+        this.#drainInbox(link);
+        break;
+      case 'open':
+        this.#connections.openArrived(channel, item.epoch);
+        break;
+      case 'accept':
+        this.#stall(link, item.epoch, () => this.#connections.accepted(channel));
+        break;
+      case 'data':
+        break;
+    }
+  }
+
+  #channel(index: number): Channel {
+    const channel = this.#network.channels[index];
+    if (channel === undefined) throw new Error(`no channel ${index}`);
+    return channel;
+  }
+
+  #stall(link: Link, epoch: number, done?: () => void): void {
     link.stalled = true;
     this.#network.marker(link.channel, epoch, () => {
       link.stalled = false;
+      done?.();
       this.#drainWaiting(link);
       this.#retire(link);
     });
@@ -230,8 +302,10 @@ export class StreamTransport implements Transport {
   #drainInbox(link: Link): void {
     const process = link.to;
     while (link.inbox.length > 0 && !process.frozen && !process.held) {
-      const message = link.inbox.shift();
-      if (message !== undefined) this.#network.deliver(message);
+      const item = link.inbox.shift();
+      if (item === undefined) continue;
+      if (item.kind === 'data') this.#network.deliver(item);
+      else this.#connections.endRead(this.#channel(link.channel));
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Algorithm, Participant } from '../algorithms/contract.ts';
+import type { Algorithm, Participant, ParticipantInput } from '../algorithms/contract.ts';
 import type { AppState } from './app-state.ts';
 import type { Channel, Message, Process } from './process.ts';
 import type { World } from './world.ts';
@@ -42,6 +42,8 @@ export interface Tentative {
 export interface Network extends World {
   readonly agents: readonly Agent[];
   readonly algorithm: Algorithm;
+  /** Feeds an input to the process's participant; `done` when its effects have been carried out. */
+  feed(process: Process, input: ParticipantInput, done?: () => void): void;
   /** Feeds `marker` to the receiver's participant; `done` when its effects have been carried out. */
   marker(channel: number, epoch: number, done: () => void): void;
   /** A channel's recording has grown. */
@@ -64,6 +66,10 @@ export interface Transport {
   thawed(process: Process): void;
   /** What was under way on a channel at a cut; faults in the interceptors' own books are reported to `fault`. */
   channelState(channel: Channel, from: Tentative, to: Tentative, fault: (text: string) => void): readonly Sent[];
+  /** The application at the sending end hangs up, and connects again as soon as it can. */
+  hangUp(channel: Channel): void;
+  /** The participant at that end of the channel has been told of it. */
+  knows(channel: Channel, end: 'sender' | 'receiver'): boolean;
   /** Empties a channel and lets exactly these messages be under way. */
   reset(channel: Channel, messages: readonly Message[]): void;
 }

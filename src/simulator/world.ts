@@ -121,6 +121,14 @@ export abstract class World {
     return;
   }
 
+  agentCrash(_process: Process, _downUs: number): void {
+    return;
+  }
+
+  hangUp(_channel: Channel): void {
+    return;
+  }
+
   /** Gives a message to the application. The process must be able to run. */
   deliver(message: Message): void {
     this.#traceMessage(this.channelTable.to(message.channel), 'receive', message.channel, message.number);

@@ -90,6 +90,28 @@ export const staysFrozen = algorithm('lai-yang-stays-frozen', 'kernel', (options
   ),
 );
 
+/** Participants that never look at the clock: only the dead man's switch, or the coordinator, can end their rounds. */
+export const clockless = algorithm('lai-yang-clockless', 'kernel', (options) => {
+  const inner = new KernelParticipant(options, { waitsForRelease: true });
+  return {
+    step: (input) => (input.kind === 'tick' ? [] : inner.step(input)),
+    get busy() {
+      return inner.busy;
+    },
+  };
+});
+
+/** Chandy-Lamport that takes no notice of the epoch with which a channel is opened, or accepted. */
+export const newEpochIgnored = algorithm('chandy-lamport-new-epoch-ignored', 'proxy', (options) => {
+  const inner = new ChandyLamportParticipant(options);
+  return {
+    step: (input) => inner.step(input.kind === 'opened' ? { ...input, epoch: 0 } : input),
+    get busy() {
+      return inner.busy;
+    },
+  };
+});
+
 /** Koo-Toueg that forgets one of those whom a checkpoint depends upon: its sending is recorded nowhere. */
 export const dependencyForgotten: MinimalAlgorithm = {
   ...kooToueg,

@@ -8,10 +8,13 @@ import { micros } from '../config.ts';
 import type { CoordinatedWorld } from '../coordinated-world.ts';
 import type { Process } from '../process.ts';
 import type { Agent, Tentative } from '../transport.ts';
+import { Expiry } from './expiry.ts';
+import { HOLD_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
 
 /**
  * The agent of one process: executes its participant's effects by the rules of src/algorithms/contract.ts, each at the cost that the
- * configuration gives it.
+ * configuration gives it. It may die and be started again. What it did to the process outlives it: the freeze until the dead man's
+ * switch ends it, the block until it expires. A sidecar outlives it too, and gives the round up.
  */
 export class SimulatedAgent implements Agent {
   readonly process: Process;
@@ -22,6 +25,12 @@ export class SimulatedAgent implements Agent {
   dropColour = -1;
   tentative: Tentative | undefined;
   life = 0;
+  /** The agent has died. */
+  dead = false;
+  /** Calls of the coordinator that wait for an answer. */
+  calls = 0;
+  /** The tentative checkpoint lies in the store: it outlives the agent. */
+  collected = false;
   /** Epoch that the interceptor is attached for; 0 for none. */
   prepared = 0;
   /** Messages recorded in the open round (counting algorithms). */
@@ -33,18 +42,26 @@ export class SimulatedAgent implements Agent {
   #inputs: { readonly input: ParticipantInput; readonly done: (() => void) | undefined }[] = [];
   /** Effects of a step are being carried out. */
   #stepping = false;
+  /** Told when they have been. */
+  #stepDone: (() => void) | undefined;
   /** Local checkpoints begun or discarded: the end of an older one is void. */
   #saves = 0;
+  /** Thaws and unblocks when the time is up, whatever has become of the agent. */
+  readonly #switch: Expiry;
+  /** The end of the block, which expires by itself. */
+  readonly #block: Expiry;
 
   constructor(world: CoordinatedWorld, process: Process) {
     this.#world = world;
     this.process = process;
+    this.#switch = new Expiry(world, () => this.#switchFired());
+    this.#block = new Expiry(world, () => this.#release());
     this.participant = this.newParticipant(0);
   }
 
   /** Neither the participant nor its executor is at work. */
   get idle(): boolean {
-    return !this.#stepping && !this.participant.busy;
+    return !this.#stepping && !this.participant.busy && !this.dead;
   }
 
   /** A participant that knows the process's channels. */
@@ -53,13 +70,23 @@ export class SimulatedAgent implements Agent {
     const { algorithm, config } = this.#world;
     const { deadlineMs } = config;
     const participant = algorithm.participant({ process: process.name, epoch, deadlineMs, keepFrozen: false });
-    for (const { id } of process.in) participant.step({ kind: 'opened', channel: id, direction: 'in', epoch });
-    for (const { id } of process.out) participant.step({ kind: 'opened', channel: id, direction: 'out', epoch });
+    const { transport } = this.#world;
+    for (const channel of process.in)
+      if (transport.knows(channel, 'receiver'))
+        participant.step({ kind: 'opened', channel: channel.id, direction: 'in', epoch });
+    for (const channel of process.out)
+      if (transport.knows(channel, 'sender'))
+        participant.step({ kind: 'opened', channel: channel.id, direction: 'out', epoch });
     return participant;
   }
 
   /** Feeds one input; `done` when its effects have been carried out. One at a time, and never while effects of an earlier step are. */
   feed(input: ParticipantInput, done?: () => void): void {
+    if (this.dead) {
+      // A sidecar without a round takes no notice of markers.
+      done?.();
+      return;
+    }
     this.#inputs.push({ input, done });
     if (!this.#stepping) this.#pump();
   }
@@ -78,6 +105,7 @@ export class SimulatedAgent implements Agent {
     this.late = 0;
     this.prepared = epoch;
     this.outcome = undefined;
+    this.collected = false;
     this.#detachIfForgotten(epoch);
   }
 
@@ -92,14 +120,95 @@ export class SimulatedAgent implements Agent {
     this.participant = this.newParticipant(epoch);
     this.#inputs = [];
     this.#stepping = false;
+    this.#stepDone = undefined;
+    this.#switch.callOff();
+    this.#block.callOff();
+    this.#world.freezeCheck.forget(this.process);
     this.epoch = epoch;
     this.cutEpoch = epoch;
     this.colour = epoch % 2;
     this.detach();
     this.#discard();
     this.late = 0;
+    this.calls = 0;
     this.outcome = undefined;
     this.onReport = undefined;
+  }
+
+  /** The agent dies in the middle of whatever it does, and is started again after so long. */
+  die(downUs: number): void {
+    const world = this.#world;
+    world.metrics.agentCrashes++;
+    world.trace.add(world.now, this.process.name, 'agent-dies');
+    this.life++;
+    this.dead = true;
+    const dropped = [this.#stepDone, ...this.#inputs.map(({ done }) => done)];
+    this.#inputs = [];
+    this.#stepping = false;
+    this.#stepDone = undefined;
+    if (!this.collected) this.#discard();
+    this.outcome = undefined;
+    this.onReport = undefined;
+    if (world.algorithm.interceptor === 'proxy') this.#sidecarGivesUp();
+    for (const done of dropped) done?.();
+    world.queue.push(world.now + downUs, () => this.#startAgain(), undefined);
+  }
+
+  /** As agent/rounds/recover.ts does: lets go of everything that the journal names, and forgets the round. */
+  #startAgain(): void {
+    const { process } = this;
+    const world = this.#world;
+    this.dead = false;
+    world.trace.add(world.now, process.name, 'agent-back');
+    this.#letGo();
+    this.detach();
+    this.participant = this.newParticipant(this.cutEpoch);
+  }
+
+  /** Its agent cannot be reached any more: all that it can undo by itself, which is everything but the freeze. */
+  #sidecarGivesUp(): void {
+    const { now } = this.#world;
+    for (const effect of this.participant.step({ kind: 'abort', reason: 'the agent died', now: now / 1000 })) {
+      if (effect.kind !== 'thaw' && effect.kind !== 'report' && effect.kind !== 'discard') this.#apply(effect);
+    }
+  }
+
+  #switchFired(): void {
+    const { process } = this;
+    const world = this.#world;
+    if (process.down) return;
+    world.metrics.switchesFired++;
+    world.trace.add(world.now, process.name, 'switch-fires');
+    this.#letGo();
+    this.dropColour = -1;
+    if (this.dead) return;
+    world.violation(`${process.name} had to be let go by its dead man's switch although its agent lived`);
+    this.feed({ kind: 'failed', effect: 'save', reason: "the dead man's switch fired", now: world.now / 1000 });
+  }
+
+  /** Undoes block and freeze. */
+  #letGo(): void {
+    this.#release();
+    if (this.process.frozen && !this.process.down) this.#thaw();
+  }
+
+  #release(): void {
+    if (!this.process.held) return;
+    this.#block.callOff();
+    this.process.held = false;
+    this.#world.freezeCheck.released(this.process);
+    this.#world.transport.released(this.process);
+    if (!this.process.frozen) this.#world.unblock(this.process);
+  }
+
+  #thaw(): void {
+    const { process } = this;
+    const world = this.#world;
+    this.#switch.callOff();
+    world.freezeCheck.thawed(process);
+    world.trace.add(world.now, process.name, 'thaw');
+    world.unblock(process);
+    world.thaw(process);
   }
 
   /**
@@ -135,10 +244,12 @@ export class SimulatedAgent implements Agent {
         continue;
       }
       this.#stepping = true;
+      this.#stepDone = done;
       this.later(cost, () => {
         this.#apply(effect);
         if (!this.#execute(effects, i + 1, done)) return;
         this.#stepping = false;
+        this.#stepDone = undefined;
         done?.();
         this.#pump();
       });
@@ -170,9 +281,13 @@ export class SimulatedAgent implements Agent {
     switch (effect.kind) {
       case 'hold':
         process.held = true;
+        this.#block.arm(this.#switchUs + HOLD_MARGIN_US);
+        world.freezeCheck.held(process);
         break;
       case 'freeze':
+        if (world.config.deadMansSwitch) this.#switch.arm(this.#switchUs);
         process.frozen = true;
+        world.freezeCheck.frozen(process);
         trace.add(now, process.name, 'freeze');
         break;
       case 'save':
@@ -197,17 +312,13 @@ export class SimulatedAgent implements Agent {
         this.epoch = effect.epoch;
         this.colour = effect.epoch % 2;
         this.dropColour = -1;
-        process.held = false;
-        transport.released(process);
+        this.#release();
         break;
       case 'unhold':
-        process.held = false;
-        transport.released(process);
+        this.#release();
         break;
       case 'thaw':
-        trace.add(now, process.name, 'thaw');
-        world.unblock(process);
-        world.thaw(process);
+        this.#thaw();
         break;
       case 'discard':
         this.#discard();
@@ -218,6 +329,11 @@ export class SimulatedAgent implements Agent {
         this.onReport?.();
         break;
     }
+  }
+
+  /** From the freeze until the switch fires. */
+  get #switchUs(): number {
+    return micros(this.#world.config.deadlineMs) + SWITCH_MARGIN_US;
   }
 
   #save(epoch: number): void {
@@ -239,6 +355,7 @@ export class SimulatedAgent implements Agent {
 
   #discard(): void {
     this.tentative = undefined;
+    this.collected = false;
     this.#saves++;
   }
 }

@@ -18,7 +18,8 @@ export class ControlPlane {
   /** Coordinator to agent. */
   toAgent(agent: SimulatedAgent, action: () => void): void {
     this.count(1);
-    if (this.#world.cutOff(agent.process)) this.#unreachable(agent);
+    if (agent.dead) this.refused(agent);
+    else if (this.#world.cutOff(agent.process)) this.#unreachable(agent);
     else agent.later(this.#delay(), action);
   }
 
@@ -28,6 +29,11 @@ export class ControlPlane {
     this.count(1);
     if (world.cutOff(agent.process)) this.#unreachable(agent);
     else world.queue.push(world.now + this.#delay(), action, undefined);
+  }
+
+  /** A call to an agent that is not there, or whose agent has just died. */
+  refused(agent: SimulatedAgent): void {
+    this.#world.coordinator.failLater(this.#delay(), `${agent.process.name}: agent unavailable`);
   }
 
   /** Adds to the metrics, with `extraBytes` beyond what a message is usually long. */

@@ -83,6 +83,12 @@ export class Coordinator {
     this.#world.queue.push(this.#world.now + TICK_US, this.#tick, undefined);
   }
 
+  /** Calls that this agent has not answered fail. */
+  agentDies(agent: SimulatedAgent): void {
+    if (agent.calls > 0) this.#world.control.refused(agent);
+    agent.calls = 0;
+  }
+
   /** The round that is open now, if there is one, hears after a delay that it has failed. */
   failLater(delayUs: number, reason: string): void {
     const open = this.#open;
@@ -114,12 +120,12 @@ export class Coordinator {
     this.#open = undefined;
   }
 
-  /** A process has made its cut: counters and requests leave. */
+  /** A process has made its cut: counters and requests leave. A late cut of an earlier round has nobody to tell. */
   hasCut(agent: SimulatedAgent, tentative: Tentative): void {
     const open = this.#open;
-    if (open === undefined) return;
+    if (open?.epoch !== tentative.epoch) return;
     if (open.counter !== undefined) this.#sendCounters(agent, tentative, open);
-    if (open.epoch === tentative.epoch) this.#sendRequests(agent, tentative, open);
+    this.#sendRequests(agent, tentative, open);
   }
 
   /** The process has recorded more late messages (Mattern 1993). */
@@ -137,7 +143,7 @@ export class Coordinator {
     const now = world.now / 1000;
     let busy = this.#open !== undefined;
     for (const agent of world.agents) {
-      if (!agent.participant.busy || agent.process.down) continue;
+      if (!agent.participant.busy || agent.process.down || agent.dead) continue;
       busy = true;
       agent.feed({ kind: 'tick', now });
     }
@@ -182,7 +188,9 @@ export class Coordinator {
     }
     for (const name of effect.processes) {
       const agent = this.#byName.get(name);
-      if (agent !== undefined) this.#world.control.toAgent(agent, () => this.#atAgent(agent, open, effect));
+      if (agent === undefined) continue;
+      agent.calls += effect.kind === 'finish' || effect.kind === 'abort' ? 0 : 1;
+      this.#world.control.toAgent(agent, () => this.#atAgent(agent, open, effect));
     }
   }
 
@@ -196,6 +204,7 @@ export class Coordinator {
       case 'prepare':
         if (round instanceof KooTouegRound && world.minimal?.declines(agent, round) === true) {
           world.trace.add(world.now, process, 'declines', 'epoch', epoch);
+          agent.calls--;
           world.control.toCoordinator(agent, () => this.#step(open, () => round.declined(process)));
         } else this.#prepare(agent, open);
         break;
@@ -214,7 +223,11 @@ export class Coordinator {
       case 'collect': {
         const { stateBytes, costs } = world.config;
         const delay = Math.round((stateBytes / costs.storeBytesPerSecond) * 1e6);
-        agent.later(delay, () => this.#reply(agent, open, { kind: 'collected', process, now: 0 }));
+        agent.later(delay, () => {
+          agent.collected = agent.tentative?.epoch === epoch;
+          const lost = { kind: 'failed', process, reason: 'its checkpoint is gone', now: 0 } as const;
+          this.#reply(agent, open, agent.collected ? { kind: 'collected', process, now: 0 } : lost);
+        });
         break;
       }
       case 'finish':
@@ -260,6 +273,8 @@ export class Coordinator {
 
   #reply(agent: SimulatedAgent, open: OpenRound, input: RoundInput): void {
     const world = this.#world;
+    if (agent.dead) return;
+    agent.calls = Math.max(0, agent.calls - 1);
     world.control.toCoordinator(agent, () => this.#feed(open, { ...input, now: world.now / 1000 }));
   }
 

@@ -2,6 +2,9 @@ import { micros } from '../config.ts';
 import type { CoordinatedWorld } from '../coordinated-world.ts';
 import type { Process } from '../process.ts';
 
+/** Between two looks for an agent that is being started. */
+const AGENT_WAIT_US = 50_000;
+
 /** Everybody goes back to the last committed cut: the only recovery that coordinated checkpointing needs. */
 export class Rollback {
   readonly #world: CoordinatedWorld;
@@ -38,6 +41,11 @@ export class Rollback {
   #rollBack(crashedAt: number): void {
     const world = this.#world;
     const { metrics, config, cuts, channelTable } = world;
+    if (world.agents.some(({ dead }) => dead)) {
+      // Nothing can be restored on a node whose agent is not there.
+      world.queue.push(world.now + AGENT_WAIT_US, () => this.#rollBack(crashedAt), undefined);
+      return;
+    }
     world.coordinator.giveUp('a process crashed');
     const cut = cuts.committed;
     world.trace.add(world.now, 'coordinator', 'rollback', 'epoch', cut.epoch);
@@ -51,12 +59,6 @@ export class Rollback {
       metrics.processesRolledBack++;
       metrics.rollbackCheckpoints++;
       metrics.lostWorkUs += crashedAt - (cut.times[process.index] ?? 0);
-      agent.restart(world.coordinator.epoch);
-      process.held = false;
-      process.frozen = true;
-      process.down = false;
-      world.scheduleTick(process.index, -1);
-      world.block(process);
     }
     metrics.maxRollbackCheckpoints = Math.max(metrics.maxRollbackCheckpoints, 1);
     world.control.count(4 * world.processes.length);
@@ -71,6 +73,15 @@ export class Rollback {
         generation,
       }));
       world.transport.reset(channel, messages);
+    }
+    for (const agent of world.agents) {
+      const { process } = agent;
+      agent.restart(world.coordinator.epoch);
+      process.held = false;
+      process.frozen = true;
+      process.down = false;
+      world.scheduleTick(process.index, -1);
+      world.block(process);
     }
     const { restoreBaseMs, restoreBytesPerSecond } = config.costs;
     const restoreUs = micros(restoreBaseMs) + Math.round((config.stateBytes / restoreBytesPerSecond) * 1e6);

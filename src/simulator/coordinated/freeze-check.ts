@@ -1,0 +1,56 @@
+import type { Process } from '../process.ts';
+import { micros } from '../config.ts';
+import type { World } from '../world.ts';
+
+/** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so (agent/rounds/kernel-task.ts). */
+export const SWITCH_MARGIN_US = 2_000_000;
+/** The block outlives the switch by this much, so that nothing runs unfrozen behind an expired block. */
+export const HOLD_MARGIN_US = 5_000_000;
+
+/**
+ * Checks that nobody stands still for longer than was promised, whatever dies: frozen until the deadline and the switch's margin at the most,
+ * held for a little longer. What never ends at all is found at the end of the run.
+ */
+export class FreezeCheck {
+  readonly #world: World;
+  readonly #frozenSince = new Map<Process, number>();
+  readonly #heldSince = new Map<Process, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  frozen(process: Process): void {
+    this.#frozenSince.set(process, this.#world.now);
+  }
+
+  thawed(process: Process): void {
+    this.#ended(process, this.#frozenSince, 'frozen', SWITCH_MARGIN_US);
+  }
+
+  held(process: Process): void {
+    this.#heldSince.set(process, this.#world.now);
+  }
+
+  released(process: Process): void {
+    this.#ended(process, this.#heldSince, 'held', SWITCH_MARGIN_US + HOLD_MARGIN_US);
+  }
+
+  /** The process has crashed or goes back: what the round did to it does not count any more. */
+  forget(process: Process): void {
+    this.#frozenSince.delete(process);
+    this.#heldSince.delete(process);
+  }
+
+  #ended(process: Process, since: Map<Process, number>, what: string, marginUs: number): void {
+    const began = since.get(process);
+    if (began === undefined) return;
+    since.delete(process);
+    const { now, config } = this.#world;
+    const allowed = micros(config.deadlineMs) + marginUs;
+    if (now - began <= allowed) return;
+    this.#world.violation(
+      `${process.name} was ${what} for ${(now - began) / 1000} ms, and at most ${allowed / 1000} ms were promised`,
+    );
+  }
+}

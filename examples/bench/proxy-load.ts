@@ -22,8 +22,8 @@ export interface Way {
 export interface Result {
   /** In the unit of its {@link Load}. */
   readonly values: Readonly<Record<string, number>>;
-  /** Bytes that arrived, of a bulk load. */
-  readonly bytes?: number;
+  /** How much went through: GB of a bulk load, else thousands of requests. */
+  readonly amount: number;
 }
 
 export interface Load {
@@ -42,7 +42,7 @@ function bulk(connections: number): Load {
       const { end } = JSON.parse(await bed.run(bed.client, 'iperf3', ...args)) as {
         end: { sum_received: { bits_per_second: number; bytes: number } };
       };
-      return { values: { gbits: end.sum_received.bits_per_second / 1e9 }, bytes: end.sum_received.bytes };
+      return { values: { gbits: end.sum_received.bits_per_second / 1e9 }, amount: end.sum_received.bytes / 1e9 };
     },
   };
 }
@@ -56,14 +56,16 @@ function echo(options: { bytes: number; connections: number; reuse: boolean; mos
       ...['redis-benchmark', '-h', host, '-p', `${ports.echo}`, '--csv', '-k', reuse ? '1' : '0'],
       ...['-c', `${connections}`, '-n', `${requests}`, 'ECHO', 'x'.repeat(bytes)],
     );
-    return { values: benchmarkFigures(csv) };
+    return { values: benchmarkFigures(csv), amount: requests / 1000 };
   };
   return {
     run: async (way, seconds) => {
       await way.ready('echo');
-      const { values } = await once(way, PROBE.requests);
-      const requests = Math.round((values.rps ?? 0) * seconds);
-      return once(way, Math.max(PROBE.requests, Math.min(most, requests)));
+      const probe = await once(way, PROBE.requests);
+      const requests = Math.round((probe.values.rps ?? 0) * seconds);
+      const { values, amount } = await once(way, Math.max(PROBE.requests, Math.min(most, requests)));
+      // The proxies have worked for both.
+      return { values, amount: amount + probe.amount };
     },
   };
 }

@@ -104,10 +104,19 @@ function trips(runs: Runs): Figure[] {
   });
 }
 
+/** What the two proxies of a way use, which other work on the machine changes least. */
 function processor(runs: Runs): Figure[] {
-  const perGB = (run: Run): number => run.cpuSeconds / ((run.bytes ?? NaN) / 1e9);
-  return (['haproxy', 'sidecars'] as const).map((way) =>
-    figure(`CPU time of the two proxies per GB, 1 connection, ${way}`, runs.of('bulk1', way, perGB), 's/GB'),
+  const kinds = [
+    ['bulk1', 'GB, 1 connection', 's/GB', 1],
+    ['bulk8', 'GB, 8 connections', 's/GB', 1],
+    ['requests', '1000 requests', 'ms', 1000],
+    ['connections', '1000 new connections', 'ms', 1000],
+  ] as const;
+  return kinds.flatMap(([load, what, unit, factor]) =>
+    (['haproxy', 'sidecars'] as const).map((way) => {
+      const samples = runs.of(load, way, ({ cpuSeconds, amount }) => (cpuSeconds / amount) * factor);
+      return figure(`CPU time of the two proxies per ${what}, ${way}`, samples, unit);
+    }),
   );
 }
 

@@ -266,6 +266,8 @@ export class Peers {
       this.#stand(entry, link);
     } else if (result.kind === 'busy') {
       entry.callAt = performance.now() + BUSY_RETRY_MS;
+    } else if (this.#entries.get(entry.address) !== entry) {
+      // Forgotten meanwhile: the world says that this is a virtual address, or nobody's.
     } else if (entry.links.size === 0 && this.#mayJudge()) {
       this.#judge(entry, result.kind, result.reason);
     }

@@ -215,7 +215,6 @@ export class RoundRunner {
     const recording = stream && this.#cuts.get(stream.identity.id)?.recording;
     if (!recording || !stream.announced) {
       // Nothing can be on a channel that only one side knows of yet, and the other will see the new epoch when it hears of it.
-      if (recording) recording.complete = true;
       void this.feed({ kind: 'marker', channel, epoch: this.epoch });
       return;
     }

@@ -274,7 +274,8 @@ export class Stream {
    */
   cut(epoch: number, accepted: boolean): { readonly cut: StreamPosition; readonly recording: Recording } {
     const { delivered, finDelivered, recording } = this.#in.cut(epoch, accepted);
-    recording.complete = this.#phase === 'ended';
+    // A peer that does not know of it yet will see the new epoch when it hears of it.
+    recording.complete = this.#phase === 'ended' || !this.announced;
     const cut: StreamPosition = {
       ...this.identity,
       target: this.target,

@@ -3,7 +3,7 @@ import type { EChartsOption } from 'echarts';
 import type { SimulationConfig } from '../../src/simulator/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
 import type { StudyRow } from '../../src/simulator/study.ts';
-import type { Runs } from './simulate.ts';
+import type { Runs } from './simulate-runs.ts';
 
 const WIDTH = 900;
 const HEIGHT = 420;

@@ -9,6 +9,8 @@ export interface StudyRow {
   readonly thinkMs: number;
   readonly mtbfSeconds: number;
   readonly seed: number;
+  /** How much of the run was done, 0 to 1: less than 1 if it was interrupted. */
+  readonly done: number;
   readonly violations: readonly string[];
   readonly events: number;
   readonly messages: number;
@@ -31,9 +33,14 @@ export interface StudyRow {
   readonly blockedP99Ms: number;
   readonly peakStorageBytes: number;
   readonly crashes: number;
+  readonly agentCrashes: number;
+  readonly switchesFired: number;
+  readonly reconnects: number;
   /** Processes that went back, per failure. */
   readonly rolledBackPerFailure: number;
   readonly lostWorkMsPerFailure: number;
+  /** Rollback distance: checkpoints passed over by a process that went back (1: it used its last one). */
+  readonly rollbackCheckpointsMean: number;
   readonly rollbackCheckpointsMax: number;
   readonly recoveryMs: number;
 }
@@ -49,6 +56,7 @@ export function studyRow(algorithm: string, config: SimulationConfig, world: Wor
     thinkMs: config.thinkMs,
     mtbfSeconds: config.faults.mtbfSeconds,
     seed: config.seed,
+    done: world.finished ? 1 : world.progress,
     violations: world.violations,
     events: metrics.events,
     messages: metrics.messages,
@@ -71,8 +79,12 @@ export function studyRow(algorithm: string, config: SimulationConfig, world: Wor
     blockedP99Ms: blocked[Math.min(blocked.length - 1, Math.floor(blocked.length * 0.99))] ?? 0,
     peakStorageBytes: metrics.peakStorageBytes,
     crashes: metrics.crashes,
+    agentCrashes: metrics.agentCrashes,
+    switchesFired: metrics.switchesFired,
+    reconnects: metrics.reconnects,
     rolledBackPerFailure: per(metrics.processesRolledBack, metrics.recoveries),
     lostWorkMsPerFailure: per(metrics.lostWorkUs / 1000, metrics.recoveries),
+    rollbackCheckpointsMean: per(metrics.rollbackCheckpoints, metrics.processesRolledBack),
     rollbackCheckpointsMax: metrics.maxRollbackCheckpoints,
     recoveryMs: per(metrics.recoveryTimeUs / 1000, metrics.recoveries),
   };

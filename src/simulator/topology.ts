@@ -26,7 +26,7 @@ export function neighbours(topology: Topology, processes: number, degree: number
       break;
     case 'full':
       if (processes * (processes - 1) > MAX_CHANNELS) {
-        throw new RangeError(`topology full: ${processes} processes have more than ${MAX_CHANNELS} channels`);
+        throw new RangeError(`topology: full, ${processes} processes have more than ${MAX_CHANNELS} channels`);
       }
       for (let p = 0; p < processes; p++) for (let q = p + 1; q < processes; q++) connect(p, q);
       break;
@@ -48,7 +48,12 @@ export function neighbours(topology: Topology, processes: number, degree: number
 /** Circulant graph whose offsets grow geometrically, so that the diameter stays small. */
 function regular(processes: number, degree: number, connect: (a: number, b: number) => void): void {
   if (degree < 2 || degree % 2 !== 0)
-    throw new RangeError(`topology regular: degree ${degree} is not even and positive`);
+    throw new RangeError(`degree: ${degree} is not even and positive, as topology regular wants it`);
+  if (processes * degree > MAX_CHANNELS) {
+    throw new RangeError(
+      `degree: ${processes} processes with ${degree} neighbours have more than ${MAX_CHANNELS} channels`,
+    );
+  }
   const half = degree / 2;
   const offsets = new Set<number>();
   for (let i = 0; offsets.size < Math.min(half, Math.floor(processes / 2)); i++) {

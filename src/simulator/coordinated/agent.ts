@@ -8,8 +8,7 @@ import { micros } from '../config.ts';
 import type { CoordinatedWorld } from '../coordinated-world.ts';
 import type { Process } from '../process.ts';
 import type { Agent, Tentative } from '../transport.ts';
-import { Expiry } from './expiry.ts';
-import { HOLD_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
+import { Grip } from './grip.ts';
 
 /**
  * The agent of one process: executes its participant's effects by the rules of src/algorithms/contract.ts, each at the cost that the
@@ -46,16 +45,12 @@ export class SimulatedAgent implements Agent {
   #stepDone: (() => void) | undefined;
   /** Local checkpoints begun or discarded: the end of an older one is void. */
   #saves = 0;
-  /** Thaws and unblocks when the time is up, whatever has become of the agent. */
-  readonly #switch: Expiry;
-  /** The end of the block, which expires by itself. */
-  readonly #block: Expiry;
+  readonly #grip: Grip;
 
   constructor(world: CoordinatedWorld, process: Process) {
     this.#world = world;
     this.process = process;
-    this.#switch = new Expiry(world, () => this.#switchFired());
-    this.#block = new Expiry(world, () => this.#release());
+    this.#grip = new Grip(world, process, () => this.#switchFired());
     this.participant = this.newParticipant(0);
   }
 
@@ -121,9 +116,7 @@ export class SimulatedAgent implements Agent {
     this.#inputs = [];
     this.#stepping = false;
     this.#stepDone = undefined;
-    this.#switch.callOff();
-    this.#block.callOff();
-    this.#world.freezeCheck.forget(this.process);
+    this.#grip.forget();
     this.epoch = epoch;
     this.cutEpoch = epoch;
     this.colour = epoch % 2;
@@ -160,7 +153,7 @@ export class SimulatedAgent implements Agent {
     const world = this.#world;
     this.dead = false;
     world.trace.add(world.now, process.name, 'agent-back');
-    this.#letGo();
+    this.#grip.letGo();
     this.detach();
     this.participant = this.newParticipant(this.cutEpoch);
   }
@@ -174,41 +167,11 @@ export class SimulatedAgent implements Agent {
   }
 
   #switchFired(): void {
-    const { process } = this;
-    const world = this.#world;
-    if (process.down) return;
-    world.metrics.switchesFired++;
-    world.trace.add(world.now, process.name, 'switch-fires');
-    this.#letGo();
     this.dropColour = -1;
     if (this.dead) return;
-    world.violation(`${process.name} had to be let go by its dead man's switch although its agent lived`);
-    this.feed({ kind: 'failed', effect: 'save', reason: "the dead man's switch fired", now: world.now / 1000 });
-  }
-
-  /** Undoes block and freeze. */
-  #letGo(): void {
-    this.#release();
-    if (this.process.frozen && !this.process.down) this.#thaw();
-  }
-
-  #release(): void {
-    if (!this.process.held) return;
-    this.#block.callOff();
-    this.process.held = false;
-    this.#world.freezeCheck.released(this.process);
-    this.#world.transport.released(this.process);
-    if (!this.process.frozen) this.#world.unblock(this.process);
-  }
-
-  #thaw(): void {
-    const { process } = this;
     const world = this.#world;
-    this.#switch.callOff();
-    world.freezeCheck.thawed(process);
-    world.trace.add(world.now, process.name, 'thaw');
-    world.unblock(process);
-    world.thaw(process);
+    world.violation(`${this.process.name} had to be let go by its dead man's switch although its agent lived`);
+    this.feed({ kind: 'failed', effect: 'save', reason: "the dead man's switch fired", now: world.now / 1000 });
   }
 
   /**
@@ -280,15 +243,10 @@ export class SimulatedAgent implements Agent {
     const { transport, trace, now } = world;
     switch (effect.kind) {
       case 'hold':
-        process.held = true;
-        this.#block.arm(this.#switchUs + HOLD_MARGIN_US);
-        world.freezeCheck.held(process);
+        this.#grip.hold();
         break;
       case 'freeze':
-        if (world.config.deadMansSwitch) this.#switch.arm(this.#switchUs);
-        process.frozen = true;
-        world.freezeCheck.frozen(process);
-        trace.add(now, process.name, 'freeze');
+        this.#grip.freeze();
         break;
       case 'save':
         this.#save(effect.epoch);
@@ -312,13 +270,13 @@ export class SimulatedAgent implements Agent {
         this.epoch = effect.epoch;
         this.colour = effect.epoch % 2;
         this.dropColour = -1;
-        this.#release();
+        this.#grip.release();
         break;
       case 'unhold':
-        this.#release();
+        this.#grip.release();
         break;
       case 'thaw':
-        this.#thaw();
+        this.#grip.thaw();
         break;
       case 'discard':
         this.#discard();
@@ -329,11 +287,6 @@ export class SimulatedAgent implements Agent {
         this.onReport?.();
         break;
     }
-  }
-
-  /** From the freeze until the switch fires. */
-  get #switchUs(): number {
-    return micros(this.#world.config.deadlineMs) + SWITCH_MARGIN_US;
   }
 
   #save(epoch: number): void {

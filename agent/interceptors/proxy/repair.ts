@@ -26,6 +26,7 @@ import {
   connectSocket,
   getOption,
   getUint32Option,
+  hasFailed,
   inNetns,
   ioctlInt,
   localEnd,
@@ -144,6 +145,31 @@ export function takeEnd(fd: number, known: Partial<Fins> = {}): TcpEnd {
     // Ending repair mode has cleared it.
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   }
+}
+
+/**
+ * What is left of a connection that both sides have closed in order: bytes that were received and not read. Undefined if it is no such one.
+ * @param ends of the connection, which the kernel has forgotten
+ */
+export function takeClosed(fd: number, ends: Pick<TcpEnd, 'local' | 'remote'>): TcpEnd | undefined {
+  if (stateOf(fd) !== TCP_STATES.close || hasFailed(fd)) return undefined;
+  const received = Buffer.allocUnsafe(Math.max(0, ioctlInt(fd, SIOCINQ)));
+  if (received.length > 0) receiveBytes(fd, received, MSG_PEEK | MSG_DONTWAIT);
+  return {
+    ...ends,
+    fins: { sent: true, acknowledged: true, received: true },
+    options: 0,
+    mss: 0,
+    sendScale: 0,
+    receiveScale: 0,
+    timestamp: 0,
+    receiveSeq: 0,
+    sendSeq: 0,
+    window: '',
+    received,
+    unacknowledged: Buffer.alloc(0),
+    unsentBytes: 0,
+  };
 }
 
 /** From now on, closing this end sends no packet. */

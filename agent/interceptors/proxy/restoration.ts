@@ -1,8 +1,9 @@
 import type { Connection } from '../../../src/model/connection.ts';
+import { messageOf } from '../../../src/model/errors.ts';
 import type { StreamPlan } from '../../../src/model/proxy-plan.ts';
 import type { RecordedStream } from './record-files.ts';
 import { emptyEnd } from './repair.ts';
-import type { TcpEnd } from './repair.ts';
+import type { EmptiedEnd, TcpEnd } from './repair.ts';
 import type { RestoredStream } from './stream.ts';
 
 /** What becomes of one recorded stream at its restored task. */
@@ -51,7 +52,9 @@ export function restorationOf(
     accepted: true,
     phase: cut.resetRecorded || action === 'ALONE' ? 'ended' : action === 'OPEN' ? 'opening' : 'away',
   };
-  if (!connection || connection.state === 'CLOSE') {
+  const { fins } = end;
+  const over = fins.received && fins.sent && fins.acknowledged;
+  if (!connection || connection.state === 'CLOSE' || over) {
     if (action !== 'RESUME' || cut.resetRecorded) return { kind: 'none' };
     const untouched = cut.delivered === 0 && cut.sent === 0 && end.received.length === 0 && !stream.appEnded;
     if (cut.role === 'acceptor' && untouched) return { kind: 'unaccepted', stream: { ...stream, accepted: false } };
@@ -59,11 +62,17 @@ export function restorationOf(
       return { kind: 'none', problem: 'the application had closed its socket with bytes on the way' };
     return cut.finSent && finReceived ? { kind: 'none' } : { kind: 'absent', stream };
   }
-  const { end: emptied, unsent, finDelivered } = emptyEnd(end, connection.rcvNxt);
-  if (action === 'RESET' || (action === 'ALONE' && !ended)) return { kind: 'reset', end: emptied };
+  let emptied: EmptiedEnd;
+  try {
+    emptied = emptyEnd(end, connection.rcvNxt);
+  } catch (error) {
+    return { kind: 'none', problem: messageOf(error) };
+  }
+  if (action === 'RESET' || (action === 'ALONE' && !ended)) return { kind: 'reset', end: emptied.end };
+  const { unsent, finDelivered } = emptied;
   return {
     kind: 'connected',
-    end: emptied,
+    end: emptied.end,
     stream: { ...stream, incoming: { ...incoming, undelivered: [unsent, recorded], finDelivered } },
   };
 }

@@ -17,7 +17,7 @@ import type { Recording, RestoredIncoming } from './incoming.ts';
 import { LastWords, isOver } from './last-words.ts';
 import type { Link } from './link.ts';
 import type { LocalEnd } from './local-end.ts';
-import { silence, takeEnd } from './repair.ts';
+import { silence, takeClosed, takeEnd } from './repair.ts';
 import type { Fins, TcpEnd } from './repair.ts';
 import { duplicateDescriptor } from './sys.ts';
 
@@ -180,7 +180,8 @@ export class Stream {
   takeEnd(): TcpEnd | undefined {
     const fd = this.#lastWords?.fd ?? this.app.fd;
     if (fd < 0) return undefined;
-    const end = takeEnd(fd, this.#restored);
+    const { local, remote } = this.appEnd;
+    const end = takeClosed(fd, { local: remote, remote: local }) ?? takeEnd(fd, this.#restored);
     return this.#pending.length === 0 ? end : { ...end, received: Buffer.concat([this.#pending, end.received]) };
   }
 

@@ -25,6 +25,7 @@ interface Libc {
   readonly open: Call;
   readonly setns: Call;
   readonly fcntl: Call;
+  readonly poll: Call;
 }
 
 let loaded: Libc | undefined;
@@ -51,6 +52,7 @@ function libc(): Libc {
     open: call('int open(const char *, int, ...)'),
     setns: call('int setns(int, int)'),
     fcntl: call('int fcntl(int, int, ...)'),
+    poll: call('int poll(void *, unsigned long, int)'),
   };
   return loaded;
 }
@@ -93,6 +95,9 @@ const SOCK_CLOEXEC = 0o2000000;
 const O_CLOEXEC = 0o2000000;
 const CLONE_NEWNET = 0x40000000;
 const F_DUPFD_CLOEXEC = 1030;
+const POLLERR = 8;
+const POLLFD_BYTES = 8;
+const POLLFD_REVENTS_AT = 6;
 const SOCKADDR_BYTES = 16;
 
 /** A system call failed. `code` is the error's name, as Node has it (`ECONNREFUSED`). */
@@ -181,6 +186,14 @@ export function receiveBytes(fd: number, into: Uint8Array, flags: number): numbe
 
 export function shutdownSocket(fd: number, how: number): void {
   checked(libc().shutdown(fd, how), 'shutdown');
+}
+
+/** A socket has failed (it was reset, most of all), and nobody has been told yet. Does not tell. */
+export function hasFailed(fd: number): boolean {
+  const bytes = Buffer.alloc(POLLFD_BYTES);
+  bytes.writeInt32LE(fd);
+  checked(libc().poll(bytes, 1, 0), 'poll');
+  return (bytes.readUInt16LE(POLLFD_REVENTS_AT) & POLLERR) !== 0;
 }
 
 export function closeDescriptor(fd: number): void {

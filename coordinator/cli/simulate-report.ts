@@ -1,19 +1,66 @@
-import * as echarts from 'echarts';
-import type { EChartsOption } from 'echarts';
 import type { SimulationConfig } from '../../src/simulator/config.ts';
-import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
+import { simulatedAlgorithms } from '../../src/simulator/families.ts';
 import type { StudyRow } from '../../src/simulator/study.ts';
+import { legend, lineChart, type LineChart, type Point } from './simulate-charts.ts';
 import type { Runs } from './simulate-runs.ts';
+import { SPACE_TIME_LEGEND, spaceTime } from './simulate-space-time.ts';
+import { COSTS, FAILURES, nameOf, type Column } from './simulate-table.ts';
 
-const WIDTH = 900;
-const HEIGHT = 420;
-/** A run is swept over these; each point is one run, so the messages per run are limited. */
-const SWEEP_PROCESSES = [2, 4, 8, 16, 32, 64];
-const SWEEP_THINK_MS = [100, 30, 10, 3];
-const SWEEP_MTBF_SECONDS = [0, 300, 100, 30, 10];
+/** Each point of a sweep is one run per algorithm, so the messages per run are limited. */
 const SWEEP_MESSAGES = 50_000;
 
-/** One self-contained HTML page: the table, three sweeps, and a space-time diagram of a short run with the cut drawn through it. */
+/** One parameter is changed, the others stay as they were asked for. */
+interface Sweep {
+  readonly heading: string;
+  readonly axis: string;
+  readonly values: readonly number[];
+  label(value: number): string;
+  change(config: SimulationConfig, value: number): SimulationConfig;
+}
+
+const SWEEPS: readonly Sweep[] = [
+  {
+    heading: 'By number of processes',
+    axis: 'processes',
+    values: [2, 4, 8, 16, 32, 64],
+    label: String,
+    change: (config, processes) => ({ ...config, processes, degree: processes < 5 ? 2 : config.degree }),
+  },
+  {
+    heading: 'By message rate',
+    axis: 'actions per second of each process',
+    values: [100, 30, 10, 3],
+    label: (thinkMs) => String(Math.round(1000 / thinkMs)),
+    change: (config, thinkMs) => ({ ...config, thinkMs }),
+  },
+  {
+    heading: 'By failure rate',
+    axis: 'mean time between failures of one process',
+    values: [0, 300, 100, 30, 10],
+    label: (seconds) => (seconds === 0 ? 'none' : `${seconds} s`),
+    change: (config, mtbfSeconds) => ({ ...config, faults: { ...config.faults, mtbfSeconds } }),
+  },
+];
+
+const MEASURES: readonly (Pick<LineChart, 'title' | 'logarithmic'> & { readonly pick: (row: StudyRow) => number })[] = [
+  { title: 'Blocked per process, ms', logarithmic: false, pick: (row) => row.blockedMeanMs },
+  { title: 'Control messages (logarithmic)', logarithmic: true, pick: (row) => row.controlMessages },
+  {
+    title: 'Piggyback, bytes per message (logarithmic; 0 not drawn)',
+    logarithmic: true,
+    pick: (row) => row.piggybackBytesPerMessage,
+  },
+  {
+    title: 'Lost work per failure, process ms (logarithmic; 0 not drawn)',
+    logarithmic: true,
+    pick: (row) => row.lostWorkMsPerFailure,
+  },
+];
+
+/**
+ * One self-contained HTML page: the tables, three sweeps, and a space-time diagram of a short run with the cut drawn through it. Ctrl-C
+ * leaves sweeps out.
+ */
 export async function writeReport(
   algorithms: readonly string[],
   config: SimulationConfig,
@@ -21,169 +68,102 @@ export async function writeReport(
   runs: Runs,
 ): Promise<string> {
   const limited = { ...config, messageLimit: config.messageLimit === 0 ? SWEEP_MESSAGES : config.messageLimit };
-  const sweep = async (
-    title: string,
-    axis: string,
-    values: readonly number[],
-    change: (value: number) => SimulationConfig,
-  ): Promise<string[]> => {
-    const points: { readonly value: number; readonly rows: readonly StudyRow[] }[] = [];
-    for (const value of values) points.push({ value, rows: await runs.compare(algorithms, change(value)) });
-    const plot = (what: string, pick: (row: StudyRow) => number): string =>
-      lines(
-        `${title}: ${what}`,
-        axis,
-        algorithms,
-        points.map(({ value, rows: all }) => ({
-          value,
-          row: (name) => {
-            const row = all.find(({ algorithm }) => algorithm === name);
-            return row === undefined ? null : pick(row);
-          },
-        })),
-      );
-    return [
-      plot('blocked time per process, ms', (row) => row.blockedMeanMs),
-      plot('control messages', (row) => row.controlMessages),
-      plot('piggyback, bytes per message', (row) => row.piggybackBytesPerMessage),
-      plot('lost work per failure, ms', (row) => row.lostWorkMsPerFailure),
-    ];
-  };
-  const charts = [
-    ...(await sweep('Number of processes', 'processes', SWEEP_PROCESSES, (processes) => ({
-      ...limited,
-      processes,
-      degree: 2,
-    }))),
-    ...(await sweep('Message rate', 'think time, ms', SWEEP_THINK_MS, (thinkMs) => ({ ...limited, thinkMs }))),
-    ...(await sweep('Failure rate', 'MTBF of a process, s (0: none)', SWEEP_MTBF_SECONDS, (mtbfSeconds) => ({
-      ...limited,
-      faults: { ...limited.faults, mtbfSeconds },
-    }))),
-  ];
-  const diagram = spaceTime(algorithms[0] ?? 'lai-yang', config);
-  return page(config, rows, [diagram, ...charts]);
+  const sections: string[] = [];
+  for (const sweep of SWEEPS) sections.push(await sweepSection(sweep, algorithms, limited, runs));
+  const drawn = algorithms.find((name) => simulatedAlgorithms[name]?.kind === 'coordinated');
+  return page(config, rows, drawn, algorithms, sections);
 }
 
-function lines(
-  title: string,
-  axis: string,
+async function sweepSection(
+  { heading, axis, values, label, change }: Sweep,
   algorithms: readonly string[],
-  points: readonly { readonly value: number; readonly row: (name: string) => number | null }[],
+  config: SimulationConfig,
+  runs: Runs,
+): Promise<string> {
+  const points: { readonly at: string; readonly rows: readonly StudyRow[] }[] = [];
+  for (const value of values) {
+    if (!runs.stopped) points.push({ at: label(value), rows: await runs.compare(algorithms, change(config, value)) });
+  }
+  const charts = MEASURES.map(({ title, logarithmic, pick }) =>
+    lineChart(
+      { title, axis, logarithmic },
+      algorithms,
+      points.map(({ at, rows }): Point => ({ at, values: new Map(rows.map((row) => [row.algorithm, pick(row)])) })),
+    ),
+  ).filter((chart) => chart !== undefined);
+  return `<h2>${heading}</h2>\n<div class="charts">\n${charts.join('\n')}\n</div>`;
+}
+
+const STYLE = `
+body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:1180px;color:#222;background:#fff}
+h2{margin:1.8em 0 .4em}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-size:13px;margin:.6em 0}
+td,th{padding:3px 9px;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+th{border-bottom:2px solid #888}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(460px,1fr));gap:8px}
+svg{max-width:100%;height:auto}
+.legend span{white-space:nowrap;margin-right:1.2em}
+.parameters{columns:3 300px;font-size:13px}
+.parameters div{break-inside:avoid}
+.parameters b{font-weight:600}`;
+
+function page(
+  config: SimulationConfig,
+  rows: readonly StudyRow[],
+  drawn: string | undefined,
+  algorithms: readonly string[],
+  sections: readonly string[],
 ): string {
-  return render({
-    title: { text: title },
-    legend: { top: 28 },
-    grid: { top: 90, left: 80, right: 30 },
-    xAxis: {
-      type: 'category',
-      name: axis,
-      nameLocation: 'middle',
-      nameGap: 28,
-      data: points.map(({ value }) => String(value)),
-    },
-    yAxis: { type: 'value' },
-    series: algorithms.map((name) => ({ type: 'line' as const, name, data: points.map(({ row }) => row(name)) })),
-  });
-}
-
-/** Processes as lines, messages as arrows, and the cut through the points where each process was frozen. */
-function spaceTime(name: string, config: SimulationConfig): string {
-  const family = simulatedAlgorithms[name];
-  if (family === undefined) return '';
-  const short: SimulationConfig = {
-    ...config,
-    processes: Math.min(config.processes, 5),
-    degree: 2,
-    durationMs: 420,
-    intervalMs: 200,
-    thinkMs: 25,
-    latencyMs: 8,
-    jitterMs: 6,
-    stateBytes: 1e6,
-    messageLimit: 0,
-    costs: { ...config.costs, dumpBaseMs: 20, controlJitterMs: 12 },
-    faults: { ...config.faults, mtbfSeconds: 0 },
-    trace: true,
-  };
-  const world = newWorld(short, family).run();
-  const row = new Map(world.processes.map(({ name: process }, index) => [process, index]));
-  const sent = new Map<string, number>();
-  const arrows: { coords: [number, number][]; lineStyle: { color: string } }[] = [];
-  const cut = new Map<string, [number, number]>();
-  for (const { time, process, kind, subject, number } of world.trace.events) {
-    const ms = time / 1000;
-    if (kind === 'send') sent.set(`${subject ?? ''} ${number ?? 0}`, ms);
-    if (kind === 'cut' && !cut.has(process)) cut.set(process, [ms, row.get(process) ?? 0]);
-    const from = sent.get(`${subject ?? ''} ${number ?? 0}`);
-    if (kind !== 'receive' || from === undefined) continue;
-    const sender = row.get(subject?.split('>')[0] ?? '') ?? 0;
-    const receiver = row.get(process) ?? 0;
-    arrows.push({
-      coords: [
-        [from, sender],
-        [ms, receiver],
-      ],
-      lineStyle: { color: '#7a8ca3' },
-    });
-  }
-  const points = [...cut.values()].sort((a, b) => a[1] - b[1]);
-  return render({
-    title: { text: `Space-time diagram: ${name}, the cut in red` },
-    grid: { top: 50, left: 60, right: 30 },
-    xAxis: { type: 'value', name: 'ms', min: 150, max: 420 },
-    yAxis: {
-      type: 'value',
-      min: -0.5,
-      max: world.processes.length - 0.5,
-      interval: 1,
-      axisLabel: { formatter: (value: number) => (Number.isInteger(value) ? `p${value}` : '') },
-    },
-    series: [
-      {
-        type: 'lines',
-        coordinateSystem: 'cartesian2d',
-        symbol: ['none', 'arrow'],
-        symbolSize: 6,
-        clip: true,
-        data: arrows,
-      },
-      {
-        type: 'line',
-        data: points,
-        lineStyle: { color: '#c0392b', width: 2 },
-        itemStyle: { color: '#c0392b' },
-        symbolSize: 9,
-      },
-    ],
-  });
-}
-
-function render(option: EChartsOption): string {
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT });
-  try {
-    chart.setOption({ animation: false, ...option });
-    return chart.renderToSVGString();
-  } finally {
-    chart.dispose();
-  }
-}
-
-function page(config: SimulationConfig, rows: readonly StudyRow[], charts: readonly string[]): string {
-  const columns = Object.keys(rows[0] ?? {}).filter((key) => key !== 'violations') as (keyof StudyRow)[];
-  const cell = (value: unknown): string =>
-    escape(typeof value === 'number' ? String(Math.round(value * 10) / 10) : String(value));
-  const body = rows.map((row) => `<tr>${columns.map((key) => `<td>${cell(row[key])}</td>`).join('')}</tr>`).join('\n');
+  const failures = rows.some(({ crashes }) => crashes > 0) ? `<h3>Per failure</h3>${htmlTable(FAILURES, rows)}` : '';
+  const diagram =
+    drawn === undefined
+      ? ''
+      : `<h2>A cut</h2>
+<p>One round of <code>${escape(drawn)}</code> with a few processes in a ring, slow messages and a short dump, so that something can be seen.</p>
+${SPACE_TIME_LEGEND}
+${spaceTime(drawn, config)}`;
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>swarmcut: what checkpoints cost</title>
-<style>body{font:14px/1.5 system-ui,sans-serif;margin:2em auto;max-width:960px;color:#222}table{border-collapse:collapse;font-size:11px;display:block;overflow-x:auto}
-td,th{border:1px solid #ccc;padding:2px 6px;text-align:right}pre{background:#f5f5f5;padding:1em;overflow-x:auto}svg{max-width:100%}</style></head>
-<body><h1>What checkpoints cost</h1><p>Made by <code>coordinator simulate</code>; the same parameters and seed give the same page.</p>
-<table><tr>${columns.map((key) => `<th>${escape(key)}</th>`).join('')}</tr>
-${body}</table>
-${charts.join('\n')}
-<h2>Parameters</h2><pre>${escape(JSON.stringify(config, undefined, 2))}</pre></body></html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>swarmcut: what checkpoints cost</title><style>${STYLE}
+</style></head>
+<body><h1>What checkpoints cost</h1>
+<p>Made by <code>coordinator simulate</code>; the same parameters and seed give the same page. ${escape(summary(config))}</p>
+${htmlTable(COSTS, rows)}${failures}
+${diagram}
+<h2>Sweeps</h2>
+<p>One parameter changes, the others are those of the table; each run ends after ${config.messageLimit === 0 ? SWEEP_MESSAGES : config.messageLimit} messages at the latest.</p>
+${legend(algorithms)}
+${sections.join('\n')}
+<h2>Parameters</h2>
+<div class="parameters">${parameters(config)}</div></body></html>
 `;
+}
+
+function summary({ processes, topology, behaviour, durationMs, seed }: SimulationConfig): string {
+  return `${processes} processes (${topology}), behaviour ${behaviour}, ${durationMs / 1000} s of simulated time, seed ${seed}.`;
+}
+
+function htmlTable(columns: readonly Column[], rows: readonly StudyRow[]): string {
+  const head = ['algorithm', ...columns.map((column) => column.head)].map((text) => `<th>${escape(text)}</th>`);
+  const body = rows.map((row) => {
+    const cells = [nameOf(row), ...columns.map(({ cell }) => String(cell(row)))];
+    return `<tr>${cells.map((text) => `<td>${escape(text)}</td>`).join('')}</tr>`;
+  });
+  return `<div class="scroll"><table><tr>${head.join('')}</tr>\n${body.join('\n')}</table></div>`;
+}
+
+function parameters(config: SimulationConfig): string {
+  const line = (name: string, value: unknown): string =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value)
+          .map(([key, inner]) => line(`${name}.${key}`, inner))
+          .join('\n')
+      : `<div>${escape(name)} <b>${escape(String(value))}</b></div>`;
+  return Object.entries(config)
+    .map(([name, value]) => line(name, value))
+    .join('\n');
 }
 
 function escape(text: string): string {

@@ -1,13 +1,13 @@
 import Table from 'cli-table3';
 import type { StudyRow } from '../../src/simulator/study.ts';
 
-interface Column {
+export interface Column {
   readonly head: string;
   readonly cell: (row: StudyRow) => string | number;
 }
 
 /** What it costs while all is well. */
-const COSTS: readonly Column[] = [
+export const COSTS: readonly Column[] = [
   {
     head: 'rounds',
     cell: ({ rounds, roundsAborted }) => (roundsAborted > 0 ? `${rounds} (-${roundsAborted})` : rounds),
@@ -29,7 +29,7 @@ const COSTS: readonly Column[] = [
 ];
 
 /** What a failure costs. */
-const FAILURES: readonly Column[] = [
+export const FAILURES: readonly Column[] = [
   { head: 'crashes', cell: ({ crashes }) => crashes },
   { head: 'went back', cell: ({ rolledBackPerFailure }) => rolledBackPerFailure.toFixed(1) },
   {
@@ -54,7 +54,8 @@ function table(columns: readonly Column[], rows: readonly StudyRow[]): string {
   return shown.toString();
 }
 
-function nameOf({ algorithm, done }: StudyRow): string {
+/** The algorithm, and how far its run came if it was interrupted. */
+export function nameOf({ algorithm, done }: StudyRow): string {
   return done < 1 ? `${algorithm} (stopped at ${Math.floor(done * 100)} %)` : algorithm;
 }
 

@@ -60,6 +60,11 @@ export class CriuHost {
     this.runc = new Runc({ binary: enter, root: '/run/runc' });
   }
 
+  /** The process that has the host's namespaces. */
+  get holder(): number {
+    return this.#holder.pid ?? -1;
+  }
+
   /** A path of the host as seen from outside: what is mounted in it is seen nowhere else. */
   path(path: string): string {
     return `/proc/${String(this.#holder.pid)}/root${path}`;
@@ -149,9 +154,15 @@ export class Container {
   /**
    * Restores behind the block, as an agent does, and opens it.
    * @param ownAddresses addresses that its sockets have and the new container has not
+   * @param whileHeld what is to be done when its processes are there, before the block is opened
    * @throws what runc said
    */
-  async restore(imagePath: string, criuConfigFile: string, ownAddresses: readonly string[] = []): Promise<void> {
+  async restore(
+    imagePath: string,
+    criuConfigFile: string,
+    ownAddresses: readonly string[] = [],
+    whileHeld: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const plan = { ownAddresses: [...ownAddresses], rewrites: [], close: [] };
     const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir: join(this.bundle, 'hook') });
     this.#addHook({ path: script });
@@ -159,6 +170,7 @@ export class Container {
     const workPath = join(this.bundle, 'restore');
     mkdirSync(workPath);
     await this.#launch(restoreArguments({ ...options, workPath }), restoreEnvironment(criuConfigFile));
+    await whileHeld();
     await this.inNetwork(['nft', '-f', '-'], unholdScript());
   }
 
@@ -194,6 +206,11 @@ export class Container {
     if (readFileSync(codeFile, 'utf8') === '0\n') return;
     const failure = await readCriuFailure(join(this.bundle, 'restore'), 'restore.log');
     throw new Error(`runc ${args[0] ?? ''} of ${this.id}: ${[...failure.lines, this.#output].join('\n')}`);
+  }
+
+  /** The node's number of its first process. */
+  async pid(): Promise<number> {
+    return (await this.#host.runc.state(this.id)).pid;
   }
 
   async facts(): Promise<FilesOf> {

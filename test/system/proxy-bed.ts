@@ -36,13 +36,12 @@ export class ProxyBed {
   readonly crashes: string[] = [];
   readonly interceptors = new Map<string, ProxyInterceptor>();
   readonly #addresses: Readonly<Record<string, string>>;
+  readonly #main: string;
 
   private constructor(bed: Bed, addresses: Readonly<Record<string, string>>) {
     this.bed = bed;
     this.#addresses = addresses;
-    symlinkSync(join(REPOSITORY, 'node_modules'), join(this.folder, 'node_modules'));
-    writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}');
-    for (const folder of FOLDERS) this.#compile(folder);
+    this.#main = compileSidecar(this.folder);
   }
 
   /** @param tasks name → IPv4 address */
@@ -81,7 +80,7 @@ export class ProxyBed {
       logFile: join(this.folder, `${task}.log`),
       subnets: [this.subnet],
       own: [{ address: this.address(task), network: 'bed' }],
-      main: join(this.folder, 'agent/interceptors/proxy/main.js'),
+      main: this.#main,
       onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
     });
     this.interceptors.set(task, interceptor);
@@ -149,12 +148,20 @@ export class ProxyBed {
     await this.bed.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
 
-  /** The sidecar is a process of its own, so it must be JavaScript; made here, for `dist` may be older than the source. */
-  #compile(folder: string): void {
-    for (const entry of readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' })) {
+/**
+ * The sidecar is a process of its own, so it must be JavaScript; made here, for `dist` may be older than the source.
+ * @param folder gets it
+ * @returns the compiled main.js
+ */
+export function compileSidecar(folder: string): string {
+  symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  for (const source of FOLDERS) {
+    for (const entry of readdirSync(join(REPOSITORY, source), { recursive: true, encoding: 'utf8' })) {
       if (!entry.endsWith('.ts')) continue;
-      const { outputText } = ts.transpileModule(readFileSync(join(REPOSITORY, folder, entry), 'utf8'), {
+      const { outputText } = ts.transpileModule(readFileSync(join(REPOSITORY, source, entry), 'utf8'), {
         compilerOptions: {
           target: ts.ScriptTarget.ES2023,
           module: ts.ModuleKind.ESNext,
@@ -162,9 +169,10 @@ export class ProxyBed {
           rewriteRelativeImportExtensions: true,
         },
       });
-      const file = join(this.folder, folder, entry.replace(/\.ts$/, '.js'));
+      const file = join(folder, source, entry.replace(/\.ts$/, '.js'));
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, outputText);
     }
   }
+  return join(folder, 'agent/interceptors/proxy/main.js');
 }

@@ -279,6 +279,7 @@ test(
     for (const task of next) await task.busy();
     // They went on from the cut, not from where they were at the end.
     next.forEach((task, at) => expect(task.stats[1]).not.toBe(before[at]?.[1]));
+    for (const { container } of next) await container.remove();
     for (const task of next) await task.sidecar.detach();
   },
 );

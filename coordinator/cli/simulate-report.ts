@@ -14,8 +14,8 @@ interface Sweep {
   readonly heading: string;
   readonly axis: string;
   readonly values: readonly number[];
-  label(value: number): string;
-  change(config: SimulationConfig, value: number): SimulationConfig;
+  readonly label: (value: number) => string;
+  readonly change: (config: SimulationConfig, value: number) => SimulationConfig;
 }
 
 const SWEEPS: readonly Sweep[] = [

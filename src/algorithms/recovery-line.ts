@@ -42,12 +42,17 @@ export function recoveryLine(start: readonly number[], dependencies: readonly De
  * Checkpoints that are in no consistent global state (they lie on a Z-cycle: Netzer & Xu 1995), so that taking them was in vain. Checkpoint 0
  * is never one.
  * @param running by process, the interval that is running
+ * @param after by process, count only checkpoints with higher numbers
  */
-export function uselessCheckpoints(running: readonly number[], dependencies: readonly Dependency[]): number {
+export function uselessCheckpoints(
+  running: readonly number[],
+  dependencies: readonly Dependency[],
+  after: readonly number[] = [],
+): number {
   const everything = running.map((interval) => interval + 1);
   let count = 0;
   running.forEach((last, process) => {
-    for (let checkpoint = 1; checkpoint <= last; checkpoint++) {
+    for (let checkpoint = (after[process] ?? 0) + 1; checkpoint <= last; checkpoint++) {
       const start = [...everything];
       start[process] = checkpoint;
       if ((recoveryLine(start, dependencies)[process] ?? 0) < checkpoint) count++;

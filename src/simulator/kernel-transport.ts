@@ -157,6 +157,7 @@ export class KernelTransport implements Transport {
       return;
     }
     let time = network.now + network.networkDelay(message === undefined ? ACK_BYTES : message.bytes);
+    if (message !== undefined) time += network.extraDelay(channel);
     if (network.config.fifo && message !== undefined) time = network.channelTable.inOrder(channel, time);
     network.queue.push(time, this.#arrive, {
       link,
@@ -173,7 +174,10 @@ export class KernelTransport implements Transport {
     const agent = this.#network.agents[receiver.index];
     if (packet.generation !== this.#generation(link) || receiver.down || agent === undefined) return;
     if (receiver.held || agent.dropColour === packet.colour) {
-      if (message !== undefined) this.#network.metrics.retransmissions++;
+      const { metrics, trace, channels, now } = this.#network;
+      if (message === undefined) return;
+      metrics.retransmissions++;
+      trace.remark(now, receiver.name, 'refuses', channels[link.channel]?.id, message.number);
       return;
     }
     if (message === undefined) this.#acknowledged(link, packet.acknowledged);

@@ -89,6 +89,13 @@ export class MessageWorld extends World {
     }
   }
 
+  /** A basic checkpoint now, if the process runs (scenarios). */
+  checkpointNow(process: Process): void {
+    const node = this.node(process.index);
+    if (process.frozen || process.down || node.replay !== undefined) return;
+    this.execute(node, node.participant.step({ kind: 'checkpoint' }));
+  }
+
   /** Puts a message on its way. */
   send(message: Envelope): void {
     const channel = this.#channel(message.from, message.to).index;

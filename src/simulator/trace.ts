@@ -24,6 +24,11 @@ export class Trace {
     if (this.kept) this.events.push({ time, process, kind, subject, number });
   }
 
+  /** For readers only: not in the digest. */
+  remark(time: number, process: string, kind: string, subject?: string, number?: number): void {
+    if (this.kept) this.events.push({ time, process, kind, subject, number });
+  }
+
   /** The digest's part of {@link add}, for a trace that is not kept. */
   count(time: number, kind: string, number: number): void {
     this.#digest = combine(combine(this.#digest, time | 0), combine(kind.charCodeAt(0) + kind.length, number));

@@ -31,6 +31,7 @@ export abstract class World {
   readonly #applications: Applications;
   readonly #thinkUs: number;
   readonly #endUs: number;
+  readonly #slow = new Map<number, number>();
   #now = 0;
   #drainFrom = Number.POSITIVE_INFINITY;
   #phase: 'working' | 'settling' | 'draining' | 'done' = 'working';
@@ -105,6 +106,7 @@ export abstract class World {
   sendFrom(process: Process, to: Process, payload: number): void {
     const position = process.out.findIndex((channel) => channel.to === to);
     if (position < 0) throw new RangeError(`${process.name} has no channel to ${to.name}`);
+    if (process.frozen) throw new RangeError(`${process.name} cannot send at ${this.#now / 1000} ms: it stands still`);
     this.#applications.sendAs(process.index, position, payload);
   }
 
@@ -180,7 +182,7 @@ export abstract class World {
    * if the channels are FIFO.
    */
   arrival(channel: number, bytes: number): number {
-    let time = this.#now + this.networkDelay(bytes);
+    let time = this.#now + this.networkDelay(bytes) + this.extraDelay(channel);
     let rto = micros(this.config.rtoMs);
     while (this.config.faults.loss > 0 && nextFraction(this.random) < this.config.faults.loss) {
       time += rto;
@@ -188,6 +190,16 @@ export abstract class World {
     }
     if (this.separated(channel)) time += this.#faults.partitionEnd - this.#now + rto;
     return this.config.fifo ? this.channelTable.inOrder(channel, time) : time;
+  }
+
+  /** From now on messages on this channel take so much longer (scenarios). */
+  slowDown(channel: Channel, byMs: number): void {
+    this.#slow.set(channel.index, micros(byMs));
+  }
+
+  /** What {@link slowDown} has made of a channel. Microseconds. */
+  extraDelay(channel: number): number {
+    return this.#slow.size === 0 ? 0 : (this.#slow.get(channel) ?? 0);
   }
 
   lost(): boolean {

@@ -13,7 +13,22 @@ describe('scenarios', () => {
     await expect(output).toMatchFileSnapshot(new URL(name.replace('.txt', '.golden'), folder).pathname);
   });
 
-  it('names a line that is not understood', () => {
-    expect(() => runScenario('algorithm sync\nat 5 dance p0')).toThrow('not understood: at 5 dance p0');
+  it.each([
+    'at 5 dance p0',
+    'at 5 send p0 p7 1',
+    'at soon crash p0',
+    'at 5 checkpoint p0',
+    'at 5 agent-dies p9 10',
+    'processors 3',
+    'topology mobius',
+    'latency',
+    'latency long',
+  ])('names a line that is not understood: %s', (line) => {
+    expect(() => runScenario(`algorithm sync\n${line}`)).toThrow(`not understood: ${line}`);
+  });
+
+  it('does not let a frozen process speak', () => {
+    const text = 'algorithm sync\nat 1 snapshot\nat 50 send p0 p1 1';
+    expect(() => runScenario(text)).toThrow('p0 cannot send at 50 ms: it stands still');
   });
 });

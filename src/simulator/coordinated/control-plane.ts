@@ -10,6 +10,7 @@ const CALL_TIMEOUT_US = 1_000_000;
 /** Control messages between the coordinator and the agents (gRPC): they are counted, take time, and fail when the two are cut off. */
 export class ControlPlane {
   readonly #world: CoordinatedWorld;
+  readonly #late = new Map<SimulatedAgent, number>();
 
   constructor(world: CoordinatedWorld) {
     this.#world = world;
@@ -20,7 +21,7 @@ export class ControlPlane {
     this.count(1);
     if (agent.dead) this.refused(agent);
     else if (this.#world.cutOff(agent.process)) this.#unreachable(agent);
-    else agent.later(this.#delay(), action);
+    else agent.later(this.#delay() + (this.#late.get(agent) ?? 0), action);
   }
 
   /** Agent to coordinator. */
@@ -29,6 +30,11 @@ export class ControlPlane {
     this.count(1);
     if (world.cutOff(agent.process)) this.#unreachable(agent);
     else world.queue.push(world.now + this.#delay(), action, undefined);
+  }
+
+  /** From now on calls reach this agent so much later (scenarios). */
+  slowDown(agent: SimulatedAgent, byMs: number): void {
+    this.#late.set(agent, micros(byMs));
   }
 
   /** A call to an agent that is not there, or whose agent has just died. */

@@ -63,9 +63,7 @@ export class Checkpoints {
     const delay = Math.round(micros(world.config.intervalMs) * (0.5 + nextFraction(world.random)));
     const due = (): void => {
       if (!world.working) return;
-      if (!node.process.frozen && !node.process.down && node.replay === undefined) {
-        world.execute(node, node.participant.step({ kind: 'checkpoint' }));
-      }
+      world.checkpointNow(node.process);
       this.#schedule(node);
     };
     world.queue.push(world.now + delay, due, undefined);

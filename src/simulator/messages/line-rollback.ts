@@ -33,6 +33,7 @@ export class LineRollback {
       start,
       nodes.flatMap(({ dependencies }) => dependencies),
     );
+    this.countUseless(line);
     const back: Node[] = [];
     nodes.forEach((node, i) => {
       const number = line[i] ?? 0;
@@ -57,13 +58,17 @@ export class LineRollback {
     }
   }
 
-  /** Checkpoints of the whole run that were in no consistent state. */
-  countUseless(): void {
+  /**
+   * Adds checkpoints that are in no consistent state: all that are left at the end of the run, or those after this line, which a recovery
+   * is about to discard.
+   */
+  countUseless(line?: readonly number[]): void {
     const { nodes, metrics } = this.#world;
     const dependencies = nodes.flatMap((node) => node.dependencies);
     const intervals = nodes.map(({ interval }) => interval);
-    const checkpoints = intervals.reduce((sum, interval) => sum + interval, 0);
+    const checkpoints = intervals.reduce((sum, interval, i) => sum + Math.max(0, interval - (line?.[i] ?? 0)), 0);
     const work = checkpoints * (dependencies.length + nodes.length);
-    metrics.uselessCheckpoints = work > MAX_USELESS_WORK ? -1 : uselessCheckpoints(intervals, dependencies);
+    if (metrics.uselessCheckpoints < 0 || work > MAX_USELESS_WORK) metrics.uselessCheckpoints = -1;
+    else metrics.uselessCheckpoints += uselessCheckpoints(intervals, dependencies, line);
   }
 }

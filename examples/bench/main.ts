@@ -17,9 +17,10 @@ import { memory, shim, throughput } from './node.ts';
 import { gap, migration, wall } from './pair.ts';
 import { proxy } from './proxy.ts';
 import { freeze, serve } from './redis.ts';
+import { simulator } from './simulator.ts';
 
 /** In the order in which they run: an idle agent is measured before it has worked. */
-const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, proxy, freeze, serve];
+const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, proxy, freeze, serve, simulator];
 
 interface Outcome {
   readonly item: string;

@@ -10,11 +10,17 @@
  * | RST | – | the application's connection was reset |
  * | PARK | epoch (4), offset (8) | as MARKER; and the sender's task moves: it goes on over another tunnel, or says UNPARK |
  * | UNPARK | – | the move was given up: the stream goes on over this tunnel |
+ * | WINDOW | offset (8) | the other direction may send DATA up to this offset; a frame that begins before it may go beyond |
  *
- * There is no WINDOW frame: one stream has one TCP connection, whose window is the back-pressure. Behind FIN only MARKER, PARK, UNPARK and RST
- * may come, behind RST nothing. Offsets let the receiver notice at once if a byte was lost or doubled.
+ * TCP's own window would be back-pressure enough, but what stands behind the bytes of a slow reader (a marker, a reset, the end of the
+ * tunnel) would be seen only when it has read them; so tunnels are always read. A new stream begins with {@link WINDOW_BYTES}, a resumed one
+ * with nothing. Behind FIN neither DATA nor a second FIN may come, behind RST nothing. Offsets count the bytes of a direction since the
+ * connection began; the receiver notices at once if one was lost or doubled.
  */
-export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3, park: 4, unpark: 5 } as const;
+export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3, park: 4, unpark: 5, window: 6 } as const;
+
+/** How much more than its application has taken a sidecar takes from its peer. Bytes. */
+export const WINDOW_BYTES = 512 * 1024;
 
 export const FRAME_HEAD_BYTES = 5;
 
@@ -22,7 +28,7 @@ export const FRAME_HEAD_BYTES = 5;
 export const MAX_DATA_BYTES = 1024 * 1024;
 
 const MARKER_BYTES = 12;
-const FIN_BYTES = 8;
+const OFFSET_BYTES = 8;
 
 export type FrameErrorCode =
   | 'type' // no such frame
@@ -59,10 +65,12 @@ export function parkFrame(epoch: number, offset: number): Uint8Array {
 
 /** @param offset all bytes ever sent on this channel */
 export function finFrame(offset: number): Uint8Array {
-  const frame = new Uint8Array(FRAME_HEAD_BYTES + FIN_BYTES);
-  writeHead(frame, FRAME_TYPES.fin, FIN_BYTES);
-  view(frame).setBigUint64(FRAME_HEAD_BYTES, BigInt(offset));
-  return frame;
+  return offsetFrame(FRAME_TYPES.fin, offset);
+}
+
+/** @param offset up to which the other direction may send */
+export function windowFrame(offset: number): Uint8Array {
+  return offsetFrame(FRAME_TYPES.window, offset);
 }
 
 export function resetFrame(): Uint8Array {
@@ -85,15 +93,17 @@ export interface FrameSink {
   reset(): boolean;
   park(epoch: number, offset: number): boolean;
   unpark(): boolean;
+  window(offset: number): boolean;
 }
 
 /** Bodies of fixed length. */
 const BODY_BYTES: ReadonlyMap<number | undefined, number> = new Map([
   [FRAME_TYPES.marker, MARKER_BYTES],
-  [FRAME_TYPES.fin, FIN_BYTES],
+  [FRAME_TYPES.fin, OFFSET_BYTES],
   [FRAME_TYPES.reset, 0],
   [FRAME_TYPES.park, MARKER_BYTES],
   [FRAME_TYPES.unpark, 0],
+  [FRAME_TYPES.window, OFFSET_BYTES],
 ]);
 
 /** Takes a byte stream apart, in chunks of any size. Holds back at most the head and body of one MARKER. */
@@ -166,6 +176,8 @@ export class FrameDecoder {
         return this.#sink.park(view(this.#held).getUint32(FRAME_HEAD_BYTES), this.#offset(FRAME_HEAD_BYTES + 4));
       case FRAME_TYPES.unpark:
         return this.#sink.unpark();
+      case FRAME_TYPES.window:
+        return this.#sink.window(this.#offset(FRAME_HEAD_BYTES));
       case FRAME_TYPES.fin:
         this.#ended = 'fin';
         return this.#sink.fin(this.#offset(FRAME_HEAD_BYTES));
@@ -197,6 +209,13 @@ function cutFrame(type: number, epoch: number, offset: number): Uint8Array {
   writeHead(frame, type, MARKER_BYTES);
   view(frame).setUint32(FRAME_HEAD_BYTES, epoch);
   view(frame).setBigUint64(FRAME_HEAD_BYTES + 4, BigInt(offset));
+  return frame;
+}
+
+function offsetFrame(type: number, offset: number): Uint8Array {
+  const frame = new Uint8Array(FRAME_HEAD_BYTES + OFFSET_BYTES);
+  writeHead(frame, type, OFFSET_BYTES);
+  view(frame).setBigUint64(FRAME_HEAD_BYTES, BigInt(offset));
   return frame;
 }
 

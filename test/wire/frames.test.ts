@@ -9,6 +9,7 @@ import {
   parkFrame,
   resetFrame,
   unparkFrame,
+  windowFrame,
   writeDataHead,
 } from '../../src/wire/frames.ts';
 import type { FrameSink } from '../../src/wire/frames.ts';
@@ -48,6 +49,10 @@ class Collector implements FrameSink {
     this.seen.push({ kind: 'unpark' });
     return !this.stop;
   }
+  window(offset: number): boolean {
+    this.seen.push({ kind: `window ${offset}` });
+    return !this.stop;
+  }
 }
 
 function data(...bytes: number[]): Uint8Array {
@@ -74,6 +79,7 @@ const STREAM = join(
   markerFrame(9, 4),
   parkFrame(10, 4),
   unparkFrame(),
+  windowFrame(2 ** 41 + 1),
   resetFrame(),
 );
 const MEANING: Seen[] = [
@@ -87,6 +93,7 @@ const MEANING: Seen[] = [
   { kind: 'marker', epoch: 9, offset: 4 },
   { kind: 'park', epoch: 10, offset: 4 },
   { kind: 'unpark' },
+  { kind: `window ${2 ** 41 + 1}` },
   { kind: 'reset' },
 ];
 
@@ -143,6 +150,7 @@ describe('frames', () => {
       reset: () => false,
       park: () => false,
       unpark: () => false,
+      window: () => false,
     });
     for (let at = 0; at < frame.length; at += 65_536) decoder.push(frame.subarray(at, at + 65_536));
     expect([bytes, pieces]).toEqual([MAX_DATA_BYTES, 17]);
@@ -151,7 +159,7 @@ describe('frames', () => {
   });
 
   test.each([
-    ['an unknown type', raw(6, 0), 'type'],
+    ['an unknown type', raw(7, 0), 'type'],
     ['an empty DATA', raw(0, 0), 'length'],
     ['a DATA beyond the limit', raw(0, MAX_DATA_BYTES + 1), 'length'],
     ['a MARKER without a body', raw(1, 0), 'length'],
@@ -159,6 +167,7 @@ describe('frames', () => {
     ['a RST with a body', raw(3, 1), 'length'],
     ['a PARK without a body', raw(4, 0), 'length'],
     ['an UNPARK with a body', raw(5, 12), 'length'],
+    ['a WINDOW of 4 bytes', raw(6, 4), 'length'],
     ['an offset beyond 2^53', raw(2, 8, [0, 32, 0, 0, 0, 0, 0, 1]), 'value'],
     ['DATA behind FIN', join(finFrame(0), data(1)), 'order'],
     ['a second FIN', join(finFrame(0), finFrame(0)), 'order'],

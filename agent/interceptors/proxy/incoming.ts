@@ -66,6 +66,11 @@ export class Incoming {
     return this.#received;
   }
 
+  /** What of that is in the application's kernel socket, or has no taker any more. Bytes since the connection began. */
+  get taken(): number {
+    return this.#app.gone ? this.#received : this.#received - this.#app.unsentBytes - this.#backlogBytes;
+  }
+
   get finReceived(): boolean {
     return this.#finReceived;
   }

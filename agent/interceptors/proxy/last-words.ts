@@ -1,5 +1,5 @@
 import { TCP_STATES, dropEnd, stateOf } from './repair.ts';
-import { closeDescriptor } from './sys.ts';
+import { IPPROTO_TCP, TCP_NODELAY, closeDescriptor, setOption } from './sys.ts';
 
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 500;
@@ -31,6 +31,11 @@ export class LastWords {
     this.#quietly = quietly;
     this.#done = done;
     this.#look(FIRST_LOOK_MS);
+  }
+
+  /** What the kernel was not allowed to send leaves now (Link.push). */
+  push(): void {
+    setOption(this.fd, IPPROTO_TCP, TCP_NODELAY, 1);
   }
 
   /** No further waiting; the kernel does what it can. */

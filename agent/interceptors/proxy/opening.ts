@@ -32,10 +32,10 @@ export async function openStream(streams: Streams, stream: Stream, options: Call
     } catch (error) {
       if (!stream.opening) return;
       until ??= performance.now() + PATIENCE_MS;
-      if (stream.app.gone || performance.now() > until) {
+      if (stream.appGone || performance.now() > until) {
         const { client, server } = stream.identity;
         const details = { client: endpointText(client), server: endpointText(server), error: messageOf(error) };
-        if (!stream.app.gone) options.log('a connection could not be made', details);
+        if (!stream.appGone) options.log('a connection could not be made', details);
         stream.destroy();
         return;
       }
@@ -58,7 +58,7 @@ function offer(streams: Streams, stream: Stream, { netns, key }: CallerOptions):
     address: stream.target.address,
     offer: async () => {
       await streams.released();
-      if (stream.app.gone) throw new Error('the application has given up');
+      if (stream.appGone) throw new Error('the application has given up');
       stream.announced = true;
       return { role: 'new', epoch: streams.epoch, streamId, client, server: stream.target, received: 0 };
     },

@@ -44,9 +44,7 @@ export function restorationOf(
     finDelivered: false,
   };
   const stream: RestoredStream = {
-    sent: cut.sent,
-    finSent: cut.finSent,
-    pending: end.received,
+    outgoing: { sent: cut.sent, finSent: cut.finSent, pending: end.received },
     appEnded: end.fins.received || cut.finSent,
     incoming,
     accepted: true,

@@ -11,6 +11,7 @@ import type { Answer } from './call.ts';
 import type { CapturedSet } from './captured-set.ts';
 import { Link } from './link.ts';
 import { AbsentEnd } from './local-end.ts';
+import type { LocalEnd } from './local-end.ts';
 import { openStream } from './opening.ts';
 import type { CallerOptions } from './opening.ts';
 import { readEnd, readRecord, readRecorded } from './record-files.ts';
@@ -51,8 +52,8 @@ type StreamPlan = RestoreOptions['plan']['streams'][number];
 
 /** What is to be done when the restored task is let go. */
 interface Restored {
-  /** Ends in repair mode that live on. */
-  readonly wake: Stream[];
+  /** Streams that live on, with their ends, which are in repair mode. */
+  readonly wake: { readonly stream: Stream; readonly end: LocalEnd }[];
   /** Descriptors of ends whose application hears a reset. */
   readonly reset: number[];
   readonly connect: { readonly identity: StreamIdentity; readonly stream: RestoredStream; readonly target: Endpoint }[];
@@ -101,11 +102,12 @@ export class Resuming {
         captured.push([id, { local: restoration.end.remote, remote: restoration.end.local }]);
         if (restoration.kind === 'reset') restored.reset.push(fd);
         else {
-          const app = new Link((onread) => adoptDescriptor(fd, onread));
-          restored.wake.push(this.#streams.add(identity, target, app, restoration.stream));
+          const end = new Link((onread) => adoptDescriptor(fd, onread));
+          restored.wake.push({ stream: this.#streams.add(identity, target, end, restoration.stream), end });
         }
       } else if (restoration.kind === 'absent') {
-        restored.wake.push(this.#streams.add(identity, target, new AbsentEnd(), restoration.stream));
+        const end = new AbsentEnd();
+        restored.wake.push({ stream: this.#streams.add(identity, target, end, restoration.stream), end });
       } else if (restoration.kind === 'unaccepted') {
         restored.connect.push({ identity, target, stream: restoration.stream });
       } else if (restoration.problem !== undefined) {
@@ -121,7 +123,7 @@ export class Resuming {
     const restored = this.#restored;
     this.#restored = undefined;
     if (!restored) return;
-    for (const { app } of restored.wake) if (app.fd >= 0) wakeEnd(app.fd);
+    for (const { end } of restored.wake) if (end.fd >= 0) wakeEnd(end.fd);
     for (const fd of restored.reset) {
       wakeEnd(fd);
       setResetOnClose(fd, true);
@@ -134,7 +136,12 @@ export class Resuming {
       this.#coming.set(id, made);
     }
     this.#streams.release();
-    for (const stream of restored.wake) this.#goOn(stream, restored);
+    for (const { stream } of restored.wake) this.#goOn(stream, restored);
+  }
+
+  /** Streams that are not made yet. */
+  get coming(): number {
+    return this.#coming.size;
   }
 
   /** A peer that moves has said so: its address will not be a peer's for a while. */

@@ -204,7 +204,7 @@ export class Sidecar {
   async #settled(): Promise<void> {
     for (const until = performance.now() + SETTLE_PATIENCE_MS; ; await sleep(SETTLE_LOOK_MS)) {
       const awaiting = this.#awaiting();
-      if (awaiting.length === 0) return;
+      if (awaiting.length === 0 && this.#resuming.coming === 0) return;
       if (performance.now() < until) continue;
       const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
       const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')}${awaiting.length > NAMED ? ' …' : ''})`;

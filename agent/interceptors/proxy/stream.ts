@@ -1,31 +1,19 @@
 import type { StreamCut } from '../../../src/model/checkpoint.ts';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { endpointText } from '../../../src/model/connection.ts';
-import {
-  FRAME_HEAD_BYTES,
-  FrameDecoder,
-  FrameError,
-  finFrame,
-  markerFrame,
-  parkFrame,
-  resetFrame,
-  unparkFrame,
-  writeDataHead,
-} from '../../../src/wire/frames.ts';
+import { messageOf } from '../../../src/model/errors.ts';
+import { FrameDecoder, FrameError, WINDOW_BYTES } from '../../../src/wire/frames.ts';
+import { AppSide } from './app-side.ts';
 import { Incoming } from './incoming.ts';
 import type { Recording, RestoredIncoming } from './incoming.ts';
-import { LastWords, isOver } from './last-words.ts';
 import type { Link } from './link.ts';
 import type { LocalEnd } from './local-end.ts';
-import { silence, takeClosed, takeEnd } from './repair.ts';
-import type { Fins, TcpEnd } from './repair.ts';
-import { duplicateDescriptor } from './sys.ts';
+import { Outgoing } from './outgoing.ts';
+import type { RestoredOutgoing } from './outgoing.ts';
+import type { TcpEnd } from './repair.ts';
 
-/** A held stream keeps reading from its peer (a marker may be behind), but no more than this without a recording. Bytes. */
-const BACKLOG_LIMIT_BYTES = 1024 * 1024;
-
-/** What was read from an application before a cut is sent in pieces of this size. Bytes. */
-const PIECE_BYTES = 256 * 1024;
+/** The peer is told that it may send more when it may send so much more. Bytes. */
+const WINDOW_STEP_BYTES = WINDOW_BYTES / 4;
 
 /** The positions of a stream at the cut; what is recorded of the incoming channel comes later. */
 export type StreamPosition = Omit<StreamCut, 'recorded' | 'finRecorded' | 'resetRecorded' | 'endTaken' | 'complete'>;
@@ -58,11 +46,8 @@ export interface StreamIdentity {
 
 /** How a stream begins that was cut before. */
 export interface RestoredStream {
-  readonly sent: number;
-  readonly finSent: boolean;
-  /** Taken from the application's connection, not yet sent. */
-  readonly pending: Buffer;
-  /** The application has closed its direction behind that. */
+  readonly outgoing: RestoredOutgoing;
+  /** The application has closed its direction. */
   readonly appEnded: boolean;
   readonly incoming: RestoredIncoming;
   /** False: its application's kernel has only just been connected to (Incoming). */
@@ -73,8 +58,8 @@ export interface RestoredStream {
 
 /**
  * One proxied connection at one of its two sidecars: the application's socket, and the tunnel to the other sidecar. Two channels: `sent` counts
- * bytes taken from the application, `received` bytes that came from the peer. Back-pressure: neither side is read while the other
- * does not take what was read. While a channel is recorded it is read all the same, for its marker may be behind.
+ * bytes taken from the application, `received` bytes that came from the peer. Back-pressure: the application is read while the peer takes
+ * more (WINDOW); the tunnel is always read, for a marker, a reset or its end may be behind what the application does not take.
  *
  * Ends: FIN travels as a frame in each direction (half-close); a reset travels as a frame too, and the end that reset goes on reading (and
  * recording) until the peer has answered by closing the tunnel. A tunnel that ends any other way resets the application's connection,
@@ -82,73 +67,52 @@ export interface RestoredStream {
  */
 export class Stream {
   readonly identity: StreamIdentity;
-  readonly app: LocalEnd;
   /** Whom the opener's sidecar has called: `server`, or a task behind it. */
   target: Endpoint;
   /** The peer may know of this stream. */
   announced: boolean;
   readonly #owner: StreamOwner;
+  readonly #app: AppSide;
   readonly #in: Incoming;
+  readonly #out: Outgoing;
   #tunnel: Link | undefined;
   #decoder: FrameDecoder;
   #phase: 'opening' | 'open' | 'away' | 'ended';
-  #sent: number;
-  #finSent: boolean;
-  #resetSent = false;
-  #pending: Buffer;
-  #appEnded: boolean;
-  /** The application's end has been closed for our direction: its kernel has the FIN, or will get it from ours. */
-  #appFinished: boolean;
-  #appGone: boolean;
-  #appOrderly: boolean;
-  /** How far closing had come when the end was restored: the kernel does not know it. */
-  readonly #restored: Omit<Fins, 'sent'>;
-  #lastWords: LastWords | undefined;
   #resetAppOnRelease: boolean;
-  /** To be sent as soon as the peer has accepted. */
-  #cutFrame: Uint8Array | undefined;
-  /** We have told the peer that this task moves: it hears nothing more until {@link unpark}. */
-  #parking = false;
-  /** The peer's task moves. */
-  #parked = false;
-  /** A marker is being dealt with; what stands behind it waits in `#stash`. */
+  /** A marker is being dealt with; what stands behind it waits in `#stash`, and so do the tunnel's end and its being gone. */
   #blocked = false;
   #stash: Buffer | undefined;
-  #paused = false;
   #tunnelEnded = false;
-  #tunnelClosedWith: { readonly error: Error | undefined } | undefined;
+  #tunnelGone = false;
+  #paused = false;
   #lost = false;
+  /** How far we have told the peer that it may send. */
+  #told = WINDOW_BYTES;
 
   constructor(
     identity: StreamIdentity,
     target: Endpoint,
-    app: LocalEnd,
+    end: LocalEnd,
     owner: StreamOwner,
     restored?: RestoredStream,
   ) {
     this.identity = identity;
     this.target = target;
-    this.app = app;
     this.#owner = owner;
-    this.#in = new Incoming(app, identity.role === 'acceptor' && restored?.accepted !== true, restored?.incoming);
-    this.#decoder = this.#newDecoder();
     this.#phase = restored?.phase ?? 'opening';
     this.announced = identity.role === 'acceptor' || this.#phase !== 'opening';
-    this.#sent = restored?.sent ?? 0;
-    this.#finSent = restored?.finSent ?? false;
-    this.#pending = restored?.pending ?? Buffer.alloc(0);
-    this.#appEnded = restored?.appEnded ?? false;
-    this.#appFinished = this.#in.finDelivered;
-    this.#appGone = this.#appOrderly = app.gone;
-    this.#restored = { received: this.#appEnded, acknowledged: this.#appFinished };
+    this.#in = new Incoming(end, identity.role === 'acceptor' && restored?.accepted !== true, restored?.incoming);
+    this.#out = new Outgoing(restored?.outgoing);
+    this.#decoder = this.#newDecoder();
     this.#resetAppOnRelease = this.#in.resetReceived;
-    app.handle((bytes, framed) => this.#fromApp(bytes, framed), {
+    const closing = { ended: restored?.appEnded ?? false, finDelivered: this.#in.finDelivered };
+    this.#app = new AppSide(end, closing, {
+      read: (bytes, framed) => this.#fromApp(bytes, framed),
       drained: () => this.update(),
       ended: () => this.#onAppEnd(),
-      finished: () => this.#onAppFinished(),
-      closed: (error) => this.#onAppClosed(error),
+      settled: () => this.#onAppSettled(),
+      gone: () => this.#onAppGone(),
     });
-    app.resetOnClose(true);
   }
 
   /** The two directed channels, as the algorithms name them. `in` is towards this task. */
@@ -164,6 +128,11 @@ export class Stream {
     return role === 'opener' ? { local: client, remote: server } : { local: server, remote: client };
   }
 
+  /** The application's connection is closed. */
+  get appGone(): boolean {
+    return this.#app.gone;
+  }
+
   get recording(): Recording | undefined {
     return this.#in.recording;
   }
@@ -175,19 +144,17 @@ export class Stream {
 
   /**
    * The state of the kernel's socket towards the application, with what was taken from it and not sent. Undefined when there is none.
-   * @throws Error as {@link takeEnd}
+   * @throws Error when the connection is over
    */
   takeEnd(): TcpEnd | undefined {
-    const fd = this.#lastWords?.fd ?? this.app.fd;
-    if (fd < 0) return undefined;
-    const { local, remote } = this.appEnd;
-    const end = takeClosed(fd, { local: remote, remote: local }) ?? takeEnd(fd, this.#restored);
-    return this.#pending.length === 0 ? end : { ...end, received: Buffer.concat([this.#pending, end.received]) };
+    const end = this.#app.take(this.appEnd);
+    const { pending } = this.#out;
+    return end && pending.length > 0 ? { ...end, received: Buffer.concat([pending, end.received]) } : end;
   }
 
   /** It waits for a peer that moves or is restored: {@link resume} is due. */
   get awaiting(): boolean {
-    return this.#parked || this.#phase === 'away';
+    return this.#out.parked || this.#phase === 'away';
   }
 
   /** The peer has not accepted yet. */
@@ -195,18 +162,13 @@ export class Stream {
     return this.#phase === 'opening';
   }
 
-  /** There is no tunnel, and there will be none. */
-  get ended(): boolean {
-    return this.#phase === 'ended';
-  }
-
-  /** Nothing may come any more from the peer: all that it sent has come, and its end. */
+  /** All that the peer sent has come, and its end. */
   get inputEnded(): boolean {
     return this.#in.finReceived || this.#in.resetReceived;
   }
 
   get sent(): number {
-    return this.#sent;
+    return this.#out.sent;
   }
 
   get received(): number {
@@ -217,8 +179,6 @@ export class Stream {
   open(tunnel: Link, early: Buffer): void {
     this.#phase = 'open';
     this.#useTunnel(tunnel);
-    if (this.#cutFrame) tunnel.write(this.#cutFrame);
-    this.#cutFrame = undefined;
     this.#flush();
     if (early.length > 0) this.#fromTunnel(early);
     this.update();
@@ -226,47 +186,40 @@ export class Stream {
 
   /** The peer is there again, and has all that was sent: goes on over this tunnel. */
   resume(tunnel: Link, early: Buffer): void {
-    const former = this.#tunnel;
-    this.#tunnel = undefined;
-    former?.reset();
-    this.#parked = this.#tunnelEnded = this.#blocked = false;
-    this.#tunnelClosedWith = this.#stash = undefined;
+    this.#dropTunnel()?.reset();
     this.#decoder = this.#newDecoder();
+    this.#out.limit = undefined;
+    this.#told = 0;
     this.open(tunnel, early);
   }
 
   /** The peer has never heard of it. */
   openAnew(): void {
     this.#phase = 'opening';
+    this.announced = false;
   }
 
   /** The peer does not come back, but all that it sent is here: delivers it. */
   goAlone(): void {
     this.#end(false);
     this.update();
+    this.#closedIfDone();
   }
 
   /** The other application did not accept: ours hears the same. */
   refuse(): void {
     this.#end(false);
-    this.app.reset();
+    this.#app.end.reset();
   }
 
-  /** Puts a marker behind all that was sent. `park`: this task moves, see {@link FRAME_TYPES}. */
+  /** Puts a marker behind all that was sent. `park`: this task moves, see FRAME_TYPES. */
   sendMarker(epoch: number, park: boolean): void {
-    const frame = (park ? parkFrame : markerFrame)(epoch, this.#sent);
-    this.#parking = park;
-    if (this.#phase === 'open') this.#tunnel?.write(frame);
-    else if (this.#phase === 'opening') this.#cutFrame = frame;
+    this.#out.marker(epoch, park, this.#phase === 'opening');
   }
 
   /** The task stays after all. */
   unpark(): void {
-    if (!this.#parking) return;
-    this.#parking = false;
-    if (this.#cutFrame) this.#cutFrame = undefined;
-    else if (this.#phase === 'open') this.#tunnel?.write(unparkFrame());
-    this.#flush();
+    if (this.#out.unpark()) this.#flush();
   }
 
   /**
@@ -277,16 +230,10 @@ export class Stream {
     const { delivered, finDelivered, recording } = this.#in.cut(epoch, accepted);
     // A peer that does not know of it yet will see the new epoch when it hears of it.
     recording.complete = this.#phase === 'ended' || !this.announced;
-    const cut: StreamPosition = {
-      ...this.identity,
-      target: this.target,
-      opening: this.#phase === 'opening',
-      sent: this.#sent,
-      finSent: this.#finSent,
-      delivered,
-      finDelivered,
-    };
-    return { cut, recording };
+    recording.reset ||= this.#resetAppOnRelease;
+    const { sent, finSent } = this.#out;
+    const { target, opening } = this;
+    return { cut: { ...this.identity, target, opening, sent, finSent, delivered, finDelivered }, recording };
   }
 
   /** Back-pressure by the algorithm: the recording is full. */
@@ -299,34 +246,33 @@ export class Stream {
   release(): void {
     if (this.#resetAppOnRelease) this.#resetApp();
     else this.#in.release();
-    this.app.push();
+    this.#app.push();
     this.update();
   }
 
   /** Reads where it may. To be called after anything that could change it. */
   update(): void {
-    const tunnel = this.#tunnel;
-    const open = this.#phase === 'open' && tunnel !== undefined;
-    const { held } = this.#owner;
-    const willing = open ? tunnel.idle && !tunnel.gone && !this.#parked : this.#phase === 'ended' && !this.#lost;
-    this.app.reading = willing && !held && !this.#appEnded && !this.#appGone;
-    if (!open) return;
-    const full = this.recording === undefined && (!this.app.idle || this.#in.backlogBytes >= BACKLOG_LIMIT_BYTES);
-    tunnel.reading = (!full || this.#appGone) && !this.#blocked && !this.#paused;
+    const { end, gone, ended } = this.#app;
+    const willing = this.#tunnel ? this.#out.ready : this.#phase === 'ended' && !this.#lost;
+    end.reading = willing && !this.#owner.held && !ended && !gone;
+    if (!this.#tunnel) return;
+    this.#tunnel.reading = !this.#blocked && !this.#paused;
+    const limit = this.#in.taken + WINDOW_BYTES;
+    if (limit - this.#told >= WINDOW_STEP_BYTES && this.#out.window(limit)) this.#told = limit;
   }
 
   /** Ends it at once, both sides. */
   destroy(): void {
     this.#lost = true;
-    this.#lastWords?.giveUp();
-    this.#lastWords = undefined;
     this.#end(true);
-    this.app.reset();
+    this.#app.destroy();
     this.#closedIfDone();
   }
 
   /** For people: where it stands. */
   describe(): object {
+    const { finReceived, resetReceived, received, backlogBytes } = this.#in;
+    const { sent, finSent, resetSent } = this.#out;
     return {
       ...this.identity,
       client: endpointText(this.identity.client),
@@ -334,29 +280,34 @@ export class Stream {
       target: endpointText(this.target),
       open: this.#phase === 'open',
       awaiting: this.awaiting,
-      sent: this.#sent,
-      received: this.#in.received,
-      undelivered: this.app.unsentBytes + this.#in.backlogBytes,
-      finSent: this.#finSent,
-      finReceived: this.#in.finReceived,
-      reset: this.#resetSent || this.#in.resetReceived,
+      sent,
+      received,
+      undelivered: this.#app.end.unsentBytes + backlogBytes,
+      finSent,
+      finReceived,
+      reset: resetSent || resetReceived,
       ...(this.recording && { recordedBytes: this.recording.bytes }),
     };
   }
 
   #newDecoder(): FrameDecoder {
     return new FrameDecoder({
-      data: (bytes) => this.#onData(bytes),
+      data: (bytes) => this.#unlessParked(() => this.#onData(bytes)),
       marker: (epoch, offset) => this.#onMarker(offset, () => this.#owner.marker(this, epoch)),
-      fin: (offset) => this.#onFin(offset),
-      reset: () => this.#onReset(),
+      fin: (offset) => this.#unlessParked(() => this.#onFin(offset)),
+      reset: () => this.#unlessParked(() => this.#onReset()),
       park: (epoch, offset) => this.#onMarker(offset, () => this.#onPark(epoch)),
       unpark: () => this.#onUnpark(),
+      window: (offset) => {
+        this.#out.limit = offset; // `update` follows
+        return true;
+      },
     });
   }
 
   #useTunnel(tunnel: Link): void {
     this.#tunnel = tunnel;
+    this.#out.use(tunnel);
     const present = (work: () => void): void => {
       if (this.#tunnel === tunnel) work();
     };
@@ -364,26 +315,26 @@ export class Stream {
       drained: () => this.update(),
       ended: () => present(() => this.#onTunnelEnd()),
       finished: () => undefined,
-      closed: (error) => present(() => this.#onTunnelClosed(error)),
+      closed: () => present(() => this.#onTunnelClosed()),
     });
-    if (tunnel.gone) this.#onTunnelClosed(undefined);
+    if (tunnel.gone) this.#onTunnelClosed();
+  }
+
+  /** Nothing of it is heard any more. @returns it, for a last word */
+  #dropTunnel(): Link | undefined {
+    const tunnel = this.#tunnel;
+    this.#tunnel = this.#stash = undefined;
+    this.#blocked = this.#tunnelEnded = this.#tunnelGone = false;
+    this.#out.use(undefined);
+    return tunnel;
   }
 
   /** Sends what could not be sent before. */
   #flush(): void {
-    if (this.#phase !== 'open' || this.#parking || this.#parked) return;
-    for (let at = 0; at < this.#pending.length; at += PIECE_BYTES) {
-      const bytes = this.#pending.subarray(at, at + PIECE_BYTES);
-      const frame = Buffer.allocUnsafe(FRAME_HEAD_BYTES + bytes.length);
-      writeDataHead(frame, bytes.length);
-      frame.set(bytes, FRAME_HEAD_BYTES);
-      this.#tunnel?.write(frame);
-      this.#sent += bytes.length;
-    }
-    this.#pending = Buffer.alloc(0);
-    if (this.#appEnded && !this.#finSent) this.#sendFin();
-    if (this.#appGone && !this.#appOrderly) this.#sendReset();
-    this.#settle();
+    this.#out.flush();
+    if (this.#app.ended) this.#out.fin();
+    if (this.#app.gone && !this.#app.orderly) this.#tellReset();
+    this.#app.settle();
   }
 
   #fromApp(bytes: Buffer, framed: Buffer): void {
@@ -392,71 +343,34 @@ export class Stream {
       this.#resetApp(); // nobody is there to hear it
       return;
     }
-    writeDataHead(framed, bytes.length);
-    this.#tunnel?.write(framed.subarray(0, FRAME_HEAD_BYTES + bytes.length));
-    this.#sent += bytes.length;
-    if (!this.#tunnel?.idle) this.update();
+    this.#out.data(bytes.length, framed);
+    if (!this.#out.ready) this.update();
   }
 
   #onAppEnd(): void {
-    if (this.#appEnded || this.#resetSent) return;
     this.#in.accepted();
-    this.#appEnded = true;
-    this.#flush();
+    this.#out.fin();
   }
 
-  #sendFin(): void {
-    this.#finSent = true;
-    this.#tunnel?.write(finFrame(this.#sent));
+  #onAppSettled(): void {
+    if (this.#out.finSent) this.#tunnel?.end();
   }
 
-  #sendReset(): void {
-    if (this.#phase !== 'open' || this.#parking || this.#parked || this.#resetSent) return;
-    this.#resetSent = true;
-    if (!this.#in.resetReceived) this.#tunnel?.write(resetFrame());
-    this.#tunnel?.end();
-  }
-
-  #onAppFinished(): void {
-    this.#appFinished = true;
-    this.#settle();
-  }
-
-  /** When both directions have ended in order: closes as if there were no sidecar. */
-  #settle(): void {
-    if (!this.#appEnded || !this.#appFinished) return;
-    if (!this.app.gone && !this.#lastWords) this.#closeApp();
-    if (this.#finSent) this.#tunnel?.end();
-  }
-
-  #closeApp(): void {
-    const { received, acknowledged } = this.#restored;
-    const blind = received || acknowledged;
-    this.app.resetOnClose(false);
-    if (acknowledged) {
-      silence(this.app.fd);
-    } else if (blind || !isOver(this.app.fd)) {
-      this.#lastWords = new LastWords(duplicateDescriptor(this.app.fd), blind, () => {
-        this.#lastWords = undefined;
-        this.#closedIfDone();
-      });
-    }
-    // Node closes a socket whose both directions have ended; it does not know that of a restored one.
-    if (blind) this.app.close();
-  }
-
-  #onAppClosed(error: Error | undefined): void {
-    this.#appGone = true;
-    this.#appOrderly = this.#appEnded && this.#appFinished && !error;
-    if (!this.#appOrderly) this.#sendReset();
+  #onAppGone(): void {
+    if (!this.#app.orderly) this.#tellReset();
     this.update();
     this.#closedIfDone();
   }
 
+  #tellReset(): void {
+    this.#out.reset(!this.#in.resetReceived);
+  }
+
   #fromTunnel(bytes: Buffer): void {
+    const tunnel = this.#tunnel;
     try {
       const taken = this.#decoder.push(bytes);
-      if (taken < bytes.length) this.#stash = Buffer.from(bytes.subarray(taken));
+      if (taken < bytes.length && tunnel === this.#tunnel) this.#stash = Buffer.from(bytes.subarray(taken));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#owner.log('the peer breaks the format', { stream: this.identity.id, error: error.message });
@@ -466,62 +380,66 @@ export class Stream {
     this.update();
   }
 
-  #onData(bytes: Uint8Array): boolean {
-    if (this.#parked) return this.#leave();
+  /** A peer that moves has nothing more to say over this tunnel, but that it stays. */
+  #unlessParked(work: () => void): boolean {
+    if (this.#out.parked) this.#leave();
+    else work();
+    return this.#tunnel !== undefined;
+  }
+
+  #onData(bytes: Uint8Array): void {
     this.#in.data(bytes, !this.#owner.held);
     if (this.recording) this.#owner.recorded(this, this.recording.bytes);
     // Its application has closed both directions, and does not hear this.
-    if (this.#appGone && this.#appOrderly) this.#sendReset();
-    return true;
+    if (this.#app.gone && this.#app.orderly) this.#tellReset();
+  }
+
+  #onFin(offset: number): void {
+    this.#checkOffset(offset);
+    this.#in.fin(!this.#owner.held);
+  }
+
+  #onReset(): void {
+    this.#in.reset();
+    this.#resetApp();
   }
 
   #onMarker(offset: number, work: () => Promise<void>): boolean {
     this.#checkOffset(offset);
     this.#blocked = true;
     const tunnel = this.#tunnel;
-    void work().then(() => {
-      if (tunnel !== this.#tunnel) return; // resumed over another one meanwhile
-      this.#blocked = false;
-      const stash = this.#stash;
-      this.#stash = undefined;
-      if (stash) this.#fromTunnel(stash);
-      if (this.#tunnelEnded) this.#onTunnelEnd();
-      if (this.#tunnelClosedWith) this.#onTunnelClosed(this.#tunnelClosedWith.error);
-      this.update();
-    });
+    void work()
+      .catch((error: unknown) => this.#owner.log('a marker had no effect', { error: messageOf(error) }))
+      .then(() => {
+        if (tunnel === this.#tunnel) this.#unblock();
+      });
     return false;
   }
 
+  #unblock(): void {
+    this.#blocked = false;
+    const stash = this.#stash;
+    this.#stash = undefined;
+    if (stash) this.#fromTunnel(stash);
+    if (this.#tunnelEnded) this.#onTunnelEnd();
+    if (this.#tunnelGone) this.#onTunnelClosed();
+    this.update();
+  }
+
   async #onPark(epoch: number): Promise<void> {
-    if (!(await this.#owner.park(this, epoch))) return;
-    this.#parked = true;
-    this.#tunnel?.write(markerFrame(epoch, this.#sent));
+    if (await this.#owner.park(this, epoch)) this.#out.park(epoch);
   }
 
   #onUnpark(): boolean {
-    this.#parked = false;
+    this.#out.unparked();
     this.#flush();
-    return true;
-  }
-
-  #onFin(offset: number): boolean {
-    if (this.#parked) return this.#leave();
-    this.#checkOffset(offset);
-    this.#in.fin(!this.#owner.held);
-    return true;
-  }
-
-  #onReset(): boolean {
-    if (this.#parked) return this.#leave();
-    this.#in.reset();
-    this.#resetApp();
     return true;
   }
 
   #resetApp(): void {
     // A held application would not get the reset: its packets are dropped, and nobody sends it again.
     this.#resetAppOnRelease = this.#owner.held;
-    if (!this.#owner.held) this.app.reset();
+    if (!this.#owner.held) this.#app.end.reset();
   }
 
   /** A byte was lost or doubled on the way. Not by TCP. */
@@ -530,21 +448,17 @@ export class Stream {
     if (offset !== received) throw new FrameError('value', `the peer has sent ${offset} bytes, ${received} have come`);
   }
 
-  /** The tunnel of a parked stream is of no use any more. @returns false, for the decoder */
-  #leave(): boolean {
-    const tunnel = this.#tunnel;
-    this.#tunnel = undefined;
-    this.#stash = undefined;
+  /** The tunnel of a parked stream is of no use any more. */
+  #leave(): void {
     this.#phase = 'away';
-    tunnel?.reset();
+    this.#dropTunnel()?.reset();
     this.#owner.left(this);
-    return false;
   }
 
   #onTunnelEnd(): void {
     this.#tunnelEnded = true;
     if (this.#blocked) return;
-    if (this.#parked) {
+    if (this.#out.parked) {
       this.#leave();
       return;
     }
@@ -555,31 +469,28 @@ export class Stream {
     this.#tunnel?.end();
   }
 
-  /** Each direction has ended, or one end was reset: the tunnel may go. */
-  get #orderly(): boolean {
-    return (this.#in.finReceived && this.#finSent) || this.#in.resetReceived || this.#resetSent;
-  }
-
-  #onTunnelClosed(error: Error | undefined): void {
-    if (this.#blocked) {
-      this.#tunnelClosedWith = { error };
-      return;
-    }
-    if (this.#parked) {
+  #onTunnelClosed(): void {
+    this.#tunnelGone = true;
+    if (this.#blocked) return;
+    if (this.#out.parked) {
       this.#leave();
       return;
     }
-    if (error && !this.#orderly) this.#lost = true;
+    if (!this.#orderly) this.#lost = true;
     this.#end(this.#lost);
     if (!this.#in.finReceived || this.#lost) this.#resetApp();
     this.#closedIfDone();
   }
 
+  /** Each direction has ended, or one end was reset: the tunnel may go. */
+  get #orderly(): boolean {
+    const { finReceived, resetReceived } = this.#in;
+    return (finReceived && this.#out.finSent) || resetReceived || this.#out.resetSent;
+  }
+
   /** There is no tunnel from now on. */
   #end(lost: boolean): void {
-    const tunnel = this.#tunnel;
-    this.#tunnel = undefined;
-    this.#parked = false;
+    const tunnel = this.#dropTunnel();
     if (lost) tunnel?.reset();
     else tunnel?.end();
     if (this.#phase === 'ended') return;
@@ -588,6 +499,6 @@ export class Stream {
   }
 
   #closedIfDone(): void {
-    if (this.#phase === 'ended' && this.#appGone && !this.#lastWords) this.#owner.closed(this);
+    if (this.#phase === 'ended' && this.#app.over) this.#owner.closed(this);
   }
 }

@@ -44,12 +44,15 @@ export class StreamTransport implements Transport {
   readonly #rules: StreamRules;
   /** Of the channels on which something waits or is recorded; a channel without a link just delivers. */
   readonly #links: (Link | undefined)[];
+  /** By channel: 1 if it has a link. Every message asks, and this is an eighth of what would have to be fetched. */
+  readonly #hasLink: Uint8Array;
   readonly #connections: Connections;
 
   constructor(network: Network, rules: StreamRules) {
     this.#network = network;
     this.#rules = rules;
     this.#links = network.channels.map(() => undefined);
+    this.#hasLink = new Uint8Array(network.channels.length);
     this.#connections = new Connections(network, {
       put: ({ index }, word, epoch) => this.#put(word, index, 0, 0, word === 'end' ? 0 : HANDSHAKE_BYTES, epoch),
       putOff: (channel) => {
@@ -144,7 +147,7 @@ export class StreamTransport implements Transport {
   reset(channel: Channel, messages: readonly Message[]): void {
     this.#connections.reset(channel);
     const asked = this.#links[channel.index]?.asked ?? 0;
-    this.#links[channel.index] = undefined;
+    this.#forget(channel.index);
     if (messages.length === 0 && asked === 0) return;
     const link = this.#link(channel.index);
     link.asked = asked;
@@ -171,6 +174,7 @@ export class StreamTransport implements Transport {
   }
 
   #link(channel: number): Link {
+    this.#hasLink[channel] = 1;
     return (this.#links[channel] ??= {
       channel,
       to: this.#network.receiver(channel),
@@ -190,7 +194,12 @@ export class StreamTransport implements Transport {
   #retire(link: Link): void {
     if (link.stalled || link.paused || link.recording || link.asked !== 0) return;
     if (link.outbox.length > 0 || link.waiting.length > 0 || link.inbox.length > 0 || link.recorded.length > 0) return;
-    if (this.#links[link.channel] === link) this.#links[link.channel] = undefined;
+    if (this.#links[link.channel] === link) this.#forget(link.channel);
+  }
+
+  #forget(channel: number): void {
+    this.#links[channel] = undefined;
+    this.#hasLink[channel] = 0;
   }
 
   #send(channel: number, number: number, payload: number, epoch: number): void {
@@ -210,12 +219,7 @@ export class StreamTransport implements Transport {
     const { channelTable, processTable } = this.#network;
     const to = channelTable.to(channel);
     if (generation !== channelTable.generation(channel) || processTable.down(to)) return;
-    if (
-      this.#links[channel] === undefined &&
-      item.kind === 'data' &&
-      processTable.takes(to) &&
-      !this.#isNews(item, to)
-    ) {
+    if (this.#hasLink[channel] === 0 && item.kind === 'data' && processTable.takes(to) && !this.#isNews(item, to)) {
       this.#network.deliver(item);
       return;
     }

@@ -71,7 +71,8 @@ function causeText(error: SwarmcutError): string | undefined {
   let said = error.message;
   let text: string | undefined;
   for (let cause = error.cause; cause !== undefined && cause !== null;) {
-    const message = messageOf(cause);
+    // An agent's error comes with gRPC's own name in front.
+    const message = messageOf(cause).replace(/^\d+ [A-Z_]+: /, '');
     if (!said.includes(message)) text = message;
     said += message;
     cause = cause instanceof Error ? cause.cause : undefined;

@@ -1,6 +1,7 @@
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { planNetworks, type NetworkPlan, type RestoredTask } from '../../src/model/network-plan.ts';
 import { planProxies, type ProxyPlan } from '../../src/model/proxy-plan.ts';
+import type { StreamTask } from '../../src/model/stream-cut.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { cutOf } from '../rounds/cut-check.ts';
 import { overlaySubnets } from '../rounds/participants.ts';
@@ -37,7 +38,18 @@ export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, A
     proxies,
     new Set(manifest.tasks.filter(hadSidecar).map(({ task }) => taskKey(task))),
   );
-  return { plans, closed: closedConnections(plans) };
+  const closed = [...networks.values()].reduce((sum, { close }) => sum + close.length, -cut.halved.length);
+  return { plans, closed: closed + resetStreams(tasks, proxies) };
+}
+
+/** Each connection counts once. One that had ended at a task (`halved`, or altogether) does not count there. */
+function resetStreams(tasks: readonly StreamTask[], proxies: ReadonlyMap<string, ProxyPlan>): number {
+  const reset = tasks.flatMap(({ key, streams }) => {
+    const alive = new Set(streams.filter(({ endTaken }) => endTaken).map(({ id }) => id));
+    const plans = proxies.get(key)?.streams ?? [];
+    return plans.filter(({ action, id }) => action === 'RESET' && alive.has(id)).map(({ id }) => id);
+  });
+  return new Set(reset).size;
 }
 
 /** Puts the plans of each task together. @param proxied keys of the tasks that had a sidecar */
@@ -54,12 +66,4 @@ export function taskPlans(
 /** Its sidecar's record is among its parts, also when it carried nothing. */
 export function hadSidecar({ parts }: Pick<Manifest['tasks'][number], 'parts'>): boolean {
   return parts.some(({ kind }) => kind === 'CHANNELS');
-}
-
-function closedConnections(plans: ReadonlyMap<string, TaskPlan>): number {
-  return [...plans.values()].reduce(
-    (sum, { network, proxy }) =>
-      sum + network.close.length + (proxy?.streams.filter(({ action }) => action === 'RESET').length ?? 0),
-    0,
-  );
 }

@@ -19,6 +19,7 @@ import { agentService } from './service.ts';
 import { Expectations } from './shim/expectations.ts';
 import { SOCKET_NAME } from './shim/protocol.ts';
 import { ShimServer } from './shim/server.ts';
+import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { Worlds } from './sidecars/worlds.ts';
@@ -73,7 +74,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     dataRoot,
     nodeName: node,
     registrations: new Registrations(directories),
-    world: new Worlds({ log }),
+    world: new Worlds({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
     log,
   });
   const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, sidecars, log });

@@ -38,7 +38,7 @@ function stream(port: number, taken = true): RecordedStream {
   const end = {
     local: peer,
     remote: task(port),
-    state: 1,
+    fins: { sent: false, acknowledged: false, received: false },
     options: 0,
     mss: 1460,
     sendScale: 7,

@@ -53,7 +53,7 @@ async function prepared(options: Partial<SidecarRunnerOptions> = {}) {
   const done: string[] = [];
   const step = (name: string) => (): Promise<void> => Promise.resolve(void done.push(name));
   const steps = ['hold', 'freeze', 'save', 'advance', 'unhold', 'thaw', 'discard'] as const;
-  const task = Object.fromEntries(steps.map((name) => [name, step(name)])) as SidecarRunnerOptions['task'];
+  const task = Object.fromEntries(steps.map((name) => [name, step(name)])) as unknown as SidecarRunnerOptions['task'];
   const runner = await SidecarRunner.prepare({
     sidecar,
     task,

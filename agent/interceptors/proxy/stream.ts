@@ -15,6 +15,9 @@ import type { TcpEnd } from './repair.ts';
 /** The peer is told that it may send more when it may send so much more. Bytes. */
 const WINDOW_STEP_BYTES = WINDOW_BYTES / 4;
 
+/** An application that has not taken everything after this long is a slow reader. Until then it is not hurried: fewer bytes are copied. */
+const SLOW_AFTER_MS = 50;
+
 /** The positions of a stream at the cut; what is recorded of the incoming channel comes later. */
 export type StreamPosition = Omit<StreamCut, 'recorded' | 'finRecorded' | 'resetRecorded' | 'endTaken' | 'complete'>;
 
@@ -59,7 +62,7 @@ export interface RestoredStream {
 /**
  * One proxied connection at one of its two sidecars: the application's socket, and the tunnel to the other sidecar. Two channels: `sent` counts
  * bytes taken from the application, `received` bytes that came from the peer. Back-pressure: the application is read while the peer takes
- * more (WINDOW); the tunnel is always read, for a marker, a reset or its end may be behind what the application does not take.
+ * more (WINDOW); the tunnel is read even if ours takes nothing, for a marker, a reset or its end may be behind.
  *
  * Ends: FIN travels as a frame in each direction (half-close); a reset travels as a frame too, and the end that reset goes on reading (and
  * recording) until the peer has answered by closing the tunnel. A tunnel that ends any other way resets the application's connection,
@@ -86,6 +89,8 @@ export class Stream {
   #tunnelGone = false;
   #paused = false;
   #lost = false;
+  #slow = false;
+  #slowTimer: NodeJS.Timeout | undefined;
   /** How far we have told the peer that it may send. */
   #told = WINDOW_BYTES;
 
@@ -256,7 +261,7 @@ export class Stream {
     const willing = this.#tunnel ? this.#out.ready : this.#phase === 'ended' && !this.#lost;
     end.reading = willing && !this.#owner.held && !ended && !gone;
     if (!this.#tunnel) return;
-    this.#tunnel.reading = !this.#blocked && !this.#paused;
+    this.#tunnel.reading = !this.#blocked && !this.#paused && !this.#patient();
     const limit = this.#in.taken + WINDOW_BYTES;
     if (limit - this.#told >= WINDOW_STEP_BYTES && this.#out.window(limit)) this.#told = limit;
   }
@@ -288,6 +293,23 @@ export class Stream {
       reset: resetSent || resetReceived,
       ...(this.recording && { recordedBytes: this.recording.bytes }),
     };
+  }
+
+  /** It is worth while to wait for the application before more is read from the tunnel. */
+  #patient(): boolean {
+    const { end } = this.#app;
+    if (end.idle || end.gone) {
+      clearTimeout(this.#slowTimer);
+      this.#slowTimer = undefined;
+      this.#slow = false;
+      return false;
+    }
+    if (this.#slow || this.recording || this.#owner.held) return false;
+    this.#slowTimer ??= setTimeout(() => {
+      this.#slow = true;
+      this.update();
+    }, SLOW_AFTER_MS);
+    return true;
   }
 
   #newDecoder(): FrameDecoder {
@@ -499,6 +521,8 @@ export class Stream {
   }
 
   #closedIfDone(): void {
-    if (this.#phase === 'ended' && this.#app.over) this.#owner.closed(this);
+    if (this.#phase !== 'ended' || !this.#app.over) return;
+    clearTimeout(this.#slowTimer);
+    this.#owner.closed(this);
   }
 }

@@ -47,7 +47,9 @@ export class SocketReader {
 
   /** All IPv4 connections that are not half-open by our own SYN. About a millisecond: the kernel walks the whole machine's table. */
   connections(): LocalConnection[] {
-    return this.#rows(CONNECTED).filter((row) => !row.local.address.includes(':') && !row.remote.address.includes(':'));
+    return this.#rows(CONNECTED)
+      .filter((row) => !row.local.address.includes(':') && !row.remote.address.includes(':'))
+      .map(({ local, remote }) => ({ local, remote }));
   }
 
   close(): void {

@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CHANNELS_FILE } from '../../agent/interceptors/proxy/record-files.ts';
 import { LONG, LONGER, ResumeBed, checked, plansFor } from './proxy-resume-bed.ts';
 import type { Kinds, SavedTask } from './proxy-resume-bed.ts';
 import type { AppEnd } from './raw-app.ts';
@@ -129,4 +132,56 @@ test('five hundred connections of one task come back', LONGER, async () => {
   const tasks = await replaceAll(saved, 1, NEXT);
   expect(endsOf(tasks).length).toBe(1000);
   await bed.flows(tasks);
+});
+
+test('what was connected but not yet accepted is accepted by the restored task', LONGER, async () => {
+  await bed.connectAll(KINDS, ['a', 'b'], [7000], 0);
+  const b = bed.app('b');
+  b.accepting = false;
+  const at = { address: bed.proxies.address('b'), port: 7000 };
+  const manners = [{ sendBytes: 30_000 }, { sendBytes: 30_000, stay: true }, { sendBytes: 0, stay: true }];
+  for (const each of manners) bed.app('a').connect(at, each);
+  // All has got through to the kernel of the application that does not look at it.
+  const channels = async (): Promise<{ received: number; undelivered: number }[]> =>
+    (await bed.proxies.call('b', 'channels')) as { received: number; undelivered: number }[];
+  await expect
+    .poll(async () => (await channels()).map(({ received }) => received).toSorted(), LONG)
+    .toEqual([0, 30_000, 30_000]);
+  const { saved, rounds } = await bed.snapshot(1, ['a', 'b'], ['a']);
+  expect(checked(saved)).toBe(60_000);
+  b.accepting = true;
+  await expect.poll(() => b.ends.map(({ got }) => got).toSorted(), LONG).toEqual([0, 30_000, 30_000]);
+  for (const round of rounds.values()) await round.finish();
+  bed.app('b2').listenAs(b);
+  await replaceAll(saved, 1, NEXT);
+  const { ends } = bed.app('b2');
+  await expect.poll(() => ends.map(({ got }) => got).toSorted(), LONG).toEqual([0, 30_000, 30_000]);
+  await expect.poll(() => ends.filter(({ finGot }) => finGot).length, LONG).toBe(1);
+  await bed.flows(['a2']);
+  // In both directions, to the end.
+  for (const end of endsOf(['a2', 'b2'])) {
+    end.manners.stay = false;
+    end.manners.sendBytes ??= end.sent;
+  }
+  await expect.poll(() => endsOf(['a2', 'b2']).filter(({ fd }) => fd >= 0).length, LONG).toBe(0);
+  bed.fine(['a2', 'b2']);
+});
+
+test('a connection whose ends do not fit is reset, and the others go on', LONGER, async () => {
+  await bed.connectAll(KINDS, ['a', 'b'], [7000, 7002]);
+  await bed.flows(['a', 'b']);
+  const { saved, rounds } = await bed.snapshot(1, ['a', 'b']);
+  for (const round of rounds.values()) await round.finish();
+  const kept = saved.get('a');
+  const damaged = kept?.record.streams.find(({ role, server }) => role === 'opener' && server.port === 7000);
+  if (!kept || !damaged) throw new Error('no such stream');
+  damaged.sent += 1;
+  await writeFile(join(kept.folder, CHANNELS_FILE), JSON.stringify(kept.record));
+  const tasks = await replaceAll(saved, 1, NEXT);
+  await expect.poll(() => tasks.map((task) => bed.app(task).errors.length), LONG).toEqual([1, 1]);
+  expect(tasks.flatMap((task) => bed.app(task).errors).every((error) => error.startsWith('ECONNRESET'))).toBe(true);
+  for (const task of tasks) await expect.poll(async () => (await bed.proxies.status(task)).streams, LONG).toBe(3);
+  const sound = endsOf(tasks).filter(({ error }) => error === undefined);
+  const before = sound.map(({ got }) => got);
+  await expect.poll(() => sound.every(({ got }, n) => got > (before[n] ?? 0)), LONG).toBe(true);
 });

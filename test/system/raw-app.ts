@@ -12,6 +12,7 @@ import {
   bindSocket,
   closeDescriptor,
   connectSocket,
+  hasFailed,
   inNetns,
   listenSocket,
   localEnd,
@@ -48,6 +49,8 @@ for (let n = 0; n < pattern.length; n++) pattern[n] = byteAt(n % PERIOD);
 export interface Manners {
   /** Bytes to send; then our direction is closed. Default: without end. */
   sendBytes?: number;
+  /** … or not closed. */
+  stay?: boolean;
   /** Most bytes read at each look. Default: all. */
   readAtOnce?: number;
   /** Most bytes sent at each look. Default: a chunk. */
@@ -79,9 +82,11 @@ export interface SavedEnd {
  */
 export class RawApp {
   frozen = false;
+  /** False: connections stay in the kernel's queue. */
+  accepting = true;
   readonly ends: AppEnd[] = [];
   readonly #netns: string;
-  readonly #listeners: { readonly fd: number; readonly manners: Manners }[] = [];
+  readonly #listeners: { readonly fd: number; readonly port: number; readonly manners: Manners }[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #buffer = Buffer.alloc(CHUNK_BYTES);
 
@@ -96,7 +101,7 @@ export class RawApp {
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     bindSocket(fd, { address: '0.0.0.0', port });
     listenSocket(fd, 1024);
-    this.#listeners.push({ fd, manners });
+    this.#listeners.push({ fd, port, manners });
   }
 
   connect(to: Endpoint, manners: Manners): AppEnd {
@@ -107,6 +112,11 @@ export class RawApp {
       if (!(error instanceof Error) || !error.message.includes('-115')) throw error; // EINPROGRESS
     }
     return this.#add(fd, manners);
+  }
+
+  /** Listens again on what a saved one listened on. */
+  listenAs(other: RawApp): void {
+    for (const { port, manners } of other.#listeners) this.listen(port, manners);
   }
 
   /** Everything about its connections, to be kept. */
@@ -180,13 +190,14 @@ export class RawApp {
 
   #look(): void {
     if (this.frozen) return;
-    for (const { fd, manners } of this.#listeners) {
+    for (const { fd, manners } of this.accepting ? this.#listeners : []) {
       const accept = (): number => accept4(fd, null, null, SOCK_NONBLOCK_CLOEXEC);
       for (let made = accept(); made >= 0; made = accept()) this.#add(made, { ...manners });
     }
     for (const end of this.ends) {
       if (end.fd < 0 || end.error !== undefined) continue;
-      this.#send(end);
+      // Otherwise it would be told, and the error would be gone.
+      if (!hasFailed(end.fd)) this.#send(end);
       this.#receive(end);
       if (end.finSent && end.finGot) drop(end, false);
     }
@@ -197,7 +208,7 @@ export class RawApp {
     const bytes = Math.min(sendAtOnce, CHUNK_BYTES, all - end.sent);
     const at = end.sent % PERIOD;
     if (bytes > 0) end.sent += Math.max(0, trySend(end.fd, pattern.subarray(at, at + bytes)));
-    if (end.sent < all || end.finSent) return;
+    if (end.sent < all || end.finSent || end.manners.stay) return;
     try {
       shutdownSocket(end.fd, SHUT_WR);
       end.finSent = true;

@@ -27,27 +27,31 @@ export interface CallerOptions {
 export async function openStream(streams: Streams, stream: Stream, options: CallerOptions): Promise<void> {
   await streams.opened(stream.identity, streams.epoch);
   for (let until: number | undefined; stream.opening;) {
+    let reason = 'the other sidecar is busy';
     try {
       if (await taken(streams, stream, await offer(streams, stream, options))) return;
     } catch (error) {
-      if (!stream.opening) return;
-      until ??= performance.now() + PATIENCE_MS;
-      if (stream.appGone || performance.now() > until) {
-        const { client, server } = stream.identity;
-        const details = { client: endpointText(client), server: endpointText(server), error: messageOf(error) };
-        if (!stream.appGone) options.log('a connection could not be made', details);
-        stream.destroy();
-        return;
-      }
+      reason = messageOf(error);
+    }
+    if (!stream.opening) return;
+    stream.announced = false;
+    until ??= performance.now() + PATIENCE_MS;
+    if (stream.appGone || performance.now() > until) {
+      const { client, server } = stream.identity;
+      const details = { client: endpointText(client), server: endpointText(server), error: reason };
+      if (!stream.appGone) options.log('a connection could not be made', details);
+      stream.destroy();
+      return;
     }
     await sleep(AGAIN_AFTER_MS);
-    stream.target = again(stream, options) ?? stream.target;
+    stream.target = another(stream, options) ?? stream.target;
   }
 }
 
 /** Who has not answered may not be the only one behind a virtual address. */
-function again({ identity, target }: Stream, options: CallerOptions): Endpoint | undefined {
-  return target.address === identity.server.address ? undefined : options.target?.(identity.server);
+function another({ identity: { server } }: Stream, options: CallerOptions): Endpoint | undefined {
+  const chosen = options.target?.(server);
+  return chosen?.address === server.address ? undefined : chosen;
 }
 
 function offer(streams: Streams, stream: Stream, { netns, key }: CallerOptions): Promise<Answer> {

@@ -73,7 +73,7 @@ export async function readRecord(folder: string): Promise<ChannelsRecord> {
 /** The state of the stream's incoming channel. @throws Error when the file is shorter than it must be */
 export async function readRecorded(folder: string, stream: RecordedStream): Promise<Buffer> {
   await using file = await open(join(folder, CHANNEL_BYTES_FILE));
-  return readBytes(file, stream.at, stream.recorded);
+  return await readBytes(file, stream.at, stream.recorded); // before it is closed
 }
 
 /** The sidecar's end of the local connection. @returns undefined when it was not taken @throws as {@link readRecorded} */

@@ -13,7 +13,7 @@ import {
   holdScript,
   prepareScript,
 } from '../../agent/interceptors/kernel/rules.ts';
-import { rewriteScript } from '../../agent/interceptors/kernel/rewrite-rules.ts';
+import { MARK_BASE, MARK_MASK, rewriteScript } from '../../agent/interceptors/kernel/rewrite-rules.ts';
 import { MARKS, PORTS } from '../../agent/interceptors/proxy/rules.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
@@ -171,6 +171,10 @@ describe('interceptor', () => {
     const [first] = new KernelInterceptor({ netns: '/proc/7/ns/net' }).undoCommands();
     expect(first).toEqual(['nsenter', '--net=/proc/7/ns/net', 'nft', 'flush', 'set', 'inet', 'swarmcut', 'held_out']);
   });
+});
+
+test('no mark of the sidecars is taken for one of a rewritten connection: its packets would go to an old address on lo', () => {
+  for (const mark of Object.values(MARKS)) expect((mark & MARK_MASK) >>> 0).not.toBe(MARK_BASE);
 });
 
 test('the block lets tunnels between sidecars through, by the marks and ports that these have, and nothing else of theirs', () => {

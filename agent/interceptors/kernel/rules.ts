@@ -36,7 +36,7 @@ export const CRIU_MARK = '0xc114';
  * what they carry is held by the sidecars themselves, and their markers must come through while the task is frozen. Connections between
  * application and sidecar are held like all others.
  */
-export const SIDECAR_MARK = '0x5c070010';
+export const SIDECAR_MARK = '0x5d070010';
 export const TUNNEL_PORT = 15_072;
 
 const DECLARE_TABLE = [`add table ${TABLE}`];

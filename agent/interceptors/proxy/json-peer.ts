@@ -33,7 +33,8 @@ export class JsonPeer {
       this.#waiting.clear();
       onEnd();
     });
-    createInterface({ input: socket }).on('line', (line) => void this.#line(line));
+    const lines = createInterface({ input: socket }).on('line', (line) => void this.#line(line));
+    lines.on('error', () => undefined); // it repeats the socket's
   }
 
   /** @throws SwarmcutError `unreachable` when the other side is gone, `failed` with its words when it could not */

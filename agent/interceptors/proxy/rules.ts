@@ -28,16 +28,16 @@ export const PROXY_TABLE = 'ip swarmcut_proxy';
 /** Where the sidecar listens in the task's namespace. `capture`: what TPROXY brings. `tunnel`: other sidecars. */
 export const PORTS = { capture: 15_071, tunnel: 15_072 } as const;
 
-/** Packet marks. High bits that the engine does not use. */
+/** Packet marks. High bits that neither the engine uses nor the rewriting of restored connections (kernel/rewrite-rules.ts). */
 export const MARKS = {
   /** To be routed to `lo`, and there to the sidecar. */
-  capture: 0x5c070001,
+  capture: 0x5d070001,
   /** The sidecar's own packets to other sidecars. The kernel interceptor's hold lets them pass. */
-  sidecar: 0x5c070010,
+  sidecar: 0x5d070010,
   /** Came in from outside, not for the sidecar; replies carry it too. */
-  direct: 0x5c070020,
+  direct: 0x5d070020,
   /** The sidecar's packets to its application. They go over `lo`, whoever has their address now. */
-  app: 0x5c070030,
+  app: 0x5d070030,
 } as const;
 
 /** Routing table and first rule preference for packets that shall stay in the namespace. */

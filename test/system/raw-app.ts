@@ -157,7 +157,9 @@ export class RawApp {
 
   /** Where its connections are, as the kernel lists them. */
   get connections(): { local: Endpoint; remote: Endpoint }[] {
-    return this.ends.flatMap(({ fd }) => (fd < 0 ? [] : [{ local: localEnd(fd), remote: remoteEnd(fd) }]));
+    return this.ends.flatMap(({ fd, error }) =>
+      fd < 0 || error !== undefined ? [] : [{ local: localEnd(fd), remote: remoteEnd(fd) }],
+    );
   }
 
   get errors(): string[] {

@@ -70,7 +70,7 @@ export class ResumeBed {
   ): Promise<{ readonly saved: Map<string, SavedTask>; readonly rounds: Map<string, TaskRound> }> {
     const rounds = new Map(tasks.map((task) => [task, new TaskRound(this, task, epoch)]));
     await Promise.all([...rounds.values()].map((round) => round.prepare(options.keepFrozen ?? false)));
-    await Promise.all(initiators.map((task) => rounds.get(task)?.control?.call('start', { epoch })));
+    await Promise.all(initiators.map(async (task) => rounds.get(task)?.control?.call('start', { epoch })));
     const saved = new Map<string, SavedTask>();
     for (const [task, round] of rounds) {
       const outcome = await round.reported.promise;

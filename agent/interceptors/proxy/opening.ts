@@ -26,14 +26,15 @@ export interface CallerOptions {
 /** Offers a connection of our application to the sidecar of `stream.target`, until that has accepted or it is too late. Never rejects. */
 export async function openStream(streams: Streams, stream: Stream, options: CallerOptions): Promise<void> {
   await streams.opened(stream.identity, streams.epoch);
-  for (let until: number | undefined; stream.opening;) {
+  const opening = (): boolean => stream.opening;
+  for (let until: number | undefined; opening();) {
     let reason = 'the other sidecar is busy';
     try {
       if (await taken(streams, stream, await offer(streams, stream, options))) return;
     } catch (error) {
       reason = messageOf(error);
     }
-    if (!stream.opening) return;
+    if (!opening()) return;
     stream.announced = false;
     until ??= performance.now() + PATIENCE_MS;
     if (stream.appGone || performance.now() > until) {

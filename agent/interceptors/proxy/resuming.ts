@@ -222,19 +222,22 @@ export class Resuming {
   }
 
   async #dial(stream: Stream, peer: Endpoint, unopened: boolean): Promise<void> {
-    for (const until = performance.now() + DIAL_PATIENCE_MS; stream.awaiting; await sleep(AGAIN_AFTER_MS)) {
+    const until = performance.now() + DIAL_PATIENCE_MS;
+    const awaiting = (): boolean => stream.awaiting;
+    while (awaiting()) {
+      let reason = 'it is busy';
       try {
         const answer = await this.#offer(stream, peer);
-        if (!stream.awaiting) {
-          answer.tunnel.reset();
-          return;
-        }
-        if (this.#answered(stream, answer, unopened)) return;
+        if (!awaiting()) answer.tunnel.reset();
+        else if (this.#answered(stream, answer, unopened)) return;
       } catch (error) {
-        if (performance.now() < until) continue;
-        this.#log('the other end of a connection cannot be reached', stream.identity, messageOf(error));
+        reason = messageOf(error);
+      }
+      if (awaiting() && performance.now() > until) {
+        this.#log('the other end of a connection cannot be reached', stream.identity, reason);
         stream.destroy();
       }
+      await sleep(AGAIN_AFTER_MS);
     }
   }
 

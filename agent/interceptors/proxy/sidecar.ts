@@ -202,17 +202,24 @@ export class Sidecar {
   }
 
   async #settled(): Promise<void> {
-    for (const until = performance.now() + SETTLE_PATIENCE_MS; ; await sleep(SETTLE_LOOK_MS)) {
-      const awaiting = this.#awaiting();
-      if (awaiting.length === 0 && this.#resuming.coming === 0) return;
-      if (performance.now() < until) continue;
-      const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
-      const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')}${awaiting.length > NAMED ? ' …' : ''})`;
-      throw new SwarmcutError(
-        'precondition',
-        `${connections} still wait for their other end after a restore or a migration; try again in a minute`,
-      );
+    const until = performance.now() + SETTLE_PATIENCE_MS;
+    let awaiting = this.#awaiting();
+    while (awaiting.length > 0 || this.#resuming.coming > 0) {
+      if (performance.now() > until) throw this.#unsettled(awaiting);
+      await sleep(SETTLE_LOOK_MS);
+      awaiting = this.#awaiting();
     }
+  }
+
+  #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {
+    const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
+    if (awaiting.length > NAMED) named.push('…');
+    const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')})`;
+    // The agent gets the words only.
+    return new SwarmcutError(
+      'precondition',
+      `${connections} still wait for their other end after a restore or a migration; try again in a minute`,
+    );
   }
 
   #currentRound(epoch: number): RoundRunner {

@@ -37,7 +37,7 @@ export interface RestoresOptions {
   readonly stager: StateStager;
   readonly network: RestoredNetwork;
   readonly suspensions: Suspensions;
-  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end'>;
+  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end' | 'warmUp'>;
   readonly log: Logger;
 }
 
@@ -105,6 +105,7 @@ export class Restores implements ShimHandler {
     if (container.staged !== undefined) return container.staged.fetchedBytes;
     container.mustBe('arrived');
     const { bundle } = container.request;
+    if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
     const staged = await this.#options.stager.stage(
       { restoreId, containerId, bundle, ...request },
       signal,
@@ -198,14 +199,13 @@ export class Restores implements ShimHandler {
     const session = this.#sessions.get(restoreId);
     this.#options.expectations.remove(restoreId);
     for (const container of session?.containers.values() ?? []) {
-      const undo = container.phase !== 'released';
+      if (container.phase === 'released' || container.phase === 'passed') continue;
       container.fail(`the restore was given up: ${reason}`);
-      if (undo && container.sidecar !== undefined)
-        await this.#options.sidecars
-          .end(container.task.containerId)
-          .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
-      if (undo)
-        await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+      const { containerId } = container.task;
+      await this.#options.sidecars
+        .end(containerId)
+        .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
+      await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
     }
     await this.#options.suspensions.abort(restoreId);
     await this.#close(session);

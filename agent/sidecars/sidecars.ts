@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
@@ -6,12 +8,12 @@ import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { Sidecar } from '../../src/rpc/generated/swarmcut/Sidecar.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import type { Containers } from '../docker/containers.ts';
-import type { SidecarRestore } from '../interceptors/proxy/interceptor.ts';
+import { spawnSidecar, type SidecarRestore } from '../interceptors/proxy/interceptor.ts';
 import type { StartRequest } from '../shim/protocol.ts';
 import { placementOf } from './placement.ts';
 import type { Registrations } from './registrations.ts';
 import { stackKey } from './stack-key.ts';
-import { TaskSidecar, readSidecarConfig } from './task-sidecar.ts';
+import { LOG_FILE, TaskSidecar, readSidecarConfig } from './task-sidecar.ts';
 import type { SidecarConfig } from './task-sidecar.ts';
 
 /** How often it is looked whether tasks of adopted sidecars are still there, should their sidecars not end by themselves. Milliseconds. */
@@ -41,6 +43,8 @@ export class Sidecars {
   readonly #options: SidecarsOptions;
   readonly #dir: string;
   readonly #sidecars = new Map<string, TaskSidecar>();
+  /** Processes for sidecars that will be wanted soon. */
+  readonly #spares = new Map<string, ChildProcess>();
   /** Attaches under way, so that a repeated call joins. */
   readonly #attaching = new Map<string, Promise<TaskSidecar>>();
   #sweeper: NodeJS.Timeout | undefined;
@@ -117,14 +121,33 @@ export class Sidecars {
     return this.#sidecars.get(containerId) ?? this.#attach(containerId, 0);
   }
 
+  /** A container waits to be restored and will need a sidecar: what takes time without needing the container is done now. */
+  warmUp(containerId: string): void {
+    if (this.#spares.has(containerId)) return;
+    const dir = join(this.#dir, containerId);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const spare = spawnSidecar(join(dir, LOG_FILE));
+    this.#spares.set(containerId, spare);
+    spare.once('exit', () => {
+      if (this.#spares.get(containerId) === spare) this.#spares.delete(containerId);
+    });
+  }
+
   /** Starts the sidecar of a restored container, which is still held, from its record. @throws SwarmcutError with the sidecar's own words */
   async attachRestored(containerId: string, epoch: number, restore: SidecarRestore): Promise<TaskSidecar> {
-    await this.end(containerId);
+    const former = this.#sidecars.get(containerId);
+    if (former !== undefined) await this.#end(former);
     return this.#attach(containerId, epoch, restore);
   }
 
-  /** Ends the sidecar of a container. None is no error. */
+  /** Ends the sidecar of a container, also one that is only being prepared. None is no error. */
   async end(containerId: string): Promise<void> {
+    const spare = this.#spares.get(containerId);
+    if (spare !== undefined) {
+      this.#spares.delete(containerId);
+      spare.kill('SIGKILL');
+      await rm(join(this.#dir, containerId), { recursive: true, force: true });
+    }
     const sidecar = this.#sidecars.get(containerId);
     if (sidecar !== undefined) await this.#end(sidecar);
   }
@@ -145,22 +168,30 @@ export class Sidecars {
   async #attachNow(containerId: string, epoch: number, restore?: SidecarRestore): Promise<TaskSidecar> {
     const { containers, dataRoot, nodeName, log } = this.#options;
     const begun = performance.now();
-    const placement = await placementOf(containerId, { engine: containers.engine, dataRoot, nodeName });
-    const { task, stack, pid, subnets, own } = placement;
-    const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], starts: 0 };
-    const sidecar = await this.#make(join(this.#dir, containerId), config);
-    await sidecar.attach(restore);
-    this.#sidecars.set(containerId, sidecar);
-    log.info({ task: taskKey(task), own, ms: Math.round(performance.now() - begun) }, 'attached a sidecar');
-    return sidecar;
+    this.warmUp(containerId);
+    try {
+      const placement = await placementOf(containerId, { engine: containers.engine, dataRoot, nodeName });
+      const { task, stack, pid, subnets, own } = placement;
+      const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], starts: 0 };
+      const sidecar = await this.#make(join(this.#dir, containerId), config, this.#spares.get(containerId));
+      this.#spares.delete(containerId);
+      await sidecar.attach(restore);
+      this.#sidecars.set(containerId, sidecar);
+      log.info({ task: taskKey(task), own, ms: Math.round(performance.now() - begun) }, 'attached a sidecar');
+      return sidecar;
+    } catch (error) {
+      await this.end(containerId);
+      throw error;
+    }
   }
 
-  async #make(dir: string, config: SidecarConfig): Promise<TaskSidecar> {
+  async #make(dir: string, config: SidecarConfig, spare?: ChildProcess): Promise<TaskSidecar> {
     const { directories, world, log } = this.#options;
     return new TaskSidecar({
       dir,
       config,
       key: await stackKey(directories.config, config.stack),
+      ...(spare === undefined ? {} : { spare }),
       log: (message, details) => log.warn(details, message),
       onReady: (sidecar) => world.add(sidecar),
       onEnd: (sidecar) => this.#forget(sidecar),

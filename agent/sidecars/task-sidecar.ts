@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -31,6 +32,9 @@ const statusSchema = z.object({
 /** What a sidecar says about itself. */
 export type SidecarStatus = z.infer<typeof statusSchema>;
 
+/** What a sidecar writes, in its folder. */
+export const LOG_FILE = 'sidecar.log';
+
 /** sun_path of a Unix socket, without the final zero. */
 const SOCKET_PATH_BYTES = 107;
 
@@ -39,6 +43,8 @@ export interface TaskSidecarOptions {
   readonly dir: string;
   readonly config: SidecarConfig;
   readonly key: Buffer;
+  /** A process that was started ahead of time (`spawnSidecar`). */
+  readonly spare?: ChildProcess;
   readonly log: (message: string, details: object) => void;
   /** A sidecar is there, the first or another one: it wants to be told of the world. */
   readonly onReady: (sidecar: TaskSidecar) => void;
@@ -53,7 +59,7 @@ export class TaskSidecar {
   readonly #lost = new Set<(reason: string) => void>();
 
   constructor(options: TaskSidecarOptions) {
-    const { dir, config, key } = options;
+    const { dir, config, key, spare } = options;
     const socket = join(dir, 'control.sock');
     if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES)
       throw new SwarmcutError('usage', `${socket} is too long for a socket`, { advice: 'use a shorter --run-dir' });
@@ -67,10 +73,11 @@ export class TaskSidecar {
       key,
       epoch: config.epoch,
       socket,
-      logFile: join(dir, 'sidecar.log'),
+      logFile: join(dir, LOG_FILE),
       subnets: config.subnets,
       own: config.own,
       starts: config.starts,
+      ...(spare === undefined ? {} : { spare }),
       onReady: () => {
         void this.#write().catch(() => undefined); // only the count of starts would be wrong
         options.onReady(this);

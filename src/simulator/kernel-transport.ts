@@ -15,6 +15,8 @@ interface Link {
   readonly ahead: Map<number, Message>;
   inbox: Message[];
   rtoUs: number;
+  /** Sent into the own block, which the kernel notices at once: it counts as not sent. */
+  unsent: boolean;
   /** When the head of the queue is sent again; -1 while nothing is unacknowledged. */
   resendAt: number;
 }
@@ -52,6 +54,7 @@ export class KernelTransport implements Transport {
       ahead: new Map<number, Message>(),
       inbox: [],
       rtoUs: micros(network.config.rtoMs),
+      unsent: false,
       resendAt: -1,
     }));
   }
@@ -100,10 +103,16 @@ export class KernelTransport implements Transport {
     link.unacknowledged = link.expected;
     link.rtoUs = micros(this.#network.config.rtoMs);
     link.resendAt = -1;
+    link.unsent = false;
     if (link.queue.length > 0) this.#arm(link);
   }
 
   thawed(process: Process): void {
+    // As agent/interceptors/kernel/push-unsent.ts does.
+    for (const channel of process.out) {
+      const link = this.#link(channel.index);
+      if (link.unsent) this.#resend(link);
+    }
     for (const channel of process.in) {
       const link = this.#link(channel.index);
       while (link.inbox.length > 0 && !process.frozen) {
@@ -151,6 +160,7 @@ export class KernelTransport implements Transport {
     const network = this.#network;
     const { channel } = link;
     const sender = message === undefined ? link.to : link.from;
+    if (message !== undefined) link.unsent = sender.held;
     const agent = network.agents[sender.index];
     if (agent === undefined || sender.down || sender.held || network.lost() || network.separated(channel)) {
       if (message !== undefined) network.metrics.retransmissions++;
@@ -217,12 +227,16 @@ export class KernelTransport implements Transport {
     if (idle) this.#network.queue.push(link.resendAt, this.#timeout, { link, generation: this.#generation(link) });
   }
 
+  #resend(link: Link): void {
+    for (const message of link.queue.slice(0, RESEND_WINDOW)) this.#send(link, message);
+  }
+
   readonly #timeout = (timer: { readonly link: Link; readonly generation: number }): void => {
     const { link, generation } = timer;
     if (generation !== this.#generation(link) || link.resendAt < 0 || link.from.down) return;
     if (this.#network.now >= link.resendAt) {
-      for (const message of link.queue.slice(0, RESEND_WINDOW)) this.#send(link, message);
-      link.rtoUs = Math.min(MAX_RTO_US, link.rtoUs * 2);
+      this.#resend(link);
+      if (!link.unsent) link.rtoUs = Math.min(MAX_RTO_US, link.rtoUs * 2);
       link.resendAt = this.#network.now + link.rtoUs;
     }
     this.#network.queue.push(link.resendAt, this.#timeout, timer);

@@ -1,4 +1,5 @@
 import type { SimulationConfig } from './config.ts';
+import { CoordinatedWorld } from './coordinated-world.ts';
 import type { Metrics } from './metrics.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +25,8 @@ export interface StudyRow {
   readonly forcedCheckpoints: number;
   /** -1: not counted, the run is too large. */
   readonly uselessCheckpoints: number;
+  /** The longest time without a message at process 0 during a round, median of the committed rounds; 0 without rounds. */
+  readonly gapMs: number;
   readonly controlMessages: number;
   readonly controlBytes: number;
   readonly piggybackBytesPerMessage: number;
@@ -67,6 +70,7 @@ export function studyRow(algorithm: string, config: SimulationConfig, world: Wor
     checkpoints: metrics.checkpoints,
     forcedCheckpoints: metrics.forcedCheckpoints,
     uselessCheckpoints: metrics.uselessCheckpoints,
+    gapMs: gap(world),
     controlMessages: metrics.controlMessages,
     controlBytes: metrics.controlBytes,
     piggybackBytesPerMessage: per(metrics.piggybackBytes, metrics.messages),
@@ -88,6 +92,12 @@ export function studyRow(algorithm: string, config: SimulationConfig, world: Wor
     rollbackCheckpointsMax: metrics.maxRollbackCheckpoints,
     recoveryMs: per(metrics.recoveryTimeUs / 1000, metrics.recoveries),
   };
+}
+
+function gap(world: World): number {
+  if (!(world instanceof CoordinatedWorld)) return 0;
+  const sorted = [...world.coordinator.silencesUs].sort((a, b) => a - b);
+  return (sorted[Math.floor(sorted.length / 2)] ?? 0) / 1000;
 }
 
 function rounds(metrics: Metrics, config: SimulationConfig): number {

@@ -6,6 +6,7 @@ import { newMetrics, type Metrics } from './metrics.ts';
 import { nextExponential, nextFraction, prng, type Prng } from './prng.ts';
 import { buildGraph, type Channel, type Message, type Process } from './process.ts';
 import type { ChannelTable, ProcessTable } from './tables.ts';
+import { Silence } from './silence.ts';
 import { Trace } from './trace.ts';
 
 /** More events than this after the last word of the application, without coming to rest, is a fault of its own. */
@@ -27,6 +28,8 @@ export abstract class World {
   readonly violations: string[] = [];
   readonly queue = new EventQueue();
   readonly random: Prng;
+  /** At process 0. */
+  readonly silence = new Silence();
   readonly #faults: Faults;
   readonly #applications: Applications;
   readonly #thinkUs: number;
@@ -133,7 +136,9 @@ export abstract class World {
 
   /** Gives a message to the application. The process must be able to run. */
   deliver(message: Message): void {
-    this.#traceMessage(this.channelTable.to(message.channel), 'receive', message.channel, message.number);
+    const to = this.channelTable.to(message.channel);
+    if (to === 0) this.silence.heard(this.#now);
+    this.#traceMessage(to, 'receive', message.channel, message.number);
     this.#applications.deliver(message);
   }
 

@@ -40,6 +40,9 @@ export class Coordinator {
   readonly #byName: ReadonlyMap<string, SimulatedAgent>;
   #open: OpenRound | undefined;
   #downUntil = 0;
+  readonly #silencesUs: number[] = [];
+  /** Outcomes whose silence has been noted. */
+  #noted = 0;
   #tickScheduled = false;
 
   constructor(world: CoordinatedWorld) {
@@ -70,11 +73,18 @@ export class Coordinator {
     const round = world.algorithm.round({ processes, epoch, deadlineMs, keepFrozen: false });
     const counter = world.algorithm.name.startsWith('mattern') ? new MatternCounter(this.#names) : undefined;
     this.#open = { round, epoch, startedAt: world.now, initiator: first, counter };
+    this.#noteSilence();
     world.metrics.roundsStarted++;
     world.trace.add(world.now, 'coordinator', 'round', 'begins', epoch);
     this.#feed(this.#open, { kind: 'begin', now: world.now / 1000 });
     this.scheduleTick();
     return true;
+  }
+
+  /** By committed round: the longest time without a message at process 0, from its beginning to that of the next. Microseconds. */
+  get silencesUs(): readonly number[] {
+    this.#noteSilence();
+    return this.#silencesUs;
   }
 
   scheduleTick(): void {
@@ -135,6 +145,13 @@ export class Coordinator {
     let messages = agent.late;
     for (const { position } of process.out) messages += tentative.state.receivedFrom(position);
     agent.feed({ kind: 'arrived', messages, now: this.#world.now / 1000 });
+  }
+
+  #noteSilence(): void {
+    const longest = this.#world.silence.take();
+    if (this.#noted === this.outcomes.length) return;
+    this.#noted = this.outcomes.length;
+    if (this.outcomes.at(-1)?.ok === true) this.#silencesUs.push(longest);
   }
 
   readonly #tick = (): void => {
@@ -249,6 +266,8 @@ export class Coordinator {
       if (world.algorithm.interceptor === 'kernel') {
         // As the real agent does: a participant per round, made when the effects of the one before it have been carried out.
         agent.feed({ kind: 'abort', reason: `round ${epoch} begins`, now: world.now / 1000 }, () => {
+          // The round's end may have overtaken this: then nobody would ever take the colours off again.
+          if (agent.prepared !== epoch) return;
           agent.participant = agent.newParticipant(epoch - 1);
           agent.colour = (epoch + 1) % 2;
           // Where only some take part colours say nothing; all who do are held until the last of them has saved.

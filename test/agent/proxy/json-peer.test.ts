@@ -44,9 +44,9 @@ it('the other side’s death is the end of the connection and of the calls that 
 it('calls go both ways, and an error arrives with its words', async () => {
   const { near, far, close } = await connected();
   const agent = new JsonPeer(near, { twice: (value) => 2 * (value as number) });
-  const sidecar = new JsonPeer(far, {
+  const sidecar: JsonPeer = new JsonPeer(far, {
     fail: () => Promise.reject(new Error('out of order')),
-    ask: () => sidecar.call('twice', 21),
+    ask: (): Promise<unknown> => sidecar.call('twice', 21),
   });
   expect(await agent.call('ask')).toBe(42);
   await expect(agent.call('fail')).rejects.toThrow('out of order');

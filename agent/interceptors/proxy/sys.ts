@@ -117,6 +117,14 @@ function checked(result: number, what: string): number {
   throw new SystemCallError(what, getSystemErrorName(-errno));
 }
 
+/** For a call that a signal (a child has ended) may interrupt even where it does not wait, as poll(2): it is made again. */
+function uninterrupted(call: () => number, what: string): number {
+  for (;;) {
+    const result = call();
+    if (result >= 0 || koffi.errno() !== koffi.os.errno.EINTR) return checked(result, what);
+  }
+}
+
 /** @returns a non-blocking IPv4 TCP socket of the thread's present network namespace */
 export function tcpSocket(): number {
   return checked(libc().socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), 'socket');
@@ -192,7 +200,7 @@ export function shutdownSocket(fd: number, how: number): void {
 export function hasFailed(fd: number): boolean {
   const bytes = Buffer.alloc(POLLFD_BYTES);
   bytes.writeInt32LE(fd);
-  checked(libc().poll(bytes, 1, 0), 'poll');
+  uninterrupted(() => libc().poll(bytes, 1, 0), 'poll');
   return (bytes.readUInt16LE(POLLFD_REVENTS_AT) & POLLERR) !== 0;
 }
 

@@ -267,7 +267,7 @@ export class Restores implements ShimHandler {
     connections: readonly Connection[],
     plan: ProxyPlan__Output,
   ): Promise<void> {
-    container.sidecar = await this.#options.sidecars.attachRestored(container.task.containerId, plan.epoch, {
+    container.sidecar = await this.#options.sidecars.attachRestored(container.task.containerId, {
       folder,
       connections,
       plan,

@@ -4,6 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
+import type { ProxyPlan } from '../../src/model/proxy-plan.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { Sidecar } from '../../src/rpc/generated/swarmcut/Sidecar.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
@@ -25,6 +26,12 @@ export interface WorldWatch {
   add(sidecar: TaskSidecar): void;
   remove(sidecar: TaskSidecar): void;
   close(): void;
+}
+
+/** What a restored task has behind it. */
+interface EarlierLife {
+  readonly former: readonly string[];
+  readonly restore: SidecarRestore;
 }
 
 export interface SidecarsOptions {
@@ -134,10 +141,14 @@ export class Sidecars {
   }
 
   /** Starts the sidecar of a restored container, which is still held, from its record. @throws SwarmcutError with the sidecar's own words */
-  async attachRestored(containerId: string, epoch: number, restore: SidecarRestore): Promise<TaskSidecar> {
-    const former = this.#sidecars.get(containerId);
-    if (former !== undefined) await this.#end(former);
-    return this.#attach(containerId, epoch, restore);
+  async attachRestored(
+    containerId: string,
+    restore: SidecarRestore & { readonly plan: Pick<ProxyPlan, 'epoch' | 'former'> },
+  ): Promise<TaskSidecar> {
+    const present = this.#sidecars.get(containerId);
+    if (present !== undefined) await this.#end(present);
+    const { epoch, former } = restore.plan;
+    return this.#attach(containerId, epoch, { former, restore });
   }
 
   /** Ends the sidecar of a container, also one that is only being prepared. None is no error. */
@@ -157,25 +168,26 @@ export class Sidecars {
     if (this.#options.registrations.declares(task.service, labels)) await this.ensure(task.containerId);
   }
 
-  #attach(containerId: string, epoch: number, restore?: SidecarRestore): Promise<TaskSidecar> {
+  #attach(containerId: string, epoch: number, earlier?: EarlierLife): Promise<TaskSidecar> {
     const under = this.#attaching.get(containerId);
     if (under !== undefined) return under;
-    const attaching = this.#attachNow(containerId, epoch, restore).finally(() => this.#attaching.delete(containerId));
+    const attaching = this.#attachNow(containerId, epoch, earlier).finally(() => this.#attaching.delete(containerId));
     this.#attaching.set(containerId, attaching);
     return attaching;
   }
 
-  async #attachNow(containerId: string, epoch: number, restore?: SidecarRestore): Promise<TaskSidecar> {
+  async #attachNow(containerId: string, epoch: number, earlier?: EarlierLife): Promise<TaskSidecar> {
     const { containers, dataRoot, nodeName, log } = this.#options;
     const begun = performance.now();
     this.warmUp(containerId);
     try {
       const placement = await placementOf(containerId, { engine: containers.engine, dataRoot, nodeName });
       const { task, stack, pid, subnets, own } = placement;
-      const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], starts: 0 };
+      const former = [...(earlier?.former ?? [])];
+      const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], former, starts: 0 };
       const sidecar = await this.#make(join(this.#dir, containerId), config, this.#spares.get(containerId));
       this.#spares.delete(containerId);
-      await sidecar.attach(restore);
+      await sidecar.attach(earlier?.restore);
       this.#sidecars.set(containerId, sidecar);
       log.info({ task: taskKey(task), own, ms: Math.round(performance.now() - begun) }, 'attached a sidecar');
       return sidecar;

@@ -17,6 +17,7 @@ const configSchema = z.object({
   epoch: z.number().int().nonnegative(),
   subnets: z.array(z.string()),
   own: z.array(z.object({ address: z.string(), network: z.string() })),
+  former: z.array(z.string()).default([]),
   starts: z.number().int().nonnegative(),
 });
 export type SidecarConfig = z.infer<typeof configSchema>;
@@ -76,6 +77,7 @@ export class TaskSidecar {
       logFile: join(dir, LOG_FILE),
       subnets: config.subnets,
       own: config.own,
+      former: config.former,
       starts: config.starts,
       ...(spare === undefined ? {} : { spare }),
       onReady: () => {

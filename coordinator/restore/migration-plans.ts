@@ -62,7 +62,7 @@ async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
 
 /** Sidecars of tasks that stay have parked their streams with those that move, and wait to be called: nothing changes in their tasks. */
 async function proxiedPlans(moved: Moved): Promise<MigrationPlans> {
-  const tasks = restoredTasks(moved);
+  const tasks = restoredTasks(moved).map((task) => ({ ...task, proxied: true }));
   const staying = await Promise.all(
     moved.staying.map(async (task): Promise<StayingTask> => {
       const { connections, aliases } = await connectionsOf(moved.id, task);

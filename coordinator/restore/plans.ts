@@ -24,7 +24,12 @@ export interface RestorePlans {
 /** How the connections of a whole snapshot travel between its tasks' new places. */
 export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, Arrival>): RestorePlans {
   const cut = cutOf(manifest);
-  const tasks = cut.tasks.map((task) => ({ ...task, newAddresses: arrivals.get(task.key)?.task.addresses ?? [] }));
+  const proxied = new Set(manifest.tasks.filter(hadSidecar).map(({ task }) => taskKey(task)));
+  const tasks = cut.tasks.map((task) => ({
+    ...task,
+    newAddresses: arrivals.get(task.key)?.task.addresses ?? [],
+    proxied: proxied.has(task.key),
+  }));
   const subnets = overlaySubnets([...arrivals.values()].map(({ task }) => task));
   const networks = planNetworks({
     tasks: tasks satisfies RestoredTask[],
@@ -33,11 +38,7 @@ export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, A
     subnets,
   }).plans;
   const proxies = planProxies({ stack: manifest.stack, epoch: manifest.epoch, tasks });
-  const plans = taskPlans(
-    networks,
-    proxies,
-    new Set(manifest.tasks.filter(hadSidecar).map(({ task }) => taskKey(task))),
-  );
+  const plans = taskPlans(networks, proxies, proxied);
   const closed = [...networks.values()].reduce((sum, { close }) => sum + close.length, -cut.halved.length);
   return { plans, closed: closed + resetStreams(tasks, proxies) };
 }

@@ -357,6 +357,6 @@ function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
   };
 }
 
-function proxyMessage({ stack, epoch, streams }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
-  return { stack, epoch, streams: [...streams] };
+function proxyMessage({ stack, epoch, streams, former }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
+  return { stack, epoch, streams: [...streams], former: [...former] };
 }

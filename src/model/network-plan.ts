@@ -35,6 +35,8 @@ export interface UnsentMark {
 export interface RestoredTask extends CutTask {
   /** The addresses that Swarm has given to the new container, by network. */
   readonly newAddresses: readonly Alias[];
+  /** Its sidecar carries its connections with the others. */
+  readonly proxied?: boolean;
 }
 
 /** A task that keeps running while its peers are restored (live migration of a part of a stack). */
@@ -210,6 +212,7 @@ class World {
     );
     const [from, to] = [place.presentOn.get(network), target?.presentOn.get(network)];
     if (from === undefined || to === undefined) return false;
+    if (place.restored?.proxied === true) return true; // TCP repeats its SYN, and that is for the sidecar
     this.connect(end, { address: from, port: local.port }, { address: to, port: remote.port });
     return true;
   }

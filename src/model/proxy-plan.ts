@@ -23,6 +23,8 @@ export interface ProxyPlan {
   /** Of the snapshot: the epoch that the task has reached. */
   readonly epoch: number;
   readonly streams: StreamPlan[];
+  /** Addresses of the task's earlier lives: who knows it by one of them means this task now. */
+  readonly former: string[];
 }
 
 /** Where a task's sockets are bound, and where it is. */
@@ -79,7 +81,7 @@ export function planProxies(input: ProxyPlanInput): ReadonlyMap<string, ProxyPla
   }
   for (const { task, cut } of strays) plans.get(task)?.push({ id: cut.id, action: 'RESET', dial: false });
   const { stack, epoch } = input;
-  return new Map([...plans].map(([key, streams]) => [key, { stack, epoch, streams }]));
+  return new Map([...plans].map(([key, streams]) => [key, { stack, epoch, streams, former: places.formerOf(key) }]));
 }
 
 function resumed({ cut }: StreamEnd, address: string | undefined, dial: boolean): StreamPlan {
@@ -138,11 +140,23 @@ class Places {
       ),
     );
     if (connected !== undefined) return { owner: connected, connected: true };
-    const { address } = farEnd(cut);
+    return { owner: this.#whose(farEnd(cut).address), connected: false };
+  }
+
+  /** An address that several tasks had is that of the one that had it last, as far as that is known. */
+  formerOf(key: string): string[] {
+    const task = this.#all.get(key);
+    if (task === undefined) return [];
+    const present = new Set([...this.#all.values()].flatMap((one) => [...presentOn(one).values()]));
+    const had = [...task.addresses, ...task.aliases].map(({ address }) => address);
+    return [...new Set(had)].filter((address) => !present.has(address) && this.#whose(address)?.key === key);
+  }
+
+  /** An address at the cut is the youngest truth. */
+  #whose(address: string): ProxyTask | StayingTask | undefined {
     const all = [...this.#restored, ...this.#staying];
     const has = (aliases: readonly Alias[]): boolean => aliases.some((alias) => alias.address === address);
-    const owner = all.find(({ addresses }) => has(addresses)) ?? all.find(({ aliases }) => has(aliases));
-    return { owner, connected: false };
+    return all.find(({ addresses }) => has(addresses)) ?? all.find(({ aliases }) => has(aliases));
   }
 
   /**

@@ -62,7 +62,10 @@ describe('streams with chandy-lamport', () => {
     });
     await waitFor('all connections', async () => (await seen('client')).connections === 26, { timeoutMs: PATIENCE_MS });
     // Both kinds of half-closed ones have their end behind them.
-    const halves = async (): Promise<boolean> => (await seen('client')).endsSeen - (await seen('client')).storms >= 2;
+    const halves = async (): Promise<boolean> => {
+      const { endsSeen, storms } = await seen('client');
+      return endsSeen - storms >= 2;
+    };
     await waitFor('half-closed connections', halves, { timeoutMs: PATIENCE_MS });
     for (let round = 0; round < 3; round += 1) await cutAndRestore({ queuedBytes: 1_000_000, storm: true });
   });
@@ -94,7 +97,19 @@ describe('streams with chandy-lamport', () => {
     await cutAndRestore({});
   });
 
+  /** Servers first: clients take no refusal. */
   async function deploy(programs: Readonly<Record<string, Program>>): Promise<void> {
+    const servers = Object.entries(programs).filter(([, { environment }]) => environment.ROLE === 'server');
+    for (const some of [Object.fromEntries(servers), programs]) {
+      await deployAll(some);
+      for (const service of services) {
+        const [name = '', slot] = service.split('.');
+        await waitFor(`${service} to run`, () => seen(name, slot), { timeoutMs: PATIENCE_MS });
+      }
+    }
+  }
+
+  async function deployAll(programs: Readonly<Record<string, Program>>): Promise<void> {
     const source = await readFile(new URL('programs/streams.mjs', import.meta.url), 'utf8');
     services = Object.entries(programs).flatMap(([name, { replicas = 1 }]) =>
       Array.from({ length: replicas }, (_, index) => `${name}.${index + 1}`),

@@ -159,6 +159,16 @@ test('what has no other end is closed, but a connection just being made goes to 
   ]);
 });
 
+test('a connection just being made is left alone where a sidecar will carry it', () => {
+  const dialling = end('10.0.1.2:40006', '10.0.1.3:7000', [1, 1, 0], { state: 'SYN_SENT' });
+  const client = restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [dialling]);
+  const { plans } = plan([
+    { ...client, proxied: true },
+    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, []),
+  ]);
+  expect(plans.get('client.1')).toMatchObject({ close: [], rewrites: [] });
+});
+
 test('a connection on a network that a task is no longer on is closed at both ends', () => {
   const { plans } = plan([
     restored('client.1', { net: '10.0.1.2' }, { other: '10.0.9.2' }, [CLIENT]),

@@ -70,7 +70,7 @@ export class ProxyBed {
   }
 
   /** @param restore for a task that comes back */
-  async attachOne(task: string, epoch = 0, restore?: SidecarRestore): Promise<void> {
+  async attachOne(task: string, epoch = 0, restore?: SidecarRestore, former: readonly string[] = []): Promise<void> {
     const interceptor = new ProxyInterceptor({
       netns: this.bed.netns(task),
       task,
@@ -80,6 +80,7 @@ export class ProxyBed {
       logFile: join(this.folder, `${task}.log`),
       subnets: [this.subnet],
       own: [{ address: this.address(task), network: 'bed' }],
+      former,
       main: this.#main,
       onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
     });

@@ -231,6 +231,21 @@ describe('a virtual address', () => {
   });
 });
 
+test('an address that a task had in an earlier life leads to it, until it is somebody else’s', async () => {
+  await bed.attach('a');
+  await bed.attachOne('b', 0, undefined, [VIP]);
+  const program = await server('b');
+  await bed.introduce();
+  expect(await connect('a', VIP, 2)).toEqual(['b', 'b']);
+  expect(await connect('a', VIP, 1, 7001)).toEqual(['ECONNREFUSED']);
+  expect(program.lines).toContain(`from ${ADDRESSES.a}`);
+  await server('c');
+  await bed.bed.run('c', ['ip', 'address', 'add', `${VIP}/24`, 'dev', 'eth0']);
+  const { tasks, ...world } = bed.world();
+  await bed.call('a', 'world', { ...world, tasks: [...tasks, { address: VIP, service: 'other', own: false }] });
+  expect(await connect('a', VIP)).toEqual(['c']);
+});
+
 describe('who is a peer', () => {
   test('one whose sidecar dies is none until another one has come', async () => {
     await bed.attach('a', 'b');

@@ -58,6 +58,8 @@ export interface ProxyInterceptorOptions {
   readonly subnets?: readonly string[];
   /** The task's addresses there. */
   readonly own?: readonly { readonly address: string; readonly network: string }[];
+  /** Addresses of its earlier lives, which restored applications may still use. */
+  readonly former?: readonly string[];
   /** How often one was started for this task before. */
   readonly starts?: number;
   /** A process for the first sidecar ({@link spawnSidecar}), made ahead of time. */
@@ -199,13 +201,14 @@ export class ProxyInterceptor {
   }
 
   async #start(restore?: SidecarRestore): Promise<void> {
-    const { key, main, task, logFile, netns, pid, container, stack, epoch, socket, subnets, own } = this.#options;
+    const { key, main, task, logFile, netns, pid, container, stack, epoch, socket } = this.#options;
+    const { subnets = [], own = [], former = [] } = this.#options;
     const child = this.#spare ?? spawnSidecar(logFile, main);
     this.#spare = undefined;
     this.#child = child;
     this.#starts += 1;
     const config = { netns, pid, container, task, stack, key: key.toString('base64'), epoch, socket, logFile };
-    child.stdin?.end(JSON.stringify({ ...config, subnets: subnets ?? [], own: own ?? [], restore }));
+    child.stdin?.end(JSON.stringify({ ...config, subnets, own, former, restore }));
     const first = await firstWords(child);
     if (!first.startsWith('ready')) {
       child.kill('SIGKILL');

@@ -34,6 +34,8 @@ const config = z
     subnets: z.array(z.string()).default([]),
     /** The task's addresses there. Default: all that its namespace has. */
     own: z.array(z.object({ address: z.string(), network: z.string() })).default([]),
+    /** Addresses of its earlier lives. */
+    former: z.array(z.string()).default([]),
     /** The task is a restored one: its connections go on after `resume`. */
     restore: restoreSchema.optional(),
   })
@@ -53,6 +55,7 @@ const peers = new Peers({
   netns: config.netns,
   subnets: config.subnets,
   own,
+  former: config.former,
   key,
   epoch: (): number => sidecar.epoch,
   log: (message, details) => log.info(details, message),

@@ -20,17 +20,28 @@ const TCP_USER_TIMEOUT = 18;
 /** More than all 65535 ports need. */
 const MAX_LINE_BYTES = 512 * 1024;
 
-const lineSchema = z.object({ ports: z.array(z.number().int().min(1).max(65_535)) });
+const lineSchema = z.object({
+  ports: z.array(z.number().int().min(1).max(65_535)),
+  former: z.array(z.ipv4()).default([]),
+});
+
+/** What a sidecar says of its task to another one. */
+export interface PeerNews {
+  /** Where the task listens, on the address that this link goes to. */
+  readonly ports: readonly number[];
+  /** Addresses that the task had in an earlier life. */
+  readonly former: readonly string[];
+}
 
 export interface PeerLinkEvents {
-  /** Where the other task listens, on the address that this link goes to; all of it, whenever it changes. */
-  ports(link: PeerLink, ports: readonly number[]): void;
+  /** All of it, whenever it changes. */
+  news(link: PeerLink, news: PeerNews): void;
   closed(link: PeerLink): void;
 }
 
 /**
  * A connection between the sidecars of two tasks of a stack, on which both have proved that they have the stack's key. While it stands each
- * is the other's peer. Both say where their tasks listen, in lines of JSON: `{"ports": [80, 443]}`.
+ * is the other's peer. Both say where their tasks listen and what addresses they had once, in lines of JSON: `{"ports": [80, 443], "former": ["10.0.1.5"]}`.
  */
 export class PeerLink {
   /** The other task's address. */
@@ -65,9 +76,9 @@ export class PeerLink {
     return this.#link.gone;
   }
 
-  /** Says where our task listens, if that is new. */
-  say(ports: readonly number[]): void {
-    const line = `${JSON.stringify({ ports })}\n`;
+  /** Says it if it is new. */
+  say(news: PeerNews): void {
+    const line = `${JSON.stringify(news)}\n`;
     if (line === this.#said) return;
     this.#said = line;
     this.#link.write(Buffer.from(line));
@@ -84,7 +95,7 @@ export class PeerLink {
       const line = this.#text.subarray(0, end).toString();
       this.#text = this.#text.subarray(end + 1);
       try {
-        this.#events.ports(this, lineSchema.parse(JSON.parse(line)).ports);
+        this.#events.news(this, lineSchema.parse(JSON.parse(line)));
       } catch {
         this.close();
         return;

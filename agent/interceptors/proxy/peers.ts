@@ -10,7 +10,7 @@ import type { LocalConnection } from './rules.ts';
 import { KernelSets, SetReader } from './sets.ts';
 import type { WantedSets } from './sets.ts';
 import { RoundRobin, classOfVip, listeningEnds } from './targets.ts';
-import type { Neighbour } from './targets.ts';
+import type { Neighbour, Vip } from './targets.ts';
 import { reachable, worldWithin } from './world.ts';
 import type { World } from './world.ts';
 
@@ -44,6 +44,8 @@ export interface PeersOptions {
   readonly subnets: readonly string[];
   /** The task's addresses there. */
   readonly own: readonly string[];
+  /** Those that it had in earlier lives. */
+  readonly former: readonly string[];
   readonly key: Uint8Array;
   /** The epoch that the task has reached. */
   readonly epoch: () => number;
@@ -53,6 +55,8 @@ export interface PeersOptions {
 interface Entry extends Neighbour {
   state: Neighbour['state'];
   ports: readonly number[];
+  /** Addresses that it had in earlier lives. */
+  former: readonly string[];
   readonly address: string;
   /** The agent says that it is a task of the stack. */
   own: boolean;
@@ -180,7 +184,7 @@ export class Peers {
 
   /** The task that a captured connection is for. Undefined: nobody listens there any more. */
   target(server: Endpoint): Endpoint | undefined {
-    const vip = this.#world?.vips.find(({ address }) => address === server.address);
+    const vip = this.#vips().find(({ address }) => address === server.address);
     return vip ? this.#turns.choose(vip, server.port, this.#entries) : server;
   }
 
@@ -209,6 +213,7 @@ export class Peers {
         address,
         state: 'unknown',
         ports: [],
+        former: [],
         own: false,
         links: new Set(),
         calling: false,
@@ -229,7 +234,7 @@ export class Peers {
       if (text !== this.#portsText) this.#livelyAt = performance.now();
       this.#portsText = text;
       this.#ports = ports;
-      for (const { links } of this.#entries.values()) for (const link of links) link.say(ports.get(link.own) ?? []);
+      for (const { links } of this.#entries.values()) for (const link of links) this.#say(link);
       for (const address of this.#setReader.addresses('asked')) this.#asked(address);
       if (this.#direct.size > 0 && performance.now() - this.#directAt > DIRECT_MS && this.#pruneDirect())
         this.#background(this.#sync());
@@ -248,7 +253,8 @@ export class Peers {
   /** A connection to or from this address waits. */
   #asked(address: string): void {
     if (this.#entries.has(address) || this.#options.own.includes(address)) return;
-    if (this.#world?.vips.some((vip) => vip.address === address)) return;
+    if (this.#options.former.includes(address)) return;
+    if (this.#vips().some((vip) => vip.address === address)) return;
     this.#entry(address);
     this.#livelyAt = performance.now();
   }
@@ -310,9 +316,11 @@ export class Peers {
 
   #linkOf(entry: Entry, link: Link, early: Buffer): PeerLink {
     return new PeerLink(link, early, {
-      ports: (_link, ports) => {
+      news: (_link, { ports, former }) => {
         entry.ports = ports;
-        if (entry.links.size > 0) this.#background(this.#sync());
+        entry.former = former.filter(reachable(this.#subnets));
+        // Virtual addresses with a first task behind them are among what is carried from now on.
+        if (entry.links.size > 0) this.#background(this.#carry([]));
       },
       closed: (closed) => this.#lose(entry, closed),
     });
@@ -325,7 +333,7 @@ export class Peers {
     entry.state = 'peer';
     entry.tries = 0;
     entry.changedAt = this.#livelyAt = performance.now();
-    link.say(this.#ports.get(link.own) ?? []);
+    this.#say(link);
     this.#options.log('a peer', { address: entry.address, links: entry.links.size });
     this.#wakeSettled();
     this.#background(this.#carry([]));
@@ -344,7 +352,7 @@ export class Peers {
 
   /** The three steps, for these addresses and for the virtual ones that now have a peer behind them. */
   async #carry(addresses: readonly string[]): Promise<void> {
-    const vips = (this.#world?.vips ?? [])
+    const vips = this.#vips()
       .filter((vip) => this.#classOf(vip.backends, addresses) === 'peer')
       .map((vip) => vip.address);
     const fresh = new Set([...addresses, ...vips].filter((address) => !this.#carried.has(address)));
@@ -364,6 +372,29 @@ export class Peers {
     await this.#sync();
   }
 
+  #say(link: PeerLink): void {
+    link.say({ ports: this.#ports.get(link.own) ?? [], former: this.#options.former });
+  }
+
+  /** Virtual addresses, and those that are nobody's now and that a task had in an earlier life: its one backend. */
+  #vips(): Vip[] {
+    const vips: Vip[] = [...(this.#world?.vips ?? [])];
+    const taken = new Set([
+      ...this.#options.own,
+      ...vips.map(({ address }) => address),
+      ...(this.#world?.tasks ?? []).map(({ address }) => address),
+      ...this.#linkedAddresses(),
+    ]);
+    // Who has come last had it last.
+    for (const { address, former } of [...this.#entries.values()].reverse()) {
+      for (const old of former.filter((one) => !taken.has(one))) {
+        taken.add(old);
+        vips.push({ address: old, backends: [address] });
+      }
+    }
+    return vips;
+  }
+
   #classOf(backends: readonly string[], becoming: readonly string[] = []): ReturnType<typeof classOfVip> {
     const others = backends.filter((address) => !this.#options.own.includes(address));
     if (others.some((address) => becoming.includes(address))) return 'peer';
@@ -381,7 +412,7 @@ export class Peers {
   }
 
   #wanted(): WantedSets {
-    const vips = this.#world?.vips ?? [];
+    const vips = this.#vips();
     const entries = [...this.#entries.values()];
     const classes = new Map(vips.map(({ address, backends }) => [address, this.#classOf(backends)]));
     for (const address of this.#carried) {

@@ -61,6 +61,9 @@ export interface RoundParts {
 
 const TICK_MS = 100;
 
+/** One turn of the event loop: connections that the kernel has made until now are accepted when it is over. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /**
  * Runs one participant for one round on the streams of this sidecar, by the executor's rules of src/algorithms/contract.ts. It runs here, not
  * in the agent, because a marker must be dealt with before the byte behind it, and because no stream may begin unseen between the
@@ -152,7 +155,10 @@ export class RoundRunner {
         streams.hold();
         return host.hold();
       case 'freeze':
-        return host.freeze().then(() => this.#cut());
+        return host
+          .freeze()
+          .then(nextTurn)
+          .then(() => this.#cut());
       case 'save':
         host.save(effect.epoch).then(
           () => this.feed({ kind: 'saved' }),

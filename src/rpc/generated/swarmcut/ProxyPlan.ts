@@ -6,10 +6,12 @@ export interface ProxyPlan {
   'stack'?: (string);
   'epoch'?: (number);
   'streams'?: (_swarmcut_StreamPlan)[];
+  'former'?: (string)[];
 }
 
 export interface ProxyPlan__Output {
   'stack': (string);
   'epoch': (number);
   'streams': (_swarmcut_StreamPlan__Output)[];
+  'former': (string)[];
 }

@@ -4,11 +4,13 @@ import {
   BEHAVIOURS,
   DEFAULT_CONFIG,
   DEFAULT_COSTS,
+  DISTRIBUTIONS,
   NO_FAULTS,
   TOPOLOGIES,
   type SimulationConfig,
 } from '../../src/simulator/config.ts';
 import { simulatedAlgorithms } from '../../src/simulator/families.ts';
+import { FUZZ_KINDS, type FuzzKind } from '../../src/simulator/fuzz.ts';
 import { neighbours } from '../../src/simulator/topology.ts';
 
 /** A number, also as text (the command line). Nothing else becomes one: `''`, `null` and `true` are mistakes. */
@@ -38,6 +40,9 @@ const schema = z
     fifo: z.union([z.boolean(), z.stringbool()], { error: 'yes or no' }).default(true),
     latency: rate.default(DEFAULT_CONFIG.latencyMs),
     jitter: rate.default(DEFAULT_CONFIG.jitterMs),
+    jitterDistribution: z.enum(DISTRIBUTIONS).default(DEFAULT_CONFIG.jitterDistribution),
+    bandwidth: positive.default(DEFAULT_CONFIG.bytesPerSecond),
+    bandwidthDistribution: z.enum(DISTRIBUTIONS).default(DEFAULT_CONFIG.bandwidthDistribution),
     interval: rate.default(DEFAULT_CONFIG.intervalMs),
     mtbf: rate.default(0),
     loss: number(z.number().min(0).max(0.9)).default(0),
@@ -80,6 +85,9 @@ export function parseRequest(raw: Readonly<Record<string, unknown>>): Simulation
     fifo: data.fifo,
     latencyMs: data.latency,
     jitterMs: data.jitter,
+    jitterDistribution: data.jitterDistribution,
+    bytesPerSecond: data.bandwidth,
+    bandwidthDistribution: data.bandwidthDistribution,
     intervalMs: data.interval,
     durationMs: data.duration,
     messageLimit: data.messages,
@@ -108,6 +116,16 @@ export function parseSeeds(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isInteger(value) && value > 0) return value;
   throw new SwarmcutError('usage', `fuzz: "${text}" is not a number of seeds`, { advice: 'a whole number above 0' });
+}
+
+/**
+ * What the runs of `--fuzz` are full of.
+ * @throws SwarmcutError `usage`
+ */
+export function parseFuzzKind(text: string | undefined): FuzzKind {
+  const kind = FUZZ_KINDS.find((one) => one === (text ?? 'mixed'));
+  if (kind !== undefined) return kind;
+  throw new SwarmcutError('usage', `fuzzKind: there is no "${text}"`, { advice: `one of ${FUZZ_KINDS.join(', ')}` });
 }
 
 function wrongField(issues: readonly z.core.$ZodIssue[]): SwarmcutError {

@@ -1,7 +1,7 @@
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { SimulationConfig } from '../../src/simulator/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
-import { fuzzConfig } from '../../src/simulator/fuzz.ts';
+import { fuzzConfig, type FuzzKind } from '../../src/simulator/fuzz.ts';
 import { studyRow, type StudyRow } from '../../src/simulator/study.ts';
 
 /** Events between two looks at the clock and the keyboard. */
@@ -36,7 +36,7 @@ export class Runs {
   }
 
   /** Many small hostile runs per algorithm: a row for the last one, or for the first in which a checker found a fault. */
-  async fuzz(algorithms: readonly string[], firstSeed: number, seeds: number): Promise<StudyRow[]> {
+  async fuzz(algorithms: readonly string[], kind: FuzzKind, firstSeed: number, seeds: number): Promise<StudyRow[]> {
     return await this.#interruptible(async () => {
       const rows: StudyRow[] = [];
       for (const [i, name] of algorithms.entries()) {
@@ -45,7 +45,7 @@ export class Runs {
         for (let run = 0; run < seeds && !this.stopped; run++) {
           const seed = firstSeed + run;
           const done = (i + run / seeds) / algorithms.length;
-          last = await this.#one(name, fuzzConfig(seed, needsFifo), () => `${bar(done)} ${name}, seed ${seed}`);
+          last = await this.#one(name, fuzzConfig(seed, needsFifo, kind), () => `${bar(done)} ${name}, seed ${seed}`);
           if (last.violations.length > 0) break;
         }
         if (last !== undefined) rows.push(last);

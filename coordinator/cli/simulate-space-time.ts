@@ -1,4 +1,4 @@
-import type { SimulationConfig } from '../../src/simulator/config.ts';
+import { DEFAULT_CONFIG, NO_FAULTS, type SimulationConfig } from '../../src/simulator/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
 import type { TraceEvent } from '../../src/simulator/trace.ts';
 import { renderSvg } from './simulate-charts.ts';
@@ -30,7 +30,10 @@ export function spaceTime(name: string, config: SimulationConfig): string {
   const processes = Math.min(config.processes, MAX_PROCESSES);
   const world = newWorld(
     {
-      ...config,
+      // Costs are those asked for; all else is such that something can be seen.
+      ...DEFAULT_CONFIG,
+      seed: config.seed,
+      fifo: config.fifo,
       processes,
       topology: 'ring',
       degree: 2,
@@ -43,9 +46,8 @@ export function spaceTime(name: string, config: SimulationConfig): string {
       // What the block drops comes again soon enough to be seen.
       rtoMs: 8,
       stateBytes: 1e6,
-      messageLimit: 0,
       costs: { ...config.costs, dumpBaseMs: 20, controlJitterMs: 9, controlLatencyMs: 2 },
-      faults: { ...config.faults, mtbfSeconds: 0, partitionsPerSecond: 0, coordinatorCrashesPerSecond: 0 },
+      faults: NO_FAULTS,
       trace: true,
     },
     family,
@@ -58,6 +60,7 @@ export function spaceTime(name: string, config: SimulationConfig): string {
   const points = world.processes
     .map((process): [number, number] => [cut.get(process.name) ?? Number.NaN, process.index])
     .filter(([time]) => !Number.isNaN(time));
+  if (points.length === 0 || bars.length === 0) return '';
   const begin = Math.min(...points.map(([time]) => time)) - MARGIN_MS;
   const end = Math.max(...bars.map(([, to]) => to)) + MARGIN_MS;
   const [from, to] = [Math.floor(begin / 10) * 10, Math.ceil(end / 10) * 10];

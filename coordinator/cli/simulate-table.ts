@@ -16,6 +16,8 @@ export const COSTS: readonly Column[] = [
     head: 'took part',
     cell: ({ participantsPerRound }) => (participantsPerRound === 0 ? '' : participantsPerRound.toFixed(1)),
   },
+  { head: 'round', cell: ({ roundMs }) => (roundMs === 0 ? '' : milliseconds(roundMs)) },
+  { head: 'gap', cell: ({ gapMs }) => (gapMs === 0 ? '' : milliseconds(gapMs)) },
   { head: 'ckpts', cell: ({ checkpoints }) => checkpoints },
   { head: 'forced', cell: ({ forcedCheckpoints }) => forcedCheckpoints },
   { head: 'useless', cell: ({ uselessCheckpoints }) => (uselessCheckpoints < 0 ? '?' : uselessCheckpoints) },

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { parse } from 'yaml';
 import { EXIT_CODES, SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { globalOptionsOf } from './options.ts';
-import { parseRequest, parseSeeds } from './simulate-options.ts';
+import { parseFuzzKind, parseRequest, parseSeeds } from './simulate-options.ts';
 import { Runs, terminalLine } from './simulate-runs.ts';
 import { studyTable } from './simulate-table.ts';
 
@@ -12,6 +12,7 @@ interface Options {
   file?: string;
   report?: string;
   fuzz?: string;
+  fuzzKind?: string;
   [option: string]: unknown;
 }
 
@@ -30,6 +31,9 @@ export function simulateCommand(): Command {
     .option('--fifo <yes|no>', 'messages keep their order; chandy-lamport and the logs insist on it (default: yes)')
     .option('--latency <ms>', 'of the network (default: 0.2)')
     .option('--jitter <ms>', 'mean of what is added to it (default: 0.1)')
+    .option('--jitter-distribution <name>', 'constant, uniform, exponential, pareto (default: exponential)')
+    .option('--bandwidth <n>', 'bytes per second of a channel (default: 1e9)')
+    .option('--bandwidth-distribution <name>', 'of the time that a byte takes, as above (default: constant)')
     .option('--interval <ms>', 'between rounds, or checkpoints of a process (default: 2000)')
     .option('--mtbf <s>', 'mean time between failures of one process, 0 for none (default: 0)')
     .option('--loss <part>', 'of packets lost, 0 to 0.9 (default: 0)')
@@ -45,6 +49,7 @@ export function simulateCommand(): Command {
     .option('-f, --file <yaml>', 'take these options from a file (names as here, camelCase); the command line wins')
     .option('--report <html>', 'write a page with plots and a space-time diagram')
     .option('--fuzz <seeds>', 'instead: so many small hostile runs from --seed on, and every check')
+    .option('--fuzz-kind <name>', 'of these runs: mixed, agents (that die), connections (that end) (default: mixed)')
     .addHelpText(
       'after',
       `
@@ -57,14 +62,14 @@ Examples:
     )
     .action(async (options: Options, command: Command) => {
       const { json } = globalOptionsOf(command);
-      const { file, report, fuzz, ...rest } = options;
+      const { file, report, fuzz, fuzzKind, ...rest } = options;
       const request = parseRequest({ ...(file === undefined ? {} : await readOptions(file)), ...rest });
       if (report !== undefined) await checkWritable(report);
       const run = new Runs(!json && process.stderr.isTTY ? terminalLine(process.stderr) : () => undefined);
       const rows =
         fuzz === undefined
           ? await run.compare(request.algorithms, request.config)
-          : await run.fuzz(request.algorithms, request.config.seed, parseSeeds(fuzz));
+          : await run.fuzz(request.algorithms, parseFuzzKind(fuzzKind), request.config.seed, parseSeeds(fuzz));
       if (json) process.stdout.write(`${JSON.stringify(rows)}\n`);
       else process.stdout.write(`${studyTable(rows)}\n`);
       if (report !== undefined && !run.stopped) {

@@ -5,6 +5,13 @@ export type Topology = (typeof TOPOLOGIES)[number];
 export const BEHAVIOURS = ['ping-pong', 'ring', 'all-to-all', 'client-server', 'bank', 'bursty', 'idle'] as const;
 export type BehaviourName = (typeof BEHAVIOURS)[number];
 
+/**
+ * Shapes of what varies, each with the mean that is asked for: always the same; anything up to twice the mean; many small values and few
+ * large ones; mostly very small ones and a few that are enormous (Pareto's second kind, shape 2: no variance).
+ */
+export const DISTRIBUTIONS = ['constant', 'uniform', 'exponential', 'pareto'] as const;
+export type Distribution = (typeof DISTRIBUTIONS)[number];
+
 /** What things cost. Defaults are what was measured on a test bed (docs/overhead.md, "Parameters"). */
 export interface Costs {
   /** One nft transaction or one word to the sidecar: block, unblock, new colour. */
@@ -99,9 +106,12 @@ export interface SimulationConfig {
   /** Channels deliver in the order of sending. Coordinated marker algorithms need it; `mattern` and the logs do not. */
   readonly fifo: boolean;
   readonly latencyMs: number;
-  /** Added to the latency, exponentially distributed with this mean. */
+  /** Added to the latency: the mean, and how it is distributed. */
   readonly jitterMs: number;
+  readonly jitterDistribution: Distribution;
+  /** Bandwidth of each channel; what is distributed is the time that a byte takes. Messages do not wait for each other. */
   readonly bytesPerSecond: number;
+  readonly bandwidthDistribution: Distribution;
   /** Retransmission time-out of TCP at its smallest. */
   readonly rtoMs: number;
   /** Simulated time during which the application works; afterwards the run is drained. */
@@ -132,7 +142,9 @@ export const DEFAULT_CONFIG: SimulationConfig = {
   fifo: true,
   latencyMs: 0.2,
   jitterMs: 0.1,
+  jitterDistribution: 'exponential',
   bytesPerSecond: 1e9,
+  bandwidthDistribution: 'constant',
   rtoMs: 20,
   durationMs: 10_000,
   intervalMs: 2000,

@@ -6,6 +6,7 @@ import { LineRollback } from './messages/line-rollback.ts';
 import { LogReplay } from './messages/log-replay.ts';
 import { newNode, type Node } from './messages/node.ts';
 import { Recovery } from './messages/recovery.ts';
+import { SendOrders } from './messages/rollback-check.ts';
 import { StableLog } from './messages/stable-log.ts';
 import { CONTROL_BYTES } from './metrics.ts';
 import type { Channel, Process } from './process.ts';
@@ -24,10 +25,14 @@ export class MessageWorld extends World {
   readonly stableLog: StableLog;
   readonly checkpoints: Checkpoints;
   readonly recovery: Recovery;
+  /** For the checkers, where events are logged. */
+  readonly sendOrders = new SendOrders();
   readonly #lineRollback: LineRollback;
   readonly #logReplay: LogReplay;
   /** By {@link #key}. */
   readonly #byEnds = new Map<number, Channel>();
+  /** A process that was being recovered when last asked. */
+  #away = 0;
   /** What the application said, in {@link act}, of its next action. */
   #nextTick = -1;
 
@@ -123,6 +128,7 @@ export class MessageWorld extends World {
     const node = this.node(from);
     const bytes = this.config.messageBytes;
     const to = this.channelTable.to(channel);
+    if (this.algorithm.recovery === 'replay') this.sendOrders.note(channel, number, node.participant.order);
     const effects = node.participant.step({ kind: 'send', to, number, payload, bytes });
     // Output is withheld until the log is stable: as good as blocked for whoever waits for it.
     if (effects.length === 0) this.block(node.process);
@@ -138,7 +144,17 @@ export class MessageWorld extends World {
 
   protected override settled(): boolean {
     // Checkpoints need not be waited for: with some algorithms there is always one under way.
-    return !this.recovery.running && this.nodes.every(({ process, replay }) => !process.down && replay === undefined);
+    if (this.recovery.running) return false;
+    const { nodes } = this;
+    // Asked after every event: begins with the one who was not ready last time.
+    for (let i = 0; i < nodes.length; i++) {
+      const index = (this.#away + i) % nodes.length;
+      const node = nodes[index];
+      if (node === undefined || (!node.process.down && node.replay === undefined)) continue;
+      this.#away = index;
+      return false;
+    }
+    return true;
   }
 
   protected override finalChecks(): void {

@@ -1,3 +1,5 @@
+import type { Distribution } from './config.ts';
+
 /**
  * Seeded pseudo-random numbers: `mulberry32` (Tommy Ettinger, public domain), 32 bits of state, which makes it cheap to put into every
  * process's own state. Integer arithmetic only, so the same seed gives the same numbers on every machine.
@@ -34,6 +36,20 @@ export function nextBelow(random: Prng, bound: number): number {
  */
 export function nextExponential(random: Prng, mean: number): number {
   return Math.round(-mean * Math.log(1 - nextFraction(random)));
+}
+
+/** A whole number with this mean. Square roots are exact everywhere (IEEE 754); see {@link nextExponential} for the logarithm. */
+export function nextFrom(distribution: Distribution, random: Prng, mean: number): number {
+  switch (distribution) {
+    case 'constant':
+      return Math.round(mean);
+    case 'uniform':
+      return Math.round(2 * mean * nextFraction(random));
+    case 'exponential':
+      return nextExponential(random, mean);
+    case 'pareto':
+      return Math.round(mean * (1 / Math.sqrt(1 - nextFraction(random)) - 1));
+  }
 }
 
 /** Scrambles an integer (the finaliser of MurmurHash3): neighbouring seeds give unrelated streams. */

@@ -3,7 +3,7 @@ import { micros, type SimulationConfig } from './config.ts';
 import { EventQueue } from './event-queue.ts';
 import { Faults } from './faults.ts';
 import { newMetrics, type Metrics } from './metrics.ts';
-import { nextExponential, nextFraction, prng, type Prng } from './prng.ts';
+import { nextExponential, nextFraction, nextFrom, prng, type Prng } from './prng.ts';
 import { buildGraph, type Channel, type Message, type Process } from './process.ts';
 import type { ChannelTable, ProcessTable } from './tables.ts';
 import { Silence } from './silence.ts';
@@ -177,9 +177,10 @@ export abstract class World {
 
   /** One way through the network, without loss, partition or order. Microseconds, at least 1. */
   networkDelay(bytes: number): number {
-    const { latencyMs, jitterMs, bytesPerSecond } = this.config;
-    const jitter = jitterMs > 0 ? nextExponential(this.random, micros(jitterMs)) : 0;
-    return Math.max(1, micros(latencyMs) + jitter + Math.round((bytes / bytesPerSecond) * 1e6));
+    const { latencyMs, jitterMs, jitterDistribution, bytesPerSecond, bandwidthDistribution } = this.config;
+    const jitter = jitterMs > 0 ? nextFrom(jitterDistribution, this.random, micros(jitterMs)) : 0;
+    const transfer = nextFrom(bandwidthDistribution, this.random, (bytes / bytesPerSecond) * 1e6);
+    return Math.max(1, micros(latencyMs) + jitter + transfer);
   }
 
   /**

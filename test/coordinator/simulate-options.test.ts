@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseRequest, parseSeeds } from '../../coordinator/cli/simulate-options.ts';
+import { parseFuzzKind, parseRequest, parseSeeds } from '../../coordinator/cli/simulate-options.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { DEFAULT_CONFIG, DEFAULT_COSTS } from '../../src/simulator/config.ts';
 import { simulatedAlgorithms } from '../../src/simulator/families.ts';
@@ -78,6 +78,8 @@ describe('bad input names the field', () => {
     ['too many processes', { processes: 1e9 }, 'processes:'],
     ['a topology that does not exist', { topology: 'torus' }, 'topology:'],
     ['a behaviour that does not exist', { behaviour: 'lazy' }, 'behaviour:'],
+    ['a distribution that does not exist', { jitterDistribution: 'normal' }, 'jitterDistribution:'],
+    ['no bandwidth', { bandwidth: 0 }, 'bandwidth:'],
     ['an odd degree', { degree: 3 }, 'degree: 3'],
     ['more neighbours than processes', { processes: 6, degree: 8 }, 'degree: 6 processes cannot have 8'],
     ['too large a full graph', { processes: 5000, topology: 'full' }, 'topology: full'],
@@ -96,5 +98,10 @@ describe('bad input names the field', () => {
 
   it.each(['0', '-3', '1.5', 'many', ''])('%j seeds', (text) => {
     expect(refusal(() => parseSeeds(text)).message).toMatch(/^fuzz: /);
+  });
+
+  it('a kind of hostile runs that does not exist', () => {
+    expect(refusal(() => parseFuzzKind('nasty')).message).toMatch(/^fuzzKind: there is no "nasty"/);
+    expect(parseFuzzKind(undefined)).toBe('mixed');
   });
 });

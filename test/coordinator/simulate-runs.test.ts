@@ -29,7 +29,7 @@ describe('Ctrl-C', () => {
 
   it('ends a long row of small runs', async () => {
     const { runs } = watched(/seed [1-9]\d/);
-    await runs.fuzz(['sync'], 1, 1e9);
+    await runs.fuzz(['sync'], 'mixed', 1, 1e9);
     expect(runs.stopped).toBe(true);
   });
 

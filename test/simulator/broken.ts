@@ -101,6 +101,27 @@ export const clockless = algorithm('lai-yang-clockless', 'kernel', (options) => 
   };
 });
 
+/** Rounds that never look at the clock, of participants that never tell how they fared. */
+export const neverEnds: Algorithm = {
+  ...algorithm('lai-yang-never-ends', 'kernel', (options) =>
+    changed(new KernelParticipant(options, { waitsForRelease: false }), (effects) =>
+      effects.filter(({ kind }) => kind !== 'report'),
+    ),
+  ),
+  round(options) {
+    const inner = new TwoPhaseRound(options, { releaseTogether: false });
+    return {
+      step: (input) => (input.kind === 'tick' ? [] : inner.step(input)),
+      get phase() {
+        return inner.phase;
+      },
+      get reason() {
+        return inner.reason;
+      },
+    };
+  },
+};
+
 /** Chandy-Lamport that takes no notice of the epoch with which a channel is opened, or accepted. */
 export const newEpochIgnored = algorithm('chandy-lamport-new-epoch-ignored', 'proxy', (options) => {
   const inner = new ChandyLamportParticipant(options);

@@ -14,6 +14,7 @@ import {
   dependencyForgotten,
   everybodyFollows,
   markersLate,
+  neverEnds,
   recordingStopsEarly,
   saveBeforeHold,
   staysFrozen,
@@ -98,6 +99,9 @@ describe('the checkers find', () => {
   });
   it('a process that stays frozen', () => {
     expect(firstViolation(staysFrozen)).toMatch(/had to be let go by its dead man's switch although its agent lived/);
+  });
+  it('a round that never ends', () => {
+    expect(firstViolation(neverEnds)).toMatch(/round \d+ neither ended nor was aborted \(cutting\)/);
   });
   it('money that is lost', () => {
     const world = new CoordinatedWorld({ ...DEFAULT_CONFIG, durationMs: 100 }, laiYang);

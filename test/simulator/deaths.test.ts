@@ -12,12 +12,9 @@ import { clockless } from './broken.ts';
 
 const SEEDS = Math.ceil(Number(process.env.SIMULATOR_SEEDS ?? 2000) / 10);
 
-/** One round after the other, and agents that mostly stay away for longer than the switch waits. */
 function run(algorithm: Algorithm, seed: number, changes: Partial<SimulationConfig> = {}): CoordinatedWorld {
-  const config = fuzzConfig(seed, algorithm.name.startsWith('chandy-lamport'));
-  const faults = { ...config.faults, agentCrashesPerSecond: 2, agentDownMs: seed % 4 === 0 ? 100 : 8000 };
-  const rounds = { intervalMs: 150, deadlineMs: 1000, stateBytes: 50e6 };
-  return new CoordinatedWorld({ ...config, ...rounds, faults, ...changes }, algorithm).run();
+  const config = fuzzConfig(seed, algorithm.name.startsWith('chandy-lamport'), 'agents');
+  return new CoordinatedWorld({ ...config, ...changes }, algorithm).run();
 }
 
 describe.each([sync, laiYang, chandyLamport, mattern, kooToueg])('$name whose agents die', (algorithm) => {
@@ -29,7 +26,8 @@ describe.each([sync, laiYang, chandyLamport, mattern, kooToueg])('$name whose ag
       let deaths = 0;
       for (let seed = 1; seed <= SEEDS; seed++) {
         const { violations, metrics } = run(algorithm, seed);
-        expect(violations, `seed ${seed}`).toEqual([]);
+        const replay = `replay: coordinator simulate -a ${algorithm.name} --fuzz 1 --fuzz-kind agents --seed ${seed}`;
+        expect(violations, replay).toEqual([]);
         fired += metrics.switchesFired;
         committed += metrics.roundsCommitted;
         deaths += metrics.agentCrashes;

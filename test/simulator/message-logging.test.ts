@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { CheckpointingParticipant } from '../../src/algorithms/checkpointing-participant.ts';
 import { cic, cicFdas } from '../../src/algorithms/cic.ts';
 import { LoggingParticipant } from '../../src/algorithms/logging-participant.ts';
-import type { MessageAlgorithm, MessageParticipant } from '../../src/algorithms/message-contract.ts';
+import type {
+  MessageAlgorithm,
+  MessageEffect,
+  MessageParticipant,
+  Piggyback,
+} from '../../src/algorithms/message-contract.ts';
 import { causalLog, optimisticLog, pessimisticLog } from '../../src/algorithms/message-logging.ts';
 import { uncoordinated } from '../../src/algorithms/uncoordinated.ts';
 import { fuzzConfig } from '../../src/simulator/fuzz.ts';
@@ -47,6 +52,26 @@ function broken(base: MessageAlgorithm, participant: (process: number) => Messag
   return { ...base, name: `${base.name}-broken`, participant };
 }
 
+/** Lets something else ride on every message. */
+function withPiggyback(inner: MessageParticipant, change: (piggyback: Piggyback) => Piggyback): MessageParticipant {
+  const step = inner.step.bind(inner);
+  inner.step = (input) =>
+    step(input).map((effect): MessageEffect => {
+      if (effect.kind !== 'transmit') return effect;
+      return { ...effect, message: { ...effect.message, piggyback: change(effect.message.piggyback) } };
+    });
+  return inner;
+}
+
+/** The first complaint of this kind, whatever else is said before. */
+function complaint(algorithm: MessageAlgorithm, kind: RegExp, seeds = 300): string | undefined {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const found = run(algorithm, seed).violations.find((violation) => kind.test(violation));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 function firstViolation(algorithm: MessageAlgorithm, seeds = 300, uselessToo = true): string {
   for (let seed = 1; seed <= seeds; seed++) {
     const { violations, metrics } = run(algorithm, seed);
@@ -85,6 +110,51 @@ describe('the checkers find', () => {
         new CheckpointingParticipant(process, { carriesIndex: false, carriesVector: false, forces: () => false }),
     );
     expect(firstViolation(silent)).toMatch(/useless/);
+  });
+
+  it('a replay that is not what happened, because timers are not logged', () => {
+    const timeless = broken(pessimisticLog, (process) => {
+      const inner = new LoggingParticipant(process, {
+        holdsSends: true,
+        carriesVector: false,
+        carriesDeterminants: false,
+      });
+      const step = inner.step.bind(inner);
+      inner.step = (input) => (input.kind === 'act' ? [{ kind: 'act' }] : step(input));
+      return inner;
+    });
+    expect(complaint(timeless, /replay differs at state/)).toBeDefined();
+  });
+
+  it('a rollback beyond the recovery line', () => {
+    const fearful = broken(uncoordinated, (process) =>
+      withPiggyback(
+        new CheckpointingParticipant(process, { carriesIndex: false, carriesVector: false, forces: () => false }),
+        (piggyback) => ({ ...piggyback, interval: (piggyback.interval ?? 0) + 1 }),
+      ),
+    );
+    expect(firstViolation(fearful, 300, false)).toMatch(/is sent to checkpoint \d+, but the recovery line has/);
+  });
+
+  it('a rollback that does not go as far as the recovery line', () => {
+    const bold = broken(uncoordinated, (process) =>
+      withPiggyback(
+        new CheckpointingParticipant(process, { carriesIndex: false, carriesVector: false, forces: () => false }),
+        (piggyback) => ({ ...piggyback, interval: 0 }),
+      ),
+    );
+    expect(firstViolation(bold, 300, false)).toMatch(/but the recovery line has checkpoint/);
+  });
+
+  it('an orphan that is none', () => {
+    const rules = { holdsSends: false, carriesVector: true, carriesDeterminants: false };
+    const fearful = broken(optimisticLog, (process) =>
+      withPiggyback(new LoggingParticipant(process, rules), (piggyback) => ({
+        ...piggyback,
+        order: (piggyback.order ?? 0) + 2,
+      })),
+    );
+    expect(firstViolation(fearful)).toMatch(/is sent back to state \d+, but state \d+ could be had again/);
   });
 
   it("a sender's log that is emptied too early", () => {

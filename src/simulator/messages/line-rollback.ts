@@ -2,6 +2,7 @@ import type { Envelope } from '../../algorithms/message-contract.ts';
 import { recoveryLine, uselessCheckpoints, type Dependency } from '../../algorithms/recovery-line.ts';
 import type { MessageWorld } from '../message-world.ts';
 import { lastComplete, type Node } from './node.ts';
+import { lineFaults } from './rollback-check.ts';
 
 /** Counting useless checkpoints tries every one: beyond this much work it is left out (-1 in the metrics). */
 const MAX_USELESS_WORK = 20_000_000;
@@ -33,6 +34,7 @@ export class LineRollback {
       start,
       nodes.flatMap(({ dependencies }) => dependencies),
     );
+    for (const fault of lineFaults(nodes, line)) world.violation(fault);
     this.countUseless(line);
     const back: Node[] = [];
     nodes.forEach((node, i) => {

@@ -2,6 +2,7 @@ import { OWN_ACTION } from '../../algorithms/message-contract.ts';
 import type { MessageWorld } from '../message-world.ts';
 import type { Node } from './node.ts';
 import { planReplay, type ReplayPlan } from './replay-plan.ts';
+import { replayFaults } from './rollback-check.ts';
 
 /** Repeating one logged event. */
 const REPLAY_EVENT_US = 20;
@@ -19,6 +20,7 @@ export class LogReplay {
     // Who was still being replayed knows only a part of its past, and may wait for what has just been lost: it begins again.
     for (const { replay, process } of world.nodes) if (replay !== undefined) process.down = true;
     const plans = planReplay(world.nodes);
+    for (const fault of replayFaults(world.nodes, plans, world.sendOrders)) world.violation(fault);
     for (const plan of plans) this.#goBack(plan, crashedAt);
     world.recovery.reconnect(
       plans.map(({ node }) => node),

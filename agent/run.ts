@@ -78,7 +78,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, sidecars, log });
-  const suspensions = new Suspensions({ runDir: directories.run, containers, expectations, journal, rounds, log });
+  const suspensions = new Suspensions({
+    runDir: directories.run,
+    containers,
+    expectations,
+    journal,
+    rounds,
+    sidecars,
+    log,
+  });
   const peers = new PeerAgents(clientCredentials(certificates));
   const stager = new StateStager({
     directories,

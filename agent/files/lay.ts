@@ -58,6 +58,7 @@ export async function layFiles(
       options.signal?.throwIfAborted();
       switch (part.kind) {
         case 'CRIU':
+        case 'CHANNELS':
           break;
         case 'UPPER':
           await layUpper(part.file, target.rootfs, options);

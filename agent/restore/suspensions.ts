@@ -8,6 +8,7 @@ import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
 import type { Journal } from '../rounds/journal.ts';
 import type { Rounds } from '../rounds/rounds.ts';
 import type { Expectations } from '../shim/expectations.ts';
+import type { Sidecars } from '../sidecars/sidecars.ts';
 
 /** The block outlives the freeze by this much, so that nothing runs unfrozen behind an expired block. Milliseconds. */
 const HOLD_MARGIN_MS = 5_000;
@@ -32,6 +33,7 @@ export interface SuspensionsOptions {
   readonly expectations: Expectations;
   readonly journal: Journal;
   readonly rounds: Rounds;
+  readonly sidecars: Pick<Sidecars, 'end'>;
   readonly log: Logger;
 }
 
@@ -106,6 +108,7 @@ export class Suspensions {
     const { containerId, runc, deadman, interceptor } = suspension;
     this.#options.expectations.markMoved(containerId);
     await this.#armExecution(containerId, runc, interceptor);
+    await this.#endSidecar(containerId);
     await deadman.cancel();
     this.#suspended.delete(containerId);
     await this.#options.journal.forget(containerId);
@@ -121,8 +124,20 @@ export class Suspensions {
     if (task === undefined) return;
     expectations.markMoved(containerId);
     await this.#armExecution(containerId, task.runc, task.interceptor);
+    await this.#endSidecar(containerId);
     await task.deadman?.cancel();
     await this.#options.journal.forget(containerId);
+  }
+
+  /** New connections must not be offered to a task that stands still for ever, for as long as names still lead to it. */
+  async #endSidecar(containerId: string): Promise<void> {
+    const { sidecars, log } = this.#options;
+    await sidecars.end(containerId).catch((error: unknown) => {
+      log.warn(
+        { containerId, reason: messageOf(error) },
+        'the sidecar of a task that has moved goes on until the task has ended',
+      );
+    });
   }
 
   async #armExecution(containerId: string, runc: Runc, interceptor: TaskInterceptor): Promise<void> {

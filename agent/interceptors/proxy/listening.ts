@@ -95,7 +95,7 @@ export function parseSocket(body: Buffer): SocketRow {
 /** The IPv4 addresses of a network namespace, without those on `lo`. @throws SystemCallError when it is gone */
 export function addressesIn(netns: string): string[] {
   const all = inNetns(netns, () => Object.values(networkInterfaces()).flat());
-  return all.flatMap((each) => (each && each.family === 'IPv4' && !each.internal ? [each.address] : []));
+  return all.flatMap((each) => (each?.family === 'IPv4' && !each.internal ? [each.address] : []));
 }
 
 /** What other tasks can reach: a wildcard listener counts for each address of the task. */

@@ -279,7 +279,10 @@ export class Peers {
     entry.calling = false;
     entry.callAt = performance.now() + (entry.tries <= EAGER_TRIES ? RETRY_MS : SLOW_RETRY_MS);
     if (result.kind === 'linked') {
-      if (this.#closed) return result.link.reset();
+      if (this.#closed) {
+        result.link.reset();
+        return;
+      }
       const link = this.#linkOf(entry, result.link, result.early);
       await this.#carry([entry.address]);
       this.#stand(entry, link);
@@ -300,6 +303,8 @@ export class Peers {
 
   /** It has no sidecar, as far as can be seen. */
   #judge(entry: Entry, kind: 'stranger' | 'silent', reason: string): void {
+    // The engine names a task that is gone; it lives on at another address.
+    if (this.#vips().some(({ address }) => address === entry.address)) return;
     // A peer that does not answer may still hold streams; only who refuses has certainly none.
     if (entry.state === 'lost' && kind === 'silent') return;
     if (!entry.own) entry.callAt = performance.now() + FORGET_MS;
@@ -366,7 +371,7 @@ export class Peers {
         this.#carried.add(address);
         const entry = this.#entries.get(address);
         // Not a peer before a link stands, and no stranger any more.
-        if (entry && entry.links.size === 0) entry.state = 'lost';
+        if (entry?.links.size === 0) entry.state = 'lost';
       }
     }
     await this.#sync();
@@ -376,13 +381,17 @@ export class Peers {
     link.say({ ports: this.#ports.get(link.own) ?? [], former: this.#options.former });
   }
 
-  /** Virtual addresses, and those that are nobody's now and that a task had in an earlier life: its one backend. */
+  /**
+   * Virtual addresses, and those that a task had in an earlier life and whose sidecar is gone: it is their one backend. Engines name a task
+   * for seconds after its end.
+   */
   #vips(): Vip[] {
     const vips: Vip[] = [...(this.#world?.vips ?? [])];
+    const others = (this.#world?.tasks ?? []).filter(({ own }) => !own);
     const taken = new Set([
       ...this.#options.own,
       ...vips.map(({ address }) => address),
-      ...(this.#world?.tasks ?? []).map(({ address }) => address),
+      ...others.map(({ address }) => address),
       ...this.#linkedAddresses(),
     ]);
     // Who has come last had it last.

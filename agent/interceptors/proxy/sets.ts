@@ -47,7 +47,8 @@ export class KernelSets {
   async want(sets: WantedSets): Promise<void> {
     this.#wanted = sets;
     this.#dirty = true;
-    while (this.#dirty && !this.#closed) await (this.#working ??= this.#work());
+    const open = (): boolean => this.#dirty && !this.#closed;
+    while (open()) await (this.#working ??= this.#work());
     // What was being written when this was called may have been older; what is being written now is not.
     await this.#working;
   }

@@ -91,13 +91,8 @@ export async function acceptStream(streams: Streams, call: Call, options: Accept
 }
 
 /** @throws the system's error when the application refuses */
-export function connectApp(netns: string, server: Endpoint, client: Endpoint): Promise<Link> {
-  return new Promise((resolve, reject) => {
-    const app = new Link((onread) => connectFrom(netns, server, client, onread));
-    app.socket.once('error', reject);
-    app.socket.once('connect', () => {
-      app.socket.off('error', reject);
-      resolve(app);
-    });
-  });
+export async function connectApp(netns: string, server: Endpoint, client: Endpoint): Promise<Link> {
+  const app = new Link(connectFrom(netns, server, client));
+  await app.connected();
+  return app;
 }

@@ -33,7 +33,7 @@ export async function callSidecar(options: {
   readonly offer: () => Promise<Offer>;
 }): Promise<Answer> {
   const { netns, key, address } = options;
-  const tunnel = new Link((onread) => connectFrom(netns, { address, port: PORTS.tunnel }, undefined, onread));
+  const tunnel = new Link(connectFrom(netns, { address, port: PORTS.tunnel }));
   try {
     const reader = new PrefaceReader(tunnel);
     const hello = await inTime(reader.read(HELLO_BYTES), address);

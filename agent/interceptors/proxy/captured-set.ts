@@ -1,6 +1,6 @@
-import { runProcess } from '../kernel/runner.ts';
 import { restoredScript } from './rules.ts';
 import type { LocalConnection } from './rules.ts';
+import { run } from './run.ts';
 
 /** Those that are over go some time later: they are in nobody's way. */
 const TIDY_AFTER_MS = 1_000;
@@ -48,6 +48,6 @@ export class CapturedSet {
 
   async #run(): Promise<void> {
     const script = restoredScript([...this.#entries.values()]);
-    await runProcess(['nsenter', `--net=${this.#netns}`, 'nft', '-f', '-'], script);
+    await run(['nsenter', `--net=${this.#netns}`, 'nft', '-f', '-'], script);
   }
 }

@@ -12,6 +12,7 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { runProcess } from '../kernel/runner.ts';
 import { JsonPeer } from './json-peer.ts';
 import type { Handler } from './json-peer.ts';
+import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
 import type { RoundHost } from './round.ts';
 import { attachScript, detachScript, routeLines, routeUndoLines, setsScript } from './rules.ts';
 import type { ProxySets } from './rules.ts';
@@ -81,7 +82,12 @@ export interface ProxyInterceptorOptions {
 export function spawnSidecar(logFile?: string, main = MAIN): ChildProcess {
   const log = logFile === undefined ? 'inherit' : openSync(logFile, 'a', 0o600);
   try {
-    const child = spawn(process.execPath, [main], { stdio: ['pipe', 'pipe', log], detached: true, cwd: '/' });
+    const child = spawn(process.execPath, [...NODE_FLAGS, main], {
+      stdio: ['pipe', 'pipe', log],
+      detached: true,
+      cwd: '/',
+      env: { ...process.env, ...NODE_ENVIRONMENT },
+    });
     child.stdin?.on('error', () => undefined); // its end is seen by who waits for it to be ready
     return child;
   } finally {

@@ -1,29 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import { isIPv4 } from 'node:net';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/wire/preface.ts';
 import type { AcceptMessage, OpenMessage } from '../../../src/wire/preface.ts';
 import { AuthenticationError, signOpen, verifyAccept } from './handshake.ts';
 import { Link } from './link.ts';
+import { listField } from './params.ts';
 import { PORTS } from './rules.ts';
 import { connectFrom } from './sockets.ts';
-import { IPPROTO_TCP, localEnd, remoteEnd, setOption } from './sys.ts';
+import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from './sys.ts';
 
 /** How long another sidecar may take to answer a call. One that is there answers in a few milliseconds. */
 const DIAL_TIMEOUT_MS = 1_000;
 /** A link on which nothing has come back for so long is broken: the other node is gone without a word. */
 const SILENCE_TIMEOUT_MS = 15_000;
-const KEEP_ALIVE_MS = 5_000;
+/** Seconds. */
+const KEEP_ALIVE = { idle: 5, interval: 5 } as const;
 /** linux/tcp.h */
 const TCP_USER_TIMEOUT = 18;
 /** More than all 65535 ports need. */
 const MAX_LINE_BYTES = 512 * 1024;
-
-const lineSchema = z.object({
-  ports: z.array(z.number().int().min(1).max(65_535)),
-  former: z.array(z.ipv4()).default([]),
-});
 
 /** What a sidecar says of its task to another one. */
 export interface PeerNews {
@@ -59,7 +56,8 @@ export class PeerLink {
     this.#events = events;
     this.peer = remoteEnd(link.fd).address;
     this.own = localEnd(link.fd).address;
-    link.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    setOption(link.fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idle);
+    setOption(link.fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.interval);
     setOption(link.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, SILENCE_TIMEOUT_MS);
     link.handle((bytes) => this.#take(bytes), {
       drained: () => undefined,
@@ -95,7 +93,7 @@ export class PeerLink {
       const line = this.#text.subarray(0, end).toString();
       this.#text = this.#text.subarray(end + 1);
       try {
-        this.#events.news(this, lineSchema.parse(JSON.parse(line)));
+        this.#events.news(this, newsIn(line));
       } catch {
         this.close();
         return;
@@ -103,6 +101,16 @@ export class PeerLink {
     }
     if (this.#text.length > MAX_LINE_BYTES) this.close();
   }
+}
+
+/** @throws Error for anything that is none */
+function newsIn(line: string): PeerNews {
+  const json: unknown = JSON.parse(line);
+  const ports = listField(json, 'ports', 'number');
+  const former = listField(json, 'former', 'string');
+  const valid = ports.every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) && former.every(isIPv4);
+  if (!valid) throw new Error('not a port, or not an address');
+  return { ports, former };
 }
 
 export interface DialOptions {
@@ -133,7 +141,7 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
     const timer = setTimeout(() => end({ kind: 'silent', reason: 'no answer' }), DIAL_TIMEOUT_MS);
     const to: Endpoint = { address, port: PORTS.tunnel };
     try {
-      link = new Link((onread) => connectFrom(netns, to, undefined, onread));
+      link = new Link(connectFrom(netns, to));
     } catch (error) {
       clearTimeout(timer);
       resolve({ kind: 'silent', reason: messageOf(error) });
@@ -174,7 +182,7 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
       },
       { drained: () => undefined, ended: () => closed(undefined), finished: () => undefined, closed },
     );
-    link.socket.once('connect', () => (link.reading = true));
+    link.reading = true;
   });
 }
 

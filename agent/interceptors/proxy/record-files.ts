@@ -1,11 +1,11 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { streamCutSchema } from '../../../src/model/checkpoint.ts';
-import { tcpEndSchema } from './repair.ts';
+import type { ChannelsRecord, RecordedStream } from './record-schema.ts';
 import type { TcpEnd } from './repair.ts';
 import type { RoundRecord } from './round.ts';
+
+export type { ChannelsRecord, RecordedStream } from './record-schema.ts';
 
 /**
  * A round's record as files, beside the task's image; nobody but root may read them:
@@ -16,30 +16,6 @@ import type { RoundRecord } from './round.ts';
 export const CHANNELS_FILE = 'channels.json';
 export const CHANNEL_BYTES_FILE = 'channels.bin';
 export const ENDS_FILE = 'ends.bin';
-
-const count = z.number().int().nonnegative();
-
-const endSchema = tcpEndSchema.extend({
-  /** In `ends.bin`. */
-  at: count,
-  receivedBytes: count,
-  unacknowledgedBytes: count,
-  unsentBytes: count,
-});
-
-const recordedStreamSchema = streamCutSchema.extend({
-  /** In `channels.bin`. */
-  at: count,
-  /** There if `endTaken`. */
-  end: endSchema.optional(),
-});
-/** One stream of a record. */
-export type RecordedStream = z.infer<typeof recordedStreamSchema>;
-
-const recordSchema = z.object({ version: z.literal(2), epoch: count, streams: z.array(recordedStreamSchema) });
-
-/** What `channels.json` says. */
-export type ChannelsRecord = z.infer<typeof recordSchema>;
 
 /** Writes the record into `folder`, which is made. */
 export async function writeRecord(folder: string, record: RoundRecord): Promise<ChannelsRecord> {
@@ -67,7 +43,13 @@ export async function writeRecord(folder: string, record: RoundRecord): Promise<
 
 /** @throws ZodError or the system's error when there is no such record */
 export async function readRecord(folder: string): Promise<ChannelsRecord> {
-  return recordSchema.parse(JSON.parse(await readFile(join(folder, CHANNELS_FILE), 'utf8')));
+  const { recordSchema } = await import('./record-schema.ts');
+  return recordSchema.parse(await readCheckedRecord(folder));
+}
+
+/** The same, for who knows that somebody has looked at it before. @throws the system's error when there is no such record */
+export async function readCheckedRecord(folder: string): Promise<ChannelsRecord> {
+  return JSON.parse(await readFile(join(folder, CHANNELS_FILE), 'utf8')) as ChannelsRecord;
 }
 
 /** The state of the stream's incoming channel. @throws Error when the file is shorter than it must be */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { Endpoint } from '../../../src/model/connection.ts';
 import {
   IPPROTO_IP,
   IPPROTO_TCP,
@@ -77,44 +77,42 @@ const { established, finWait1, finWait2, closeWait, lastAck, closing } = TCP_STA
 const TAKEN: readonly number[] = [established, finWait1, finWait2, closeWait, lastAck, closing];
 const OWN_FIN_QUEUED: readonly number[] = [finWait1, lastAck, closing];
 
-const endpoint = z.object({ address: z.string(), port: z.number() });
-
 /** Everything about one end but the bytes of its queues. */
-export const tcpEndSchema = z.object({
-  local: endpoint,
-  remote: endpoint,
-  fins: z.object({
-    /** Our direction is closed. */
-    sent: z.boolean(),
-    /** … and the other end has said that it knows. */
-    acknowledged: z.boolean(),
-    /** The other end has closed its direction. */
-    received: z.boolean(),
-  }),
-  options: z.number(),
-  mss: z.number(),
-  sendScale: z.number(),
-  receiveScale: z.number(),
-  timestamp: z.number(),
+export interface TcpEndState {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly fins: Fins;
+  readonly options: number;
+  readonly mss: number;
+  readonly sendScale: number;
+  readonly receiveScale: number;
+  readonly timestamp: number;
   /** Next one expected from the other end: behind all that was received, its FIN included. */
-  receiveSeq: z.number(),
+  readonly receiveSeq: number;
   /** Behind the last byte of the send queue. An own FIN is not counted. */
-  sendSeq: z.number(),
+  readonly sendSeq: number;
   /** struct tcp_repair_window, base64. */
-  window: z.string(),
-});
+  readonly window: string;
+}
 
-export type TcpEnd = z.infer<typeof tcpEndSchema> & {
+export interface TcpEnd extends TcpEndState {
   /** Received, not read. */
   readonly received: Buffer;
   /** Not acknowledged, sent or not. */
   readonly unacknowledged: Buffer;
   /** So many at the end of `unacknowledged` have never been sent. */
   readonly unsentBytes: number;
-};
+}
 
 /** How far closing of a connection has come. */
-export type Fins = TcpEnd['fins'];
+export interface Fins {
+  /** Our direction is closed. */
+  readonly sent: boolean;
+  /** … and the other end has said that it knows. */
+  readonly acknowledged: boolean;
+  /** The other end has closed its direction. */
+  readonly received: boolean;
+}
 
 function finsOf(state: number): Fins {
   const unacknowledged = OWN_FIN_QUEUED.includes(state);

@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { connectionSchema, endpointSchema } from '../../../src/model/checkpoint.ts';
-import type { Endpoint } from '../../../src/model/connection.ts';
+import type { Connection, Endpoint } from '../../../src/model/connection.ts';
 import { connectionKey, endpointText, peerKey } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { connectApp } from './accepting.ts';
@@ -14,12 +12,12 @@ import { AbsentEnd } from './local-end.ts';
 import type { LocalEnd } from './local-end.ts';
 import { openStream } from './opening.ts';
 import type { CallerOptions } from './opening.ts';
-import { readEnd, readRecord, readRecorded } from './record-files.ts';
+import { readCheckedRecord, readEnd, readRecorded } from './record-files.ts';
 import { makeEnd, wakeEnd } from './repair.ts';
 import type { TcpEnd } from './repair.ts';
 import { restorationOf } from './restoration.ts';
 import { MARKS } from './rules.ts';
-import { APP_BUFFER_BYTES, adoptDescriptor } from './sockets.ts';
+import { APP_BUFFER_BYTES } from './sockets.ts';
 import type { RestoredStream, Stream, StreamIdentity } from './stream.ts';
 import type { Streams } from './streams.ts';
 import { closeDescriptor, setResetOnClose } from './sys.ts';
@@ -31,24 +29,21 @@ const DIAL_PATIENCE_MS = 30_000;
 const WAIT_PATIENCE_MS = 60_000;
 
 /** What a sidecar begins with whose task is restored. */
-export const restoreSchema = z.object({
+export interface RestoreOptions {
   /** Of the files of record-files.ts. */
-  folder: z.string(),
+  readonly folder: string;
   /** The connections of the task's image. */
-  connections: z.array(connectionSchema),
-  plan: z.object({
-    streams: z.array(
-      z.object({
-        id: z.string(),
-        action: z.enum(['RESUME', 'OPEN', 'ALONE', 'RESET']),
-        peer: endpointSchema.nullish(),
-        dial: z.boolean(),
-      }),
-    ),
-  }),
-});
-export type RestoreOptions = z.infer<typeof restoreSchema>;
-type StreamPlan = RestoreOptions['plan']['streams'][number];
+  readonly connections: readonly Connection[];
+  /** `ProxyPlan` of proto/agent.proto. */
+  readonly plan: { readonly streams: readonly StreamPlan[] };
+}
+
+interface StreamPlan {
+  readonly id: string;
+  readonly action: 'RESUME' | 'OPEN' | 'ALONE' | 'RESET';
+  readonly peer?: Endpoint | null | undefined;
+  readonly dial: boolean;
+}
 
 /** What is to be done when the restored task is let go. */
 interface Restored {
@@ -83,7 +78,7 @@ export class Resuming {
    * @throws for a record that cannot be read, or a socket that cannot be made
    */
   async restore({ folder, connections, plan }: RestoreOptions): Promise<void> {
-    const record = await readRecord(folder);
+    const record = await readCheckedRecord(folder); // by the agent (restore/proxied-connections.ts)
     const plans = new Map(plan.streams.map((stream) => [stream.id, stream]));
     const own = new Map(connections.map((connection) => [connectionKey(connection), connection]));
     const unopened = record.streams.filter(({ opening }) => opening).map(({ id }) => id);
@@ -102,7 +97,7 @@ export class Resuming {
         captured.push([id, { local: restoration.end.remote, remote: restoration.end.local }]);
         if (restoration.kind === 'reset') restored.reset.push(fd);
         else {
-          const end = new Link((onread) => adoptDescriptor(fd, onread));
+          const end = new Link({ fd });
           restored.wake.push({ stream: this.#streams.add(identity, target, end, restoration.stream), end });
         }
       } else if (restoration.kind === 'absent') {

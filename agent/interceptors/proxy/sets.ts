@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/model/errors.ts';
-import { runProcess } from '../kernel/runner.ts';
 import type { Runner } from '../kernel/runner.ts';
 import { InterruptedDumpError, NETLINK_NETFILTER, Netlink, attribute, attributes } from './netlink.ts';
 import { PROXY_TABLE, setsScript } from './rules.ts';
 import type { LocalConnection, ProxySets } from './rules.ts';
+import { run } from './run.ts';
 import { SystemCallError } from './sys.ts';
 
 /** Between two writes at least: a storm of changes costs one nft each time. */
@@ -37,7 +37,7 @@ export class KernelSets {
   #writtenAt = -PAUSE_MS;
   #closed = false;
 
-  constructor(netns: string, log: (message: string, details: object) => void, runner: Runner = runProcess) {
+  constructor(netns: string, log: (message: string, details: object) => void, runner: Runner = run) {
     this.#command = ['nsenter', `--net=${netns}`, 'nft', '-f', '-'];
     this.#log = log;
     this.#runner = runner;

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChandyLamportParticipant, DEFAULT_RECORD_LIMIT_BYTES } from '../../../src/algorithms/chandy-lamport.ts';
 import { endpointText } from '../../../src/model/connection.ts';
@@ -8,6 +7,7 @@ import type { OpenMessage } from '../../../src/wire/preface.ts';
 import { acceptStream, hear } from './accepting.ts';
 import { CapturedSet } from './captured-set.ts';
 import { Link } from './link.ts';
+import type { LinkSocket } from './link.ts';
 import { openStream } from './opening.ts';
 import type { CallerOptions } from './opening.ts';
 import type { Peers } from './peers.ts';
@@ -16,7 +16,8 @@ import type { RestoreOptions } from './resuming.ts';
 import { RoundRunner } from './round.ts';
 import type { RoundHost, RoundRecord } from './round.ts';
 import { PORTS } from './rules.ts';
-import { adoptHandle, listenIn } from './sockets.ts';
+import { listenIn } from './sockets.ts';
+import type { Closable } from './sockets.ts';
 import type { StreamIdentity } from './stream.ts';
 import { Streams } from './streams.ts';
 import { localEnd, remoteEnd } from './sys.ts';
@@ -69,7 +70,7 @@ export class Sidecar {
   readonly #captured: CapturedSet;
   readonly #resuming: Resuming;
   readonly #caller: CallerOptions;
-  readonly #servers: Server[] = [];
+  readonly #servers: Closable[] = [];
   readonly #unproved = new Set<Link>();
 
   constructor(options: SidecarOptions) {
@@ -93,8 +94,8 @@ export class Sidecar {
   async listen(): Promise<void> {
     const { netns, restore } = this.#options;
     if (restore) await this.#resuming.restore(restore);
-    this.#servers.push(await listenIn(netns, PORTS.capture, 'app', (handle) => this.#captureOne(handle)));
-    this.#servers.push(await listenIn(netns, PORTS.tunnel, 'tunnel', (handle) => void this.#called(handle)));
+    this.#servers.push(listenIn(netns, PORTS.capture, 'app', (socket) => this.#captureOne(socket)));
+    this.#servers.push(listenIn(netns, PORTS.tunnel, 'tunnel', (socket) => void this.#called(socket)));
   }
 
   /** The epoch that the task has reached. */
@@ -229,9 +230,9 @@ export class Sidecar {
   }
 
   /** TPROXY has brought a connection of the task: its local end is where the task wanted to go. */
-  #captureOne(handle: object): void {
+  #captureOne(socket: LinkSocket): void {
     try {
-      const app = new Link((onread) => adoptHandle(handle, onread));
+      const app = new Link(socket);
       const client = remoteEnd(app.fd);
       const server = localEnd(app.fd);
       if (server.port === PORTS.capture) {
@@ -253,9 +254,9 @@ export class Sidecar {
   }
 
   /** Another sidecar, or a stranger, has called. */
-  async #called(handle: object): Promise<void> {
+  async #called(socket: LinkSocket): Promise<void> {
     const { key, netns, log, peers } = this.#options;
-    const tunnel = new Link((onread) => adoptHandle(handle, onread));
+    const tunnel = new Link(socket);
     try {
       if (this.#unproved.size >= MAX_UNPROVED) {
         tunnel.reset();

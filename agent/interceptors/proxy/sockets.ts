@@ -1,5 +1,3 @@
-import { createServer, Socket } from 'node:net';
-import type { OnReadOpts, Server, SocketConstructorOpts } from 'node:net';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import {
   IPPROTO_IP,
@@ -14,18 +12,27 @@ import {
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
+  TCP_NODELAY,
   bindSocket,
   closeDescriptor,
   inNetns,
+  lastError,
   listenSocket,
   setOption,
+  startConnecting,
   tcpSocket,
+  tryAccept,
 } from './sys.ts';
+import type { LinkSocket } from './link.ts';
+import { Watch } from './watch.ts';
+import type { Watcher } from './watch.ts';
 import { MARKS } from './rules.ts';
 
-/** Node's sockets on top of descriptors that were made in the task's network namespace. */
+/** Sockets of the task's network namespace. */
 
 const BACKLOG = 4096;
+const ACCEPT_PAUSE_MS = 100;
+const OUT_OF_DESCRIPTORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'];
 
 /**
  * Buffers in the kernel, each way. What is in a tunnel's lies before a marker, must be recorded with a slow reader, and then waits in the
@@ -41,14 +48,15 @@ export const APP_BUFFER_BYTES = 512 * 1024;
  */
 const KEEP_ALIVE = { idle: 60, interval: 10, probes: 6 } as const;
 
-function limitBuffers(fd: number, bytes: number): void {
+function setUp(fd: number, bytes: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes);
   setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
 }
 
 function setUpTunnel(fd: number): void {
   setOption(fd, SOL_SOCKET, SO_MARK, MARKS.sidecar);
-  limitBuffers(fd, TUNNEL_BUFFER_BYTES);
+  setUp(fd, TUNNEL_BUFFER_BYTES);
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idle);
   setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.interval);
@@ -57,18 +65,25 @@ function setUpTunnel(fd: number): void {
 
 function setUpApp(fd: number): void {
   setOption(fd, SOL_SOCKET, SO_MARK, MARKS.app);
-  limitBuffers(fd, APP_BUFFER_BYTES);
+  setUp(fd, APP_BUFFER_BYTES);
   setOption(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 }
 
-/** Takes an accepted connection: a handle of Node's, for {@link adoptHandle}. */
-export type AcceptHandle = (handle: object) => void;
+/** Something that ends. */
+export interface Closable {
+  close(): void;
+}
 
 /**
  * A listener of the sidecar in the task's namespace, for other sidecars (`tunnel`), or for the application: it gets what TPROXY brings, for
  * whatever address. Accepted sockets inherit its options.
  */
-export function listenIn(netns: string, port: number, kind: 'app' | 'tunnel', accept: AcceptHandle): Promise<Server> {
+export function listenIn(
+  netns: string,
+  port: number,
+  kind: 'app' | 'tunnel',
+  accept: (socket: LinkSocket) => void,
+): Closable {
   const fd = inNetns(netns, () =>
     orClose(tcpSocket(), (made) => {
       setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -78,37 +93,51 @@ export function listenIn(netns: string, port: number, kind: 'app' | 'tunnel', ac
       listenSocket(made, BACKLOG);
     }),
   );
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ fd }, () => {
-      // Node's server makes the sockets itself and has no way to give them `onread`: the handle is taken before.
-      const own = (server as unknown as { _handle: { onconnection: (error: number, handle?: object) => void } })
-        ._handle;
-      own.onconnection = (error, handle) => {
-        if (error === 0 && handle) accept(handle);
-      };
-      resolve(server);
-    });
-  });
+  return new Listener(fd, accept);
 }
 
-/** Socket options of Node that its types do not have. */
-type Options = SocketConstructorOpts & {
-  onread: OnReadOpts;
-  handle?: object;
-  manualStart?: boolean;
-  pauseOnCreate?: boolean;
-};
+class Listener implements Watcher, Closable {
+  readonly #fd: number;
+  readonly #watch: Watch;
+  readonly #accept: (socket: LinkSocket) => void;
+  #pause: NodeJS.Timeout | undefined;
+  #closed = false;
 
-/** A socket around an accepted handle; it reads nothing before `resume()`. */
-export function adoptHandle(handle: object, onread: OnReadOpts): Socket {
-  return new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true, onread } as Options);
-}
+  constructor(fd: number, accept: (socket: LinkSocket) => void) {
+    this.#fd = fd;
+    this.#accept = accept;
+    this.#watch = new Watch(fd, this);
+    this.#watch.set(true, false);
+  }
 
-/** A socket around a connected descriptor; it reads nothing before `resume()`. */
-export function adoptDescriptor(fd: number, onread: OnReadOpts): Socket {
-  return new Socket({ fd, allowHalfOpen: true, manualStart: true, onread } as Options);
+  readable(): void {
+    while (!this.#closed) {
+      const fd = tryAccept(this.#fd);
+      if (fd < 0) {
+        if (OUT_OF_DESCRIPTORS.includes(lastError())) this.#rest();
+        return;
+      }
+      this.#accept({ fd });
+    }
+  }
+
+  writable(): void {
+    // Nobody waits for that.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#pause);
+    this.#watch.close();
+    this.#closed = true;
+    closeDescriptor(this.#fd);
+  }
+
+  /** The kernel would say again and again that somebody waits. */
+  #rest(): void {
+    this.#watch.set(false, false);
+    this.#pause = setTimeout(() => this.#watch.set(true, false), ACCEPT_PAUSE_MS);
+  }
 }
 
 /**
@@ -116,30 +145,20 @@ export function adoptDescriptor(fd: number, onread: OnReadOpts): Socket {
  * @param from address and port to connect to the application from; may be another task's. Without it: a tunnel to another sidecar
  * @throws SystemCallError, e.g. EADDRINUSE for `from`
  */
-export function connectFrom(netns: string, to: Endpoint, from: Endpoint | undefined, onread: OnReadOpts): Socket {
+export function connectFrom(netns: string, to: Endpoint, from?: Endpoint): LinkSocket {
   const fd = inNetns(netns, () =>
     orClose(tcpSocket(), (made) => {
-      if (!from) {
+      if (from) {
+        setUpApp(made);
+        setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
+        bindSocket(made, from);
+      } else {
         setUpTunnel(made);
-        return;
       }
-      setUpApp(made);
-      setOption(made, SOL_SOCKET, SO_REUSEADDR, 1);
-      bindSocket(made, from);
+      startConnecting(made, to);
     }),
   );
-  // manualStart: Node would read before it is connected.
-  return adoptDescriptor(fd, onread).connect({ host: to.address, port: to.port });
-}
-
-/** The descriptor of a live socket, or -1. */
-export function descriptorOf(socket: Socket): number {
-  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
-}
-
-/** What libuv has taken from Node and the kernel has not yet taken from libuv. Bytes. */
-export function unsentBytesOf(socket: Socket): number {
-  return (socket as unknown as { _handle: { writeQueueSize: number } | null })._handle?.writeQueueSize ?? 0;
+  return { fd, connecting: true };
 }
 
 function orClose(fd: number, setUp: (fd: number) => void): number {

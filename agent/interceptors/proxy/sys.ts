@@ -15,6 +15,7 @@ interface Libc {
   readonly bind: Call;
   readonly connect: Call;
   readonly listen: Call;
+  readonly accept4: Call;
   readonly getsockname: Call;
   readonly getpeername: Call;
   readonly ioctl: Call;
@@ -42,6 +43,7 @@ function libc(): Libc {
     bind: call('int bind(int, void *, uint32_t)'),
     connect: call('int connect(int, void *, uint32_t)'),
     listen: call('int listen(int, int)'),
+    accept4: call('int accept4(int, void *, void *, int)'),
     getsockname: call('int getsockname(int, void *, void *)'),
     getpeername: call('int getpeername(int, void *, void *)'),
     ioctl: call('int ioctl(int, unsigned long, ...)'),
@@ -60,6 +62,7 @@ function libc(): Libc {
 /** Numbers from the kernel's headers (the same on x86-64 and arm64). */
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_SNDBUFFORCE = 32;
@@ -99,6 +102,12 @@ const POLLERR = 8;
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS_AT = 6;
 const SOCKADDR_BYTES = 16;
+/** For arguments and answers of one call: memory outside of the heap is dear. */
+const SCRATCH = Buffer.alloc(SOCKADDR_BYTES);
+const SCRATCH_INT = Buffer.alloc(4);
+/** struct linger */
+const LINGER_ZERO = Buffer.from(new Int32Array([1, 0]).buffer);
+const LINGER_OFF = Buffer.from(new Int32Array([0, 0]).buffer);
 
 /** A system call failed. `code` is the error's name, as Node has it (`ECONNREFUSED`). */
 export class SystemCallError extends Error {
@@ -113,8 +122,7 @@ export class SystemCallError extends Error {
 
 function checked(result: number, what: string): number {
   if (result >= 0) return result;
-  const errno = koffi.errno();
-  throw new SystemCallError(what, getSystemErrorName(-errno));
+  throw new SystemCallError(what, lastError());
 }
 
 /** For a call that a signal (a child has ended) may interrupt even where it does not wait, as poll(2): it is made again. */
@@ -131,29 +139,48 @@ export function tcpSocket(): number {
 }
 
 export function setOption(fd: number, level: number, option: number, value: number | Buffer): void {
-  const bytes = typeof value === 'number' ? int32(value) : value;
+  const bytes = typeof value === 'number' ? scratchInt(value) : value;
   checked(libc().setsockopt(fd, level, option, bytes, bytes.length), `setsockopt ${level}/${option}`);
 }
 
 /** @param size most bytes the answer can have */
 export function getOption(fd: number, level: number, option: number, size: number): Buffer {
   const bytes = Buffer.alloc(size);
-  const length = int32(size);
+  const length = scratchInt(size);
   checked(libc().getsockopt(fd, level, option, bytes, length), `getsockopt ${level}/${option}`);
   return bytes.subarray(0, length.readUInt32LE());
 }
 
 export function getUint32Option(fd: number, level: number, option: number): number {
-  return getOption(fd, level, option, 4).readUInt32LE();
+  checked(libc().getsockopt(fd, level, option, SCRATCH, scratchInt(4)), `getsockopt ${level}/${option}`);
+  return SCRATCH.readUInt32LE();
 }
 
 export function bindSocket(fd: number, end: Endpoint): void {
   checked(libc().bind(fd, socketAddress(end), SOCKADDR_BYTES), `bind ${end.address}:${end.port}`);
 }
 
-/** For a socket in repair mode, which connects without a packet. Others are connected by libuv. */
+/** For a socket in repair mode, which connects without a packet. */
 export function connectSocket(fd: number, end: Endpoint): void {
   checked(libc().connect(fd, socketAddress(end), SOCKADDR_BYTES), `connect ${end.address}:${end.port}`);
+}
+
+/** Begins to connect. How it ends is seen when the socket is writable ({@link socketError}). */
+export function startConnecting(fd: number, end: Endpoint): void {
+  if (libc().connect(fd, socketAddress(end), SOCKADDR_BYTES) >= 0) return;
+  if (koffi.errno() !== koffi.os.errno.EINPROGRESS)
+    throw new SystemCallError(`connect ${end.address}:${end.port}`, lastError());
+}
+
+/** The error that a socket has met, which is forgotten by asking. Undefined: none. */
+export function socketError(fd: number): string | undefined {
+  const errno = getUint32Option(fd, SOL_SOCKET, SO_ERROR);
+  return errno === 0 ? undefined : getSystemErrorName(-errno);
+}
+
+/** @returns a non-blocking socket, or -1 with {@link lastError} */
+export function tryAccept(fd: number): number {
+  return libc().accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 export function listenSocket(fd: number, backlog: number): void {
@@ -161,27 +188,34 @@ export function listenSocket(fd: number, backlog: number): void {
 }
 
 export function localEnd(fd: number): Endpoint {
-  const bytes = Buffer.alloc(SOCKADDR_BYTES);
-  checked(libc().getsockname(fd, bytes, int32(SOCKADDR_BYTES)), 'getsockname');
-  return endpointOf(bytes);
+  checked(libc().getsockname(fd, SCRATCH, scratchInt(SOCKADDR_BYTES)), 'getsockname');
+  return endpointOf(SCRATCH);
 }
 
 export function remoteEnd(fd: number): Endpoint {
-  const bytes = Buffer.alloc(SOCKADDR_BYTES);
-  checked(libc().getpeername(fd, bytes, int32(SOCKADDR_BYTES)), 'getpeername');
-  return endpointOf(bytes);
+  checked(libc().getpeername(fd, SCRATCH, scratchInt(SOCKADDR_BYTES)), 'getpeername');
+  return endpointOf(SCRATCH);
 }
 
 /** An ioctl that answers with one int, e.g. {@link SIOCINQ}. */
 export function ioctlInt(fd: number, request: number): number {
-  const bytes = Buffer.alloc(4);
-  checked(libc().ioctl(fd, request, 'void *', bytes), `ioctl ${request}`);
-  return bytes.readInt32LE();
+  checked(libc().ioctl(fd, request, 'void *', SCRATCH), `ioctl ${request}`);
+  return SCRATCH.readInt32LE();
 }
 
-/** @returns bytes taken, or -1 for whatever error (EAGAIN most of all): the hot path, where an exception would be the rule */
+/** @returns bytes taken, or -1 with {@link lastError} (EAGAIN most of all): the hot path, where an exception would be the rule */
 export function trySend(fd: number, bytes: Uint8Array): number {
   return libc().send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/** @returns bytes read, 0 at the end, or -1 with {@link lastError} */
+export function tryReceive(fd: number, into: Uint8Array): number {
+  return libc().recv(fd, into, into.length, MSG_DONTWAIT);
+}
+
+/** Why the last call has failed: the error's name, as Node has it. */
+export function lastError(): string {
+  return getSystemErrorName(-koffi.errno());
 }
 
 export function sendBytes(fd: number, bytes: Uint8Array): number {
@@ -218,9 +252,7 @@ export function duplicateDescriptor(fd: number): number {
  * close orderly again.
  */
 export function setResetOnClose(fd: number, on: boolean): void {
-  const linger = Buffer.alloc(8);
-  linger.writeInt32LE(on ? 1 : 0, 0);
-  setOption(fd, SOL_SOCKET, SO_LINGER, linger);
+  setOption(fd, SOL_SOCKET, SO_LINGER, on ? LINGER_ZERO : LINGER_OFF);
 }
 
 /**
@@ -231,7 +263,8 @@ export function setResetOnClose(fd: number, on: boolean): void {
  * @throws SystemCallError, e.g. ENOENT when the task is gone
  */
 export function inNetns<T>(path: string, work: () => T): T {
-  const home = openNamespace('/proc/thread-self/ns/net');
+  if (path === home) return work();
+  const back = openNamespace('/proc/thread-self/ns/net');
   try {
     const there = openNamespace(path);
     try {
@@ -242,11 +275,29 @@ export function inNetns<T>(path: string, work: () => T): T {
     try {
       return work();
     } finally {
-      if (libc().setns(home, CLONE_NEWNET) < 0) process.abort();
+      if (libc().setns(back, CLONE_NEWNET) < 0) process.abort();
     }
   } finally {
-    closeDescriptor(home);
+    closeDescriptor(back);
   }
+}
+
+/** Where the main thread is for good, see {@link moveToNetns}. */
+let home: string | undefined;
+
+/**
+ * The main thread goes into a network namespace and stays there, as do programs that it starts: {@link inNetns} for this path costs nothing
+ * from now on. Must be called on the main thread.
+ * @throws SystemCallError, e.g. ENOENT when the task is gone
+ */
+export function moveToNetns(path: string): void {
+  const there = openNamespace(path);
+  try {
+    checked(libc().setns(there, CLONE_NEWNET), `setns ${path}`);
+  } finally {
+    closeDescriptor(there);
+  }
+  home = path;
 }
 
 function openNamespace(path: string): number {
@@ -254,7 +305,7 @@ function openNamespace(path: string): number {
 }
 
 function socketAddress(end: Endpoint): Buffer {
-  const bytes = Buffer.alloc(SOCKADDR_BYTES);
+  const bytes = SCRATCH.fill(0);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(end.port, 2);
   const parts = end.address.split('.').map(Number);
@@ -265,11 +316,13 @@ function socketAddress(end: Endpoint): Buffer {
 }
 
 function endpointOf(bytes: Buffer): Endpoint {
-  return { address: bytes.subarray(4, 8).join('.'), port: bytes.readUInt16BE(2) };
+  return {
+    address: `${bytes[4] ?? 0}.${bytes[5] ?? 0}.${bytes[6] ?? 0}.${bytes[7] ?? 0}`,
+    port: bytes.readUInt16BE(2),
+  };
 }
 
-function int32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value | 0);
-  return bytes;
+function scratchInt(value: number): Buffer {
+  SCRATCH_INT.writeInt32LE(value | 0);
+  return SCRATCH_INT;
 }

@@ -1,22 +1,23 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { z } from 'zod';
 
 /**
  * What an agent tells its sidecars of their stack's networks (agent/sidecars/discovery.ts). Only a hint where to ask: who is a peer is
  * decided by the other's proof that it has the stack's key (peers.ts), so a wrong entry costs a second of waiting and nothing else.
  */
-export const worldSchema = z.object({
+export interface World {
   /** CIDR of the networks that tasks of the stack on this node are on. */
-  subnets: z.array(z.string()),
+  readonly subnets: readonly string[];
   /** All tasks on these networks, one entry for each address. `own`: of this stack. */
-  tasks: z.array(z.object({ address: z.string(), service: z.string(), own: z.boolean() })),
+  readonly tasks: readonly { readonly address: string; readonly service: string; readonly own: boolean }[];
   /** Virtual addresses of this stack's services; `backends` are addresses of their tasks on the same network. */
-  vips: z.array(z.object({ address: z.string(), service: z.string(), backends: z.array(z.string()) })),
+  readonly vips: readonly {
+    readonly address: string;
+    readonly service: string;
+    readonly backends: readonly string[];
+  }[];
   /** Addresses that are no tasks: gateways, the engine's load balancers, virtual addresses of other stacks. */
-  strangers: z.array(z.string()),
-});
-
-export type World = z.infer<typeof worldSchema>;
+  readonly strangers: readonly string[];
+}
 
 /** The part of it that a task on `subnets` can reach. IPv4 only. */
 export function worldWithin(world: World, subnets: readonly string[]): World {

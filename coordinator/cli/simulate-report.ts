@@ -99,7 +99,7 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:
 h2{margin:1.8em 0 .4em}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px;margin:.6em 0}
-td,th{padding:3px 9px;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+td,th{padding:3px 6px;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 th{border-bottom:2px solid #888}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(460px,1fr));gap:8px}

@@ -25,6 +25,14 @@ const events = (processes: number): Partial<SimulationConfig> => ({
   intervalMs: 0,
 });
 
+/** The same part of all events belongs to rounds, whatever the number of processes. */
+const withRounds = (processes: number): Partial<SimulationConfig> => ({
+  ...allToAll,
+  processes,
+  thinkMs: 100,
+  intervalMs: 3000,
+});
+
 /** What is measured, by name. All with `chandy-lamport`. */
 export const MEASURED = {
   // One round: the next would begin after the last message.
@@ -33,6 +41,9 @@ export const MEASURED = {
   'events-100': events(100),
   'events-1000': events(1000),
   'events-10000': events(10_000),
+  'rounds-100': withRounds(100),
+  'rounds-1000': withRounds(1000),
+  'rounds-10000': withRounds(10_000),
 } as const satisfies Readonly<Record<string, Partial<SimulationConfig>>>;
 export type MeasuredName = keyof typeof MEASURED;
 

@@ -228,10 +228,15 @@ export class Stacks {
   /** Removes a stack and waits until its tasks, networks and names are gone. */
   async remove(stack: string, options: { readonly volumes?: boolean } = {}): Promise<void> {
     await this.run('n1', ['docker', 'stack', 'rm', stack]);
-    await waitFor(`the end of ${stack}`, async () => (await this.leftOf(stack)).length === 0, {
-      timeoutMs: STACK_TIMEOUT_MS,
-      hint: `docker ps -a -f label=com.docker.stack.namespace=${stack}`,
-    });
+    await waitFor(
+      `the end of ${stack}`,
+      async () => {
+        const left = await this.leftOf(stack);
+        if (left.length > 0) throw new Error(`there is still ${left.join(', ')}`);
+        return true;
+      },
+      { timeoutMs: STACK_TIMEOUT_MS },
+    );
     if (options.volumes !== true) return;
     await Promise.all(
       this.nodes.map(async (node) => {
@@ -245,9 +250,11 @@ export class Stacks {
   private async leftOf(stack: string): Promise<string[]> {
     const filter = ['-f', `label=com.docker.stack.namespace=${stack}`];
     const found = await Promise.all([
-      this.must('n1', ['docker', 'service', 'ls', '-q', ...filter]),
-      this.must('n1', ['docker', 'network', 'ls', '-q', ...filter]),
-      ...this.nodes.map((node) => this.must(node, ['docker', 'ps', '-aq', ...filter])),
+      this.must('n1', ['docker', 'service', 'ls', '--format', 'service {{.Name}}', ...filter]),
+      this.must('n1', ['docker', 'network', 'ls', '--format', 'network {{.Name}}', ...filter]),
+      ...this.nodes.map((node) =>
+        this.must(node, ['docker', 'ps', '-a', '--format', `container {{.Names}} on ${node} ({{.Status}})`, ...filter]),
+      ),
     ]);
     return found.flatMap((lines) => lines.split('\n')).filter((line) => line !== '');
   }

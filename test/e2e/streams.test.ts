@@ -19,6 +19,7 @@ interface Seen {
   readonly atMs: number;
   readonly connections: number;
   readonly accepted: number;
+  readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly storms: number;
   readonly endsSeen: number;
@@ -53,14 +54,17 @@ describe('streams with chandy-lamport', () => {
           ROLE: 'client',
           SERVER: 'server',
           STEADY: '20',
-          SLOW: '2',
+          SLOW: '6',
           HALF_CLIENT: '2',
           HALF_SERVER: '2',
           STORM: '1',
         },
       },
     });
-    await waitFor('all connections', async () => (await seen('client')).connections === 26, { timeoutMs: PATIENCE_MS });
+    await waitFor('all connections', async () => (await seen('client')).connections === 30, { timeoutMs: PATIENCE_MS });
+    // What slow readers have not read is in sockets and sidecars of both ends.
+    const queued = async (): Promise<number> => (await seen('client')).sentBytes - (await seen('server')).receivedBytes;
+    await waitFor('megabytes', async () => (await queued()) > 10_000_000, { timeoutMs: PATIENCE_MS });
     // Both kinds of half-closed ones have their end behind them.
     const halves = async (): Promise<boolean> => {
       const { endsSeen, storms } = await seen('client');

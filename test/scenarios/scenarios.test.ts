@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { runScenario } from '../../src/simulator/scenario.ts';
 
-/** Each `name.txt` is a scenario, `name.golden` what must happen. After a wanted change: `npx vitest run -u test/scenarios`. */
+/** Each `name.txt` is a scenario, `name.golden` what must happen. After a wanted change: `npx vitest run test/scenarios -u`. */
 const folder = new URL('.', import.meta.url);
 const scenarios = readdirSync(folder).filter((name) => name.endsWith('.txt'));
 

@@ -41,6 +41,8 @@ export class SimulatedAgent implements Agent {
   #inputs: { readonly input: ParticipantInput; readonly done: (() => void) | undefined }[] = [];
   /** Effects of a step are being carried out. */
   #stepping = false;
+  /** The one that takes its time. */
+  #underWay: ParticipantEffect['kind'] | undefined;
   /** Told when they have been. */
   #stepDone: (() => void) | undefined;
   /** Local checkpoints begun or discarded: the end of an older one is void. */
@@ -115,6 +117,7 @@ export class SimulatedAgent implements Agent {
     this.participant = this.newParticipant(epoch);
     this.#inputs = [];
     this.#stepping = false;
+    this.#underWay = undefined;
     this.#stepDone = undefined;
     this.#grip.forget();
     this.epoch = epoch;
@@ -143,6 +146,7 @@ export class SimulatedAgent implements Agent {
     this.outcome = undefined;
     this.onReport = undefined;
     if (world.algorithm.interceptor === 'proxy') this.#sidecarGivesUp();
+    this.#underWay = undefined;
     for (const done of dropped) done?.();
     world.queue.push(world.now + downUs, () => this.#startAgain(), undefined);
   }
@@ -158,10 +162,18 @@ export class SimulatedAgent implements Agent {
     this.participant = this.newParticipant(this.cutEpoch);
   }
 
-  /** Its agent cannot be reached any more: all that it can undo by itself, which is everything but the freeze. */
+  /**
+   * Its agent cannot be reached any more: all that it can undo by itself, which is everything but the freeze. A step that was being carried
+   * out has failed (contract.ts, rule 3): its participant may believe that its part of the round is over.
+   */
   #sidecarGivesUp(): void {
-    const { now } = this.#world;
-    for (const effect of this.participant.step({ kind: 'abort', reason: 'the agent died', now: now / 1000 })) {
+    const now = this.#world.now / 1000;
+    const reason = 'the agent died';
+    const input: ParticipantInput =
+      this.#underWay === undefined
+        ? { kind: 'abort', reason, now }
+        : { kind: 'failed', effect: this.#underWay, reason, now };
+    for (const effect of this.participant.step(input)) {
       if (effect.kind !== 'thaw' && effect.kind !== 'report' && effect.kind !== 'discard') this.#apply(effect);
     }
   }
@@ -207,11 +219,13 @@ export class SimulatedAgent implements Agent {
         continue;
       }
       this.#stepping = true;
+      this.#underWay = effect.kind;
       this.#stepDone = done;
       this.later(cost, () => {
         this.#apply(effect);
         if (!this.#execute(effects, i + 1, done)) return;
         this.#stepping = false;
+        this.#underWay = undefined;
         this.#stepDone = undefined;
         done?.();
         this.#pump();

@@ -39,8 +39,8 @@ const OUT_OF_DESCRIPTORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOBUFS', 'E
  * sidecar's memory; what is in those towards the application is in the record of its end. The kernel's own choice (up to 10 MB a socket)
  * would be added at every round. The kernel takes twice the number, half of it for its own needs. Bytes.
  */
-const TUNNEL_BUFFER_BYTES = 512 * 1024;
-export const APP_BUFFER_BYTES = 512 * 1024;
+const TUNNEL_BUFFER_BYTES = 1024 * 1024;
+export const APP_BUFFER_BYTES = 1024 * 1024;
 
 /**
  * An application's own keep-alive is answered by its sidecar, so the tunnels look after each other: a host that is gone without a word is

@@ -1,16 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  PATIENCE_MS,
+  agentsAnswer,
   bankAt,
   expectNoTraces,
   expectSoundBank,
+  freezeOn,
   goOnAndCheck,
+  harmIn,
   inFlight,
+  killer,
   migrate,
   others,
   placement,
   restore,
   snapshot,
   stacks,
+  startCoordinator,
+  waitFor,
 } from './harness.ts';
 import type { VerifyReport } from './harness.ts';
 
@@ -35,15 +42,11 @@ describe('bank under load with chandy-lamport', () => {
   });
 
   test('every connection between two tasks goes through sidecars', async () => {
-    const sidecars = await stacks.coordinate<{ sidecars: { alive: boolean; streams: number; direct: unknown[] }[] }>([
-      'attach',
-      '--status',
-      'bank',
-    ]);
-    expect(sidecars.sidecars).toHaveLength(4);
+    const all = await sidecars();
+    expect(all).toHaveLength(4);
     // Six connections, each with two ends.
-    expect(sidecars.sidecars.reduce((sum, { streams }) => sum + streams, 0)).toBe(12);
-    for (const { alive, direct } of sidecars.sidecars) expect({ alive, direct }).toEqual({ alive: true, direct: [] });
+    expect(all.reduce((sum, { streams }) => sum + streams, 0)).toBe(12);
+    for (const { alive, direct } of all) expect({ alive, direct }).toEqual({ alive: true, direct: [] });
   });
 
   test.for(Array.from({ length: ROUNDS }, (_, index) => index))('round %i', async (round) => {
@@ -85,6 +88,30 @@ describe('bank under load with chandy-lamport', () => {
     taken.push(id);
   });
 
+  test('an agent that is killed in the middle of a cut starts again, and nothing is lost', async () => {
+    const node = (await placement('bank'))['branch-c.1'] ?? '';
+    const kill = await killer(node, 'agent');
+    const frozen = freezeOn(node);
+    const running = stacks.coordinator(['snapshot', 'bank']);
+    await frozen;
+    kill();
+    expect((await running).exitCode).not.toBe(0);
+    await agentsAnswer();
+    await expectSoundBank();
+    await expectNoTraces('bank');
+  });
+
+  test('a coordinator that is killed in the middle of a round leaves nothing held', async () => {
+    const frozen = freezeOn((await placement('bank'))['branch-a.1'] ?? '');
+    const coordinator = await startCoordinator(['snapshot', 'bank', '--freeze-timeout', '3s']);
+    await frozen;
+    coordinator.kill();
+    await coordinator.ended;
+    await expectNoTraces('bank', harmIn);
+    await expectSoundBank();
+    taken.push((await snapshot('bank')).id);
+  });
+
   test('leaves snapshots that are sound, and no trace', async () => {
     for (const id of taken.slice(-3)) {
       expect(await stacks.coordinate<VerifyReport>(['verify', id])).toMatchObject({ ok: true, problems: [] });
@@ -93,4 +120,31 @@ describe('bank under load with chandy-lamport', () => {
     await expectNoTraces('bank');
     await expectSoundBank();
   });
+
+  test('a sidecar that is killed in the middle of a round: the round is given up, and another one comes', async () => {
+    const node = (await placement('bank'))['branch-c.1'] ?? '';
+    const frozen = freezeOn(node);
+    const running = stacks.coordinator(['snapshot', 'bank']);
+    await frozen;
+    // What it carries is reset: the bank is of no use afterwards.
+    await stacks.must(node, ['pkill', '-KILL', '-f', 'interceptors/proxy/main.js']);
+    expect((await running).exitCode).not.toBe(0);
+    await waitFor('new sidecars', async () => (await sidecars()).every(({ alive }) => alive), {
+      timeoutMs: PATIENCE_MS,
+    });
+    expect(Math.max(...(await sidecars()).map(({ starts }) => starts))).toBeGreaterThan(1);
+    await expectNoTraces('bank');
+  });
 });
+
+interface SidecarRow {
+  readonly alive: boolean;
+  readonly streams: number;
+  readonly starts: number;
+  readonly direct: readonly unknown[];
+}
+
+async function sidecars(): Promise<readonly SidecarRow[]> {
+  const found = await stacks.coordinate<{ sidecars: readonly SidecarRow[] }>(['attach', '--status', 'bank']);
+  return found.sidecars;
+}

@@ -22,7 +22,10 @@ interface SnapshotAnswer {
 interface VerifyAnswer {
   readonly ok: boolean;
   readonly verifiedBytes: number;
-  readonly connections: readonly { inFlightBytes: number; ok: boolean }[];
+}
+
+interface ChannelsAnswer {
+  readonly channels: readonly { inFlightBytes: number | null }[];
 }
 
 interface RestoreAnswer {
@@ -56,13 +59,14 @@ async function play(story: Story, stacks: Stacks): Promise<void> {
   story.detail(
     `snapshot ${snapshot.id} (${snapshot.algorithm}): ${megabytes(snapshot.sizeBytes)} in ${ms(snapshot.wallMs)}`,
   );
-  story.print(await stacks.must('n1', ['coordinator', 'inspect', snapshot.id]));
+  story.print(await stacks.must('n1', ['coordinator', 'inspect', snapshot.id, '--channels']));
   const verified = await story.step('coordinator verify latest', () =>
     stacks.coordinate<VerifyAnswer>(['verify', snapshot.id]),
   );
-  const inFlight = verified.connections.reduce((sum, { inFlightBytes }) => sum + inFlightBytes, 0);
+  const { channels } = await stacks.coordinate<ChannelsAnswer>(['inspect', snapshot.id, '--channels']);
+  const inFlight = channels.reduce((sum, { inFlightBytes }) => sum + (inFlightBytes ?? 0), 0);
   story.detail(
-    `${megabytes(verified.verifiedBytes)} read again, all hashes right; ${verified.connections.length} channels: nothing lost, ` +
+    `${megabytes(verified.verifiedBytes)} read again, all hashes right; ${channels.length} channels: nothing lost, ` +
       `nothing received that was not sent; ${inFlight} bytes were on their way`,
   );
   const atSnapshot = await story.step('the bank runs on meanwhile', () => audit(stacks));

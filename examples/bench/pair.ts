@@ -68,7 +68,7 @@ export const gap: BenchItem = {
   name: 'gap',
   title: 'gap that an application sees during a snapshot',
   run: async ({ stacks, say }) => {
-    await stacks.deploy('pair');
+    await stacks.deploy('pair', { algorithm: 'lai-yang' });
     await stacks.deploy('pair', { stack: 'pair-sidecars', algorithm: 'chandy-lamport' });
     const idle: number[] = [];
     for (let round = 0; round < 3; round++) {
@@ -120,7 +120,7 @@ export const migration: BenchItem = {
   name: 'migrate',
   title: 'downtime of a live migration, as the other end sees it',
   run: async ({ stacks, say }) => {
-    await stacks.deploy('pair');
+    await stacks.deploy('pair', { algorithm: 'lai-yang' });
     const gaps: number[] = [];
     const own: number[] = [];
     for (let round = 0; round < MIGRATIONS; round++) {
@@ -163,6 +163,7 @@ export const wall: BenchItem = {
     const figures: Figure[] = [];
     for (const count of TASK_COUNTS) {
       await stacks.deploy('pair', {
+        algorithm: 'lai-yang',
         change: ({ services: { client } }) => {
           if (client === undefined) throw new Error('the example has no client any more');
           // Many clients at full speed would measure the processor, not the snapshot.

@@ -10,6 +10,7 @@ const FILL_PATIENCE_MS = 300_000;
 
 async function deployBigRedis(stacks: Stacks): Promise<void> {
   await stacks.deploy('redis', {
+    algorithm: 'lai-yang',
     change: ({ services: { redis, client } }) => {
       if (redis === undefined || client === undefined) throw new Error('the example has other services now');
       // Saving to its own volume in between would double the memory at a time that is not ours to choose.

@@ -22,6 +22,7 @@ describe('what a checkpoint contains', () => {
 
   beforeAll(async () => {
     await stacks.deploy('redis', {
+      algorithm: 'lai-yang',
       stack,
       change: (compose) => {
         const { services } = compose;

@@ -16,6 +16,7 @@ describe('connections that lead out of the stack', () => {
     const dial = `mkfifo /tmp/hold; exec 9<>/tmp/hold; until [ -s /tmp/dial ]; do sleep 0.1; done
       busybox nc $(cat /tmp/dial) 7433 <&9; echo closed > /tmp/closed`;
     await stacks.deploy('pair', {
+      algorithm: 'lai-yang',
       stack: STACK,
       change: ({ services }) => {
         for (const service of Object.values(services)) {

@@ -25,7 +25,7 @@ const SERVICES = ['bank_branch-a', 'bank_branch-b', 'bank_branch-c'];
 /** Nothing here may cost the running bank anything: it is audited after every mishap. */
 describe('when things go wrong', () => {
   beforeAll(async () => {
-    await stacks.deploy('bank');
+    await stacks.deploy('bank', { algorithm: 'lai-yang' });
     await bankAt(2000);
   });
 

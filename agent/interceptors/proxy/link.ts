@@ -21,7 +21,7 @@ import {
 /**
  * One buffer for every read of every connection: a read and what is done with its bytes are one synchronous piece, so it is free again at
  * its end. In front there is room for the head of a frame, so that head and bytes leave in one call. The more is read at once, the less
- * often there is something to do: a GB costs a third less CPU time than with 256 KiB.
+ * often there is something to do (docs/bench.md).
  */
 const shared = Buffer.allocUnsafeSlow(FRAME_HEAD_BYTES + MAX_DATA_BYTES);
 const readable = shared.subarray(FRAME_HEAD_BYTES);

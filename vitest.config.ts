@@ -1,7 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
-const UNFINISHED = ['test/e2e/chandy-lamport.test.ts', 'test/e2e/streams.test.ts'];
-
 /**
  * Three projects:
  * - `unit`: pure code and small real parts; no root, no engine.
@@ -37,8 +35,6 @@ export default defineConfig({
           name: 'e2e',
           sequence: { groupOrder: 3 },
           include: ['test/e2e/**/*.test.ts'],
-          // Not passing every time yet (docs/proxy.md): `npm run test:channels`.
-          exclude: process.env.SWARMCUT_CHANNELS === '1' ? [] : UNFINISHED,
           testTimeout: 600_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -92,8 +92,8 @@ export async function reach(
   for (;;) {
     const addresses = await list();
     const tried = await Promise.allSettled(addresses.map(([host, port]) => Control.connect(host, port)));
-    const controls = tried.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    const asked = await Promise.allSettled(controls.map((control) => control.request('status', CONNECT_TIMEOUT_MS)));
+    const connected = tried.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const { controls, asked } = await introduce(connected);
     const reports = asked.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const lost = absent(reports);
     const complete =
@@ -119,6 +119,26 @@ export async function reach(
     }
     await sleep(REACH_PAUSE_MS);
   }
+}
+
+/**
+ * Asks each for its status. Of connections that have ended at the same task, one stays: for a moment after a restore, names lead to former
+ * addresses, too, and these to where the task is now. Two tasks with one identity have two addresses.
+ */
+async function introduce(
+  connected: readonly Control[],
+): Promise<{ controls: Control[]; asked: PromiseSettledResult<BranchReport>[] }> {
+  const asked = await Promise.allSettled(connected.map((control) => control.request('status', CONNECT_TIMEOUT_MS)));
+  const met = new Set<string>();
+  const kept = connected.map((control, index) => {
+    const answer = asked[index];
+    if (answer?.status !== 'fulfilled') return true;
+    const task = `${answer.value.id} at ${answer.value.address ?? control.address}`;
+    if (met.has(task)) return close(control);
+    met.add(task);
+    return true;
+  });
+  return { controls: connected.filter((_, index) => kept[index]), asked: asked.filter((_, index) => kept[index]) };
 }
 
 function close(control: Control): false {

@@ -21,7 +21,7 @@ export function serveControl(branch: Controlled, port: number, host: string): Se
   const server = createServer((socket) => {
     const lines = createInterface({ input: socket });
     lines.on('line', (line) => {
-      socket.write(`${JSON.stringify(answer(line))}\n`);
+      socket.write(`${JSON.stringify({ ...answer(line), address: socket.localAddress })}\n`);
     });
     // readline passes the stream's errors on; the close below does what is to be done.
     lines.on('error', () => undefined);

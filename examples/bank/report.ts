@@ -17,6 +17,8 @@ export interface ChannelReport extends ChannelBooks {
 export interface BranchReport {
   readonly id: string;
   readonly service: string;
+  /** The task's own address on the connection that asks. */
+  readonly address?: string;
   readonly initial: number;
   readonly balance: number;
   /** True while a checker has asked it not to originate transfers. */

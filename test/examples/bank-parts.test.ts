@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { reach } from '../../examples/bank/audit.ts';
+import { serveControl } from '../../examples/bank/control.ts';
 import { encodeHello, encodeTransfers, FrameError, FrameReader } from '../../examples/bank/frame.ts';
 import { Ledger } from '../../examples/bank/ledger.ts';
 import { parseBranches, readOptions } from '../../examples/bank/options.ts';
@@ -81,5 +85,34 @@ describe('settings', () => {
     expect(() => readOptions({ BANK_RATE: 'fast' })).toThrow('BANK_RATE: "fast"');
     expect(() => readOptions({ BANK_FAULT: 'lose:0' })).toThrow('BANK_FAULT: "lose:0"');
     expect(readOptions({ BANK_FAULT: 'lose:12' }).fault).toEqual({ kind: 'lose', seq: 12 });
+  });
+});
+
+describe('the checker', () => {
+  it('takes a branch that it reaches twice at one address for one, at two addresses for twins', async () => {
+    const report = {
+      id: 'x',
+      service: 'a',
+      initial: 1,
+      balance: 1,
+      paused: false,
+      expectedPeers: 0,
+      channels: [],
+      errorCount: 0,
+      errors: [],
+      ticks: 0,
+    };
+    const server = serveControl({ setPaused: () => undefined, report: () => report }, 0, '0.0.0.0');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const reached = async (...hosts: string[]): Promise<number> => {
+      const list = hosts.map((host): [string, number] => [host, port]);
+      const controls = await reach(() => Promise.resolve(list), { timeoutMs: 0, expected: 1 });
+      controls.forEach((control) => control.close());
+      return controls.length;
+    };
+    expect(await reached('127.0.0.1', '127.0.0.1')).toBe(1);
+    expect(await reached('127.0.0.1', '127.0.0.2')).toBe(2);
   });
 });

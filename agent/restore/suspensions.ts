@@ -33,7 +33,7 @@ export interface SuspensionsOptions {
   readonly expectations: Expectations;
   readonly journal: Journal;
   readonly rounds: Rounds;
-  readonly sidecars: Pick<Sidecars, 'end'>;
+  readonly sidecars: Pick<Sidecars, 'hold' | 'release' | 'end'>;
   readonly log: Logger;
 }
 
@@ -48,9 +48,10 @@ export class Suspensions {
 
   /** Holds and freezes a running container, or renews its deadline. */
   async suspend(restoreId: string, containerId: string, deadlineMs: number): Promise<void> {
-    const { containers, journal, runDir, rounds } = this.#options;
+    const { containers, journal, runDir, rounds, sidecars } = this.#options;
     const known = this.#suspended.get(containerId);
     if (known !== undefined) {
+      await sidecars.hold(containerId, deadlineMs + HOLD_MARGIN_MS);
       await known.interceptor.renewHold(deadlineMs + HOLD_MARGIN_MS);
       known.deadman = await known.deadman.rearm(deadlineMs);
       return;
@@ -60,6 +61,7 @@ export class Suspensions {
     const interceptor = new KernelInterceptor({ netns: facts.networkNamespace });
     const runc = new Runc({ root: await findRuncRoot(containerId) });
     await journal.note({ containerId, pid: facts.pid, owner: restoreId });
+    await sidecars.hold(containerId, deadlineMs + HOLD_MARGIN_MS);
     await interceptor.hold(deadlineMs + HOLD_MARGIN_MS);
     const undo = [runc.command('resume', containerId), ...interceptor.undoCommands()];
     const deadman = await armDeadman({ containerId, afterMs: deadlineMs, undo, runDir });
@@ -98,6 +100,7 @@ export class Suspensions {
     this.#options.expectations.unmarkMoved(containerId);
     await interceptor.unhold();
     await runc.resume(containerId);
+    await this.#options.sidecars.release(containerId);
     await deadman.cancel();
     this.#suspended.delete(containerId);
     await this.#options.journal.forget(containerId);

@@ -73,6 +73,8 @@ export class Sidecars {
       try {
         const sidecar = await this.#make(dir, await readSidecarConfig(dir));
         await sidecar.adopt();
+        // Tasks that an earlier agent had made to stand still go on (rounds/recover.ts).
+        await sidecar.call('release');
         this.#sidecars.set(name, sidecar);
         log.info({ task: taskKey(sidecar.task) }, 'took over a sidecar');
       } catch (error) {
@@ -149,6 +151,20 @@ export class Sidecars {
     if (present !== undefined) await this.#end(present);
     const { epoch, former } = restore.plan;
     return this.#attach(containerId, epoch, { former, restore });
+  }
+
+  /**
+   * The task stands still, and may have a successor soon: its sidecar must not go on in its name, as by offering a connection that it was just
+   * making to the successor of the one it was meant for. None is no error.
+   * @param forMs it goes on by itself after so long
+   */
+  async hold(containerId: string, forMs: number): Promise<void> {
+    await this.#sidecars.get(containerId)?.call('hold', { forMs });
+  }
+
+  /** The task goes on. */
+  async release(containerId: string): Promise<void> {
+    await this.#sidecars.get(containerId)?.call('release');
   }
 
   /** Ends the sidecar of a container, also one that is only being prepared. None is no error. */

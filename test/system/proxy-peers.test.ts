@@ -246,6 +246,23 @@ test('an address that a task had in an earlier life leads to it, until it is som
   expect(await connect('a', VIP)).toEqual(['c']);
 });
 
+test('a sidecar that is held offers nothing in the name of its task, until it is told to or its time is over', async () => {
+  await bed.attach('a', 'b');
+  await bed.feed({ b: await server('b') });
+  for (const end of [() => bed.call('a', 'release'), undefined]) {
+    const { carried } = await bed.status('b');
+    await bed.call('a', 'hold', { forMs: end ? 60_000 : 1_000 });
+    const client = bed.bed.program('a', CLIENT, ADDRESSES.b, '7000', '1');
+    // It has the connection from its application's kernel.
+    await expect.poll(async () => (await bed.status('a')).streams, SOON).toBe(1);
+    expect((await bed.status('b')).carried).toBe(carried);
+    await end?.();
+    await client.line((line) => line === 'b');
+    expect((await bed.status('b')).carried).toBe(carried + 1);
+    await expect.poll(async () => (await bed.status('a')).streams, SOON).toBe(0);
+  }
+});
+
 describe('who is a peer', () => {
   test('one whose sidecar dies is none until another one has come', async () => {
     await bed.attach('a', 'b');

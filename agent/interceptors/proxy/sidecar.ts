@@ -72,6 +72,8 @@ export class Sidecar {
   readonly #caller: CallerOptions;
   readonly #servers: Closable[] = [];
   readonly #unproved = new Set<Link>();
+  #holding = false;
+  #holdTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SidecarOptions) {
     const { netns, key, log, epoch, own = [], peers } = options;
@@ -103,12 +105,22 @@ export class Sidecar {
     return this.#streams.epoch;
   }
 
-  /** Stops reading from the application and delivering to it. What comes from peers waits. */
-  hold(): void {
+  /**
+   * Stops reading from the application and delivering to it; nothing new is offered or accepted. What comes from peers waits.
+   * @param forMs goes on by itself after so long, should nobody be there any more to say so; a repeated call begins anew
+   */
+  hold(forMs?: number): void {
+    this.#holding = true;
+    clearTimeout(this.#holdTimer);
+    this.#holdTimer = forMs === undefined ? undefined : setTimeout(() => this.release(), forMs);
     this.#streams.hold();
   }
 
+  /** The end of {@link hold}; what a round or a restore holds stays held. */
   release(): void {
+    if (!this.#holding) return;
+    this.#holding = false;
+    clearTimeout(this.#holdTimer);
     this.#streams.release();
   }
 

@@ -22,7 +22,7 @@ import {
 import type { VerifyReport } from './harness.ts';
 
 /** Snapshots in a row, each of them restored. `npm run test:rounds` makes 50, which take a quarter of an hour on two cores. */
-const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 8);
+const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 5);
 
 /**
  * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, thousands of transfers a second, never
@@ -56,7 +56,7 @@ describe('bank under load with chandy-lamport', () => {
     const where = await placement('bank');
     // In place: each task where it was. Otherwise the services move on to the next node, some with the stack and its volumes gone.
     const elsewhere = round % 2 === 1;
-    if (round % 8 === 7) await stacks.remove('bank', { volumes: true });
+    if (round % 5 === 3) await stacks.remove('bank', { volumes: true });
     const to = ['branch-a', 'branch-b', 'branch-c'].flatMap((service) => {
       const node = where[`${service}.1`] ?? 'n1';
       return ['--to', `${service}=${elsewhere ? others(node)[round % 4 === 1 ? 0 : 1] : node}`];
@@ -72,12 +72,12 @@ describe('bank under load with chandy-lamport', () => {
   });
 
   test('one service moves while it works, and the others keep their connections to it', async () => {
-    for (const service of ['branch-a', 'branch-b']) {
-      const before = await stacks.checkBank('bank', ['--status']);
-      const where = await placement('bank');
-      await migrate(`bank_${service}`, '--to', others(where[`${service}.1`] ?? 'n1')[0]);
-      await goOnAndCheck('bank', before);
-    }
+    // Two tasks.
+    const service = 'branch-b';
+    const before = await stacks.checkBank('bank', ['--status']);
+    const where = await placement('bank');
+    await migrate(`bank_${service}`, '--to', others(where[`${service}.1`] ?? 'n1')[0]);
+    await goOnAndCheck('bank', before);
   });
 
   test('what has moved can be snapshotted and restored in its turn', async () => {

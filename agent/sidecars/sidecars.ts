@@ -162,9 +162,12 @@ export class Sidecars {
     await this.#sidecars.get(containerId)?.call('hold', { forMs });
   }
 
-  /** The task goes on. */
+  /** The task goes on. Never rejects: a sidecar that has died holds nothing, and neither does the one that takes its place. */
   async release(containerId: string): Promise<void> {
-    await this.#sidecars.get(containerId)?.call('release');
+    await this.#sidecars
+      .get(containerId)
+      ?.call('release')
+      .catch(() => undefined);
   }
 
   /** Ends the sidecar of a container, also one that is only being prepared. None is no error. */

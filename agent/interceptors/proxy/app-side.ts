@@ -127,7 +127,7 @@ export class AppSide {
         this.#events.gone();
       });
     }
-    // Node closes a socket whose both directions have ended; it does not know that of a restored one.
+    // A link closes itself when both directions have ended; it does not know that of a restored one.
     if (blind) this.end.close();
   }
 

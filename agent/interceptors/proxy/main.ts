@@ -73,7 +73,7 @@ const control = createServer((socket) => {
       status: () => ({ ...sidecar.status(), ...peers.status() }),
       world: (params) => peers.world(worldOf(params)),
       channels: () => sidecar.channels(),
-      hold: (params) => sidecar.hold(optionalField(params ?? {}, 'forMs', 'number')),
+      hold: (params) => sidecar.hold(field(params, 'forMs', 'number')),
       release: () => sidecar.release(),
       prepare: async (params) => {
         const options = {

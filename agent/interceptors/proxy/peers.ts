@@ -184,6 +184,8 @@ export class Peers {
 
   /** The task that a captured connection is for. Undefined: nobody listens there any more. */
   target(server: Endpoint): Endpoint | undefined {
+    // A task that is linked; neither virtual nor former addresses are. Nearly all connections are for one.
+    if ((this.#entries.get(server.address)?.links.size ?? 0) > 0) return server;
     const vip = this.#vips().find(({ address }) => address === server.address);
     return vip ? this.#turns.choose(vip, server.port, this.#entries) : server;
   }

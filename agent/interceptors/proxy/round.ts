@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Participant, ParticipantEffect, ParticipantInput } from '../../../src/algorithms/contract.ts';
 import type { ParticipantOutcome } from '../../../src/algorithms/contract.ts';
 import type { StreamCut } from '../../../src/model/checkpoint.ts';
@@ -60,9 +61,6 @@ export interface RoundParts {
 }
 
 const TICK_MS = 100;
-
-/** One turn of the event loop: connections that the kernel has made until now are accepted when it is over. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Runs one participant for one round on the streams of this sidecar, by the executor's rules of src/algorithms/contract.ts. It runs here, not
@@ -157,7 +155,7 @@ export class RoundRunner {
       case 'freeze':
         return host
           .freeze()
-          .then(nextTurn)
+          .then(() => nextTurn()) // connections that the kernel has made until now are accepted when it is over
           .then(() => this.#cut());
       case 'save':
         host.save(effect.epoch).then(

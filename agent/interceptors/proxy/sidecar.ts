@@ -72,7 +72,6 @@ export class Sidecar {
   readonly #caller: CallerOptions;
   readonly #servers: Closable[] = [];
   readonly #unproved = new Set<Link>();
-  #holding = false;
   #holdTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SidecarOptions) {
@@ -109,18 +108,17 @@ export class Sidecar {
    * Stops reading from the application and delivering to it; nothing new is offered or accepted. What comes from peers waits.
    * @param forMs goes on by itself after so long, should nobody be there any more to say so; a repeated call begins anew
    */
-  hold(forMs?: number): void {
-    this.#holding = true;
+  hold(forMs: number): void {
     clearTimeout(this.#holdTimer);
-    this.#holdTimer = forMs === undefined ? undefined : setTimeout(() => this.release(), forMs);
+    this.#holdTimer = setTimeout(() => this.release(), forMs);
     this.#streams.hold();
   }
 
   /** The end of {@link hold}; what a round or a restore holds stays held. */
   release(): void {
-    if (!this.#holding) return;
-    this.#holding = false;
+    if (this.#holdTimer === undefined) return;
     clearTimeout(this.#holdTimer);
+    this.#holdTimer = undefined;
     this.#streams.release();
   }
 

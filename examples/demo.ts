@@ -152,7 +152,8 @@ async function main(): Promise<number> {
   await down(stacks.bed, ({ message, level }) => level === 'warning' && story.detail(message));
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new CommandFailed(`${signal}: ended before its end`)));
+      // Not `once`: execa's own handler would then find itself alone, and end the process before anything is cleaned up.
+      process.on(signal, () => reject(new CommandFailed(`${signal}: ended before its end`)));
     }
   });
   let exitCode = 0;

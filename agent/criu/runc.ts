@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../src/model/errors.ts';
 import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './config.ts';
+import { findFreezer, type Freezer } from './freezer.ts';
 import { readCriuFailure } from './log.ts';
 import { mendImages } from './mend.ts';
 
@@ -88,11 +89,17 @@ export class Runc {
 
   /** Freezes every process of the container; when this returns, none runs. A frozen container is no error. */
   async pause(containerId: string): Promise<void> {
+    if (await this.#quickly(containerId, (freezer) => freezer.freeze())) return;
     await this.#change('pause', [containerId], containerId, ['paused']);
   }
 
   /** Thaws it. A container that is not frozen is no error. */
   async resume(containerId: string): Promise<void> {
+    const thaw = (freezer: Freezer): boolean => {
+      freezer.thaw();
+      return true;
+    };
+    if (await this.#quickly(containerId, thaw)) return;
     await this.#change('resume', [containerId], containerId, ['running', 'stopped']);
   }
 
@@ -151,6 +158,16 @@ export class Runc {
   /** A runc command line for somebody else to run (the dead man's switch): `command('resume', id)`. */
   command(...args: readonly string[]): string[] {
     return [this.#binary, '--root', this.#root, ...args];
+  }
+
+  /** @returns false if runc itself must do it, or say why it cannot be done */
+  async #quickly(containerId: string, work: (freezer: Freezer) => boolean | Promise<boolean>): Promise<boolean> {
+    try {
+      const freezer = findFreezer(join(this.#root, containerId, 'state.json'));
+      return freezer !== undefined && (await work(freezer));
+    } catch {
+      return false;
+    }
   }
 
   async #change(

@@ -76,21 +76,21 @@ export class ContainerTask implements TaskHandle {
   }
 
   async hold(): Promise<void> {
-    const { facts, interceptor, journal, snapshotId, deadlineMs } = this.#options;
+    const { facts, interceptor, journal, snapshotId, deadlineMs, runc, runDir } = this.#options;
     await journal.note({ containerId: facts.id, pid: facts.pid, owner: snapshotId, stageDir: this.#options.stageDir });
-    await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + HOLD_MARGIN_MS);
-    this.#times = { ...this.#times, holdAtMs: Date.now() };
-  }
-
-  async freeze(): Promise<void> {
-    const { facts, runc, deadlineMs, runDir, interceptor } = this.#options;
-    // Armed first: from the next line on, an agent that dies leaves something behind that thaws the task.
+    // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
     this.#deadman = await armDeadman({
       containerId: facts.id,
       afterMs: deadlineMs + DEADMAN_MARGIN_MS,
       runDir,
       undo: [runc.command('resume', facts.id), ...interceptor.undoCommands()],
     });
+    await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + HOLD_MARGIN_MS);
+    this.#times = { ...this.#times, holdAtMs: Date.now() };
+  }
+
+  async freeze(): Promise<void> {
+    const { facts, runc } = this.#options;
     await runc.pause(facts.id);
     this.#times = { ...this.#times, frozenAtMs: Date.now() };
   }

@@ -7,7 +7,7 @@ import { vi } from 'vitest';
 import { readCriuFailure } from '../../agent/criu/log.ts';
 import { restoreArguments, restoreEnvironment, Runc } from '../../agent/criu/runc.ts';
 import { restoreHook } from '../../agent/interceptors/kernel/restore-hook.ts';
-import { unholdScript } from '../../agent/interceptors/kernel/rules.ts';
+import { KernelInterceptor } from '../../agent/interceptors/kernel/interceptor.ts';
 import type { FilesOf } from '../../agent/files/save.ts';
 import { ensureRoot } from '../../examples/testbed/root.ts';
 import { Reporter } from '../../examples/testbed/progress.ts';
@@ -171,7 +171,7 @@ export class Container {
     mkdirSync(workPath);
     await this.#launch(restoreArguments({ ...options, workPath }), restoreEnvironment(criuConfigFile));
     await whileHeld();
-    await this.inNetwork(['nft', '-f', '-'], unholdScript());
+    await new KernelInterceptor({ netns: `/proc/${await this.pid()}/ns/net` }).unhold();
   }
 
   /** Runs a command of the host in the container's network namespace. */

@@ -35,8 +35,9 @@ async function sentBy(task: string): Promise<number> {
 test('hold stops everything both ways, expires by itself, and can be undone by a bare command', async () => {
   const { client, a } = await pair();
   await a.hold(60_000);
-  const held = client.lines.length;
   const sent = await sentBy('a');
+  // By now what it had printed has come through its pipe.
+  const held = client.lines.length;
   // The peer is not held, and what it does now must not get through: a ping goes unanswered.
   const ping = await execa('ip', ['netns', 'exec', bed.name('b'), 'ping', '-c', '2', '-i', '0.2', '-W', '1', A], {
     reject: false,

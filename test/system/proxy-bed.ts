@@ -8,7 +8,7 @@ import { expect, vi } from 'vitest';
 import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
 import type { SidecarRestore } from '../../agent/interceptors/proxy/interceptor.ts';
 import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
-import type { LocalConnection } from '../../agent/interceptors/proxy/rules.ts';
+import type { LocalConnection } from '../../agent/interceptors/proxy/set-contents.ts';
 import type { World } from '../../agent/interceptors/proxy/world.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';

@@ -187,7 +187,7 @@ describe('connections through two sidecars', () => {
     for (const victim of ['a', 'b']) {
       const client = bed.bed.program('a', echo);
       await client.line((line) => line === 'hello');
-      process.kill(bed.interceptor(victim).pid ?? 0, 'SIGKILL');
+      process.kill(bed.interceptor(victim).pid ?? Number.NaN, 'SIGKILL');
       await client.line((line) => line === 'ECONNRESET');
       expect(client.lines).not.toContain('end');
       await server.line((line) => line === 'server ECONNRESET');

@@ -93,7 +93,7 @@ class TaskRound {
 
   async prepare(task: string, epoch: number, saveMs: number): Promise<void> {
     const kernel = new KernelInterceptor({ netns: bed.bed.netns(task) });
-    const pid = programs[task]?.pid ?? 0;
+    const pid = programs[task]?.pid ?? Number.NaN;
     const note = (name: string, work: () => unknown) => async () => {
       this.order.push(name);
       await work();
@@ -204,7 +204,7 @@ test('a round whose agent goes away in the middle is given up: the task runs on'
   await expect.poll(() => control.call('status'), { timeout: 10_000 }).toMatchObject({ held: false });
   // Its agent's own dead man's switch does the rest.
   await new KernelInterceptor({ netns: bed.bed.netns('a') }).unhold();
-  process.kill(programs.a?.pid ?? 0, 'SIGCONT');
+  process.kill(programs.a?.pid ?? Number.NaN, 'SIGCONT');
   await programs.a?.more(5);
   expect(programs.a?.lines.filter((line) => /wrong|error/.test(line))).toEqual([]);
   control.close();

@@ -116,7 +116,7 @@ test(
     await expect.poll(() => added.sent, LONG).toBeGreaterThan(0);
     await bed.kernel('m').unhold();
     bed.app('m').frozen = false;
-    process.kill(bed.proxies.interceptor('m').pid ?? 0, 'SIGKILL');
+    process.kill(bed.proxies.interceptor('m').pid ?? Number.NaN, 'SIGKILL');
     await expect.poll(() => added.got, LONG).toBeGreaterThan(0);
     expect(added.error).toBeUndefined();
   },

@@ -192,7 +192,7 @@ describe('which connections go through the sidecars', () => {
     expect(await connect('a', ADDRESSES.b)).toEqual(['b']);
     expect(await bed.status('a')).toMatchObject({ carried: 1 });
     // A new sidecar knows of it, too.
-    const former = bed.interceptor('a').pid ?? 0;
+    const former = bed.interceptor('a').pid ?? Number.NaN;
     process.kill(former, 'SIGKILL');
     await expect.poll(() => [undefined, former].includes(bed.interceptor('a').pid), SOON).toBe(false);
     await expect.poll(async () => (await bed.status('a')).peers, SOON).toEqual([ADDRESSES.b]);
@@ -267,7 +267,7 @@ describe('who is a peer', () => {
   test('one whose sidecar dies is none until another one has come', async () => {
     await bed.attach('a', 'b');
     await bed.feed({ b: await server('b') });
-    process.kill(bed.interceptor('b').pid ?? 0, 'SIGKILL');
+    process.kill(bed.interceptor('b').pid ?? Number.NaN, 'SIGKILL');
     await expect.poll(() => bed.log('a'), SOON).toContain('a peer is lost');
     // A connection that begins meanwhile waits, and is carried.
     expect(await connect('a', ADDRESSES.b)).toEqual(['b']);

@@ -11,7 +11,7 @@ import {
   sendBytes,
   shutdownSocket,
   tcpSocket,
-} from '../../agent/interceptors/proxy/sys.ts';
+} from '../../agent/interceptors/linux/sys.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
 

@@ -23,7 +23,7 @@ import {
   shutdownSocket,
   tcpSocket,
   trySend,
-} from '../../agent/interceptors/proxy/sys.ts';
+} from '../../agent/interceptors/linux/sys.ts';
 import type { Connection, Endpoint } from '../../src/model/connection.ts';
 
 const accept4 = koffi.load(null).func('int accept4(int, void *, void *, int)') as (

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epoch } from '../../../src/algorithms/contract.ts';
-import { messageOf } from '../../../src/model/errors.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
 import type { PrepareOptions, TaskInterceptor } from '../task-interceptor.ts';
 import { openFiles, processTree } from '../../criu/process-tree.ts';
+import { block, openInwards, unblock } from './held.ts';
 import { pushUnsent } from './push-unsent.ts';
-import { runProcess, type Runner } from './runner.ts';
+import { runProcess } from './runner.ts';
 import {
   TABLE,
   advanceScript,
@@ -14,11 +15,8 @@ import {
   detachScript,
   familyOf,
   holdScript,
-  openInwardsScript,
   prepareScript,
   removeScript,
-  renewHoldScript,
-  unholdScript,
 } from './rules.ts';
 import { removeRewritesScript, rewriteScript } from './rewrite-rules.ts';
 import { lowerRtoMin, restoreRtoMin } from './routes.ts';
@@ -30,25 +28,21 @@ const OPEN_SKEW_MS = 100;
 export interface KernelInterceptorOptions {
   /** The task's network namespace: `/proc/PID/ns/net` or `/run/netns/NAME`. */
   readonly netns: string;
-  /** How child processes are run; for tests. */
-  readonly runner?: Runner;
 }
 
 /**
  * What stands between one task and the network: nftables rules in the task's own network namespace (table `inet swarmcut`), and route
  * and kernel settings there. Without effect and without cost while no round runs.
  *
- * Every method can be called again with no further effect, and changes rules in one nft transaction by one child process. Calls on
- * the same namespace must not overlap.
+ * Every method can be called again with no further effect, and changes rules in one transaction. Calls on the same namespace must not
+ * overlap.
  * All throw SwarmcutError `failed` with nft's or ip's own words.
  */
 export class KernelInterceptor implements TaskInterceptor {
   readonly netns: string;
-  readonly #run: Runner;
 
   constructor(options: KernelInterceptorOptions) {
     this.netns = options.netns;
-    this.#run = options.runner ?? runProcess;
   }
 
   /**
@@ -68,12 +62,12 @@ export class KernelInterceptor implements TaskInterceptor {
 
   /** Nothing enters or leaves the task for at most `timeoutMs`, TCP over `lo` included; other traffic over `lo` goes on. */
   async hold(timeoutMs: number): Promise<void> {
-    await this.#nft(holdScript(timeoutMs));
+    if (!(await block(this.netns, timeoutMs))) await this.#nft(holdScript(timeoutMs));
   }
 
   /** Gives the block a new time-out from now, also if it has expired. @throws if there has been neither `prepare` nor `hold`. */
   async renewHold(timeoutMs: number): Promise<void> {
-    await this.#nft(renewHoldScript(timeoutMs));
+    if (!(await block(this.netns, timeoutMs))) throw this.#noBlock();
   }
 
   /** The cut number `epoch` is made: new colour on everything sent, everything taken, block open; in one transaction. */
@@ -83,10 +77,7 @@ export class KernelInterceptor implements TaskInterceptor {
 
   /** Opens the block without a new colour. No error if the namespace is gone. */
   async unhold(): Promise<void> {
-    if (this.#gone()) return;
-    await this.#nft(unholdScript()).catch((error: unknown) => {
-      if (!messageOf(error).includes('No such file or directory')) throw error; // there has been no block at all
-    });
+    await unblock(this.netns);
   }
 
   /**
@@ -100,7 +91,7 @@ export class KernelInterceptor implements TaskInterceptor {
    * @param skewMs how far apart the calls for the containers may be
    */
   async openRestored(pid: number, skewMs = OPEN_SKEW_MS): Promise<void> {
-    await this.#nft(openInwardsScript(skewMs));
+    if (!(await openInwards(this.netns, skewMs))) throw this.#noBlock();
     await sleep(skewMs);
     await this.unhold();
     pushUnsent(await openFiles(await processTree(pid)));
@@ -155,6 +146,10 @@ export class KernelInterceptor implements TaskInterceptor {
     ].map((command) => this.#command(command));
   }
 
+  #noBlock(): SwarmcutError {
+    return new SwarmcutError('failed', `there is no block in ${this.netns}`);
+  }
+
   #gone(): boolean {
     return !existsSync(this.netns);
   }
@@ -172,7 +167,7 @@ export class KernelInterceptor implements TaskInterceptor {
   }
 
   #inside(command: readonly string[], input?: string): Promise<string> {
-    return this.#run(this.#command(command), input);
+    return runProcess(this.#command(command), input);
   }
 
   #command(command: readonly string[]): string[] {

@@ -90,37 +90,22 @@ function declareHold(): string[] {
   ];
 }
 
-function heldElements(timeoutMs: number, sets: readonly string[] = HELD_SETS): string[] {
+function heldElements(timeoutMs: number): string[] {
   const ms = Math.max(1, Math.ceil(timeoutMs));
-  return sets.flatMap((set) => [
+  return HELD_SETS.flatMap((set) => [
     `flush set ${TABLE} ${set}`,
     `add element ${TABLE} ${set} { ipv4 timeout ${ms}ms, ipv6 timeout ${ms}ms }`,
   ]);
 }
 
-/** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. */
+/** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. (Where they are, held.ts is quicker.) */
 export function holdScript(timeoutMs: number): string {
   return script(declareHold(), heldElements(timeoutMs));
 }
 
-/** Everything that `hold` needs, so that it has only elements to add; nothing is held, nothing coloured. */
+/** Everything that a block needs but its elements (held.ts): nothing is held, nothing coloured. */
 export function declareHoldScript(): string {
   return script(declareHold());
-}
-
-/** A new time-out for the block, also if it has expired meanwhile. The rules must be there. */
-export function renewHoldScript(timeoutMs: number): string {
-  return script(heldElements(timeoutMs));
-}
-
-/** Opens the block; colours stay as they are. Fails with "No such file or directory" if there has never been one. */
-export function unholdScript(): string {
-  return script(FLUSH_HELD);
-}
-
-/** Lets everything in at once, and everything out after `delayMs`. The rules must be there. */
-export function openInwardsScript(delayMs: number): string {
-  return script([`flush set ${TABLE} held_in`], heldElements(delayMs, ['held_out']));
 }
 
 function subnetSets(subnets: readonly string[]): string[] {
@@ -149,7 +134,7 @@ function declareColours(): string[] {
 export function prepareScript(subnets: readonly string[], epoch: Epoch, timeoutMs = COLOUR_TIMEOUT_MS): string {
   const colour = colourOf(epoch);
   return script(
-    declareHold(), // now, so that `hold` has only elements to add
+    declareHold(), // now, so that the block has only elements to get
     subnetSets(subnets),
     declareColours(),
     [

@@ -3,7 +3,7 @@ import { LastWords, isOver } from './last-words.ts';
 import type { LocalEnd, TakeRead } from './local-end.ts';
 import { silence, takeClosed, takeEnd } from './repair.ts';
 import type { TcpEnd } from './repair.ts';
-import { duplicateDescriptor } from './sys.ts';
+import { duplicateDescriptor } from '../linux/sys.ts';
 
 /** How far closing had come when a connection was restored; the kernel does not know it (repair.ts). */
 export interface RestoredClosing {

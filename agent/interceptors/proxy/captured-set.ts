@@ -1,53 +1,46 @@
-import { restoredScript } from './rules.ts';
-import type { LocalConnection } from './rules.ts';
-import { run } from './run.ts';
+import { existsSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { addElements, replaceElements } from '../linux/set-elements.ts';
+import { PROXY_TABLE } from './rules.ts';
+import { restoredContents, type LocalConnection } from './set-contents.ts';
 
 /** Those that are over go some time later: they are in nobody's way. */
 const TIDY_AFTER_MS = 1_000;
 
 /**
  * The nft set `restored` of the task's namespace (rules.ts): connections whose far address is nobody's now, or somebody else's, so that peers do
- * not say any more that the application's packets are ours. One nft process at a time, however many ask.
+ * not say any more that the application's packets are ours. Written once for all who ask in one turn of the event loop.
  */
 export class CapturedSet {
   readonly #netns: string;
   readonly #entries = new Map<string, LocalConnection>();
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
+  #coming: LocalConnection[] = [];
+  #adding: Promise<void> | undefined;
   #tidy: NodeJS.Timeout | undefined;
 
   constructor(netns: string) {
     this.#netns = netns;
   }
 
-  /** @param key to {@link delete} it by @throws SwarmcutError with nft's words */
+  /** @param key to {@link delete} it by @throws SystemCallError with the kernel's answer */
   async add(entries: Iterable<readonly [key: string, connection: LocalConnection]>): Promise<void> {
-    for (const [key, connection] of entries) this.#entries.set(key, connection);
-    await this.#apply();
+    for (const [key, connection] of entries) {
+      this.#entries.set(key, connection);
+      this.#coming.push(connection);
+    }
+    this.#adding ??= setImmediate().then(() => {
+      this.#adding = undefined;
+      addElements(this.#netns, PROXY_TABLE, restoredContents(this.#coming.splice(0)));
+    });
+    await this.#adding;
   }
 
   delete(key: string): void {
     if (!this.#entries.delete(key)) return;
     this.#tidy ??= setTimeout(() => {
       this.#tidy = undefined;
-      this.#apply().catch(() => undefined); // the task is gone
+      if (existsSync(this.#netns))
+        replaceElements(this.#netns, PROXY_TABLE, restoredContents([...this.#entries.values()]));
     }, TIDY_AFTER_MS).unref();
-  }
-
-  #apply(): Promise<void> {
-    // Whoever asks while a script runs shares the one after it.
-    this.#next ??= (this.#running ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined;
-        this.#running = this.#run();
-        return this.#running;
-      });
-    return this.#next;
-  }
-
-  async #run(): Promise<void> {
-    const script = restoredScript([...this.#entries.values()]);
-    await run(['nsenter', `--net=${this.#netns}`, 'nft', '-f', '-'], script);
   }
 }

@@ -14,9 +14,10 @@ import { JsonPeer } from './json-peer.ts';
 import type { Handler } from './json-peer.ts';
 import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
 import type { RoundHost } from './round.ts';
-import { attachScript, detachScript, routeLines, routeUndoLines, setsScript } from './rules.ts';
-import type { ProxySets } from './rules.ts';
-import { inNetns } from './sys.ts';
+import { replaceElements } from '../linux/set-elements.ts';
+import { PROXY_TABLE, attachScript, detachScript, routeLines, routeUndoLines } from './rules.ts';
+import { setContents, type ProxySets } from './set-contents.ts';
+import { inNetns } from '../linux/sys.ts';
 
 /** A sidecar that has died is started again after this long; connections begun meanwhile wait (TCP repeats its SYN after 1 s). */
 const RESTART_DELAY_MS = 200;
@@ -149,8 +150,8 @@ export class ProxyInterceptor {
   }
 
   /** Sets the sidecar's sets from outside, for tests. */
-  async setSets(sets: ProxySets): Promise<void> {
-    await this.#nft(setsScript(sets));
+  setSets(sets: ProxySets): void {
+    replaceElements(this.#options.netns, PROXY_TABLE, setContents(sets));
   }
 
   /** Ends the sidecar, which resets its connections, and takes the rules away. No error if the namespace is gone. */

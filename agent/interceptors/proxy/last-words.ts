@@ -1,5 +1,5 @@
 import { TCP_STATES, dropEnd, stateOf } from './repair.ts';
-import { IPPROTO_TCP, TCP_NODELAY, closeDescriptor, setOption } from './sys.ts';
+import { IPPROTO_TCP, TCP_NODELAY, closeDescriptor, setOption } from '../linux/sys.ts';
 
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 500;

@@ -16,7 +16,7 @@ import {
   socketError,
   tryReceive,
   trySend,
-} from './sys.ts';
+} from '../linux/sys.ts';
 
 /**
  * One buffer for every read of every connection: a read and what is done with its bytes are one synchronous piece, so it is free again at

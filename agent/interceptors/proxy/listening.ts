@@ -1,10 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { addressText } from '../../../src/wire/address.ts';
-import { InterruptedDumpError, NETLINK_SOCK_DIAG, Netlink, attributes } from './netlink.ts';
-import type { LocalConnection } from './rules.ts';
+import { InterruptedDumpError, NETLINK_SOCK_DIAG, Netlink, attributes } from '../linux/netlink.ts';
 import { PORTS } from './rules.ts';
-import { inNetns } from './sys.ts';
+import type { LocalConnection } from './set-contents.ts';
+import { inNetns } from '../linux/sys.ts';
 
 /** From linux/inet_diag.h and net/tcp_states.h. */
 const SOCK_DIAG_BY_FAMILY = 20;

@@ -14,7 +14,7 @@ import type { RecordedStream } from './record-files.ts';
 import type { RestoreOptions } from './resuming.ts';
 import type { RoundHost } from './round.ts';
 import { Sidecar } from './sidecar.ts';
-import { moveToNetns } from './sys.ts';
+import { moveToNetns } from '../linux/sys.ts';
 import { watchProcess } from './watch-process.ts';
 import type { World } from './world.ts';
 

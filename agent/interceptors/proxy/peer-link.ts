@@ -9,7 +9,7 @@ import { Link } from './link.ts';
 import { listField } from './params.ts';
 import { PORTS } from './rules.ts';
 import { connectFrom } from './sockets.ts';
-import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from './sys.ts';
+import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from '../linux/sys.ts';
 
 /** How long another sidecar may take to answer a call. One that is there answers in a few milliseconds. */
 const DIAL_TIMEOUT_MS = 1_000;

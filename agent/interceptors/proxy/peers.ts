@@ -6,7 +6,7 @@ import { checkCaller, PeerLink, dialPeer } from './peer-link.ts';
 import type { PeerAnswer } from './peer-link.ts';
 import type { Link } from './link.ts';
 import { SocketReader, passingBy } from './listening.ts';
-import type { LocalConnection } from './rules.ts';
+import type { LocalConnection } from './set-contents.ts';
 import { KernelSets, SetReader } from './sets.ts';
 import type { WantedSets } from './sets.ts';
 import { RoundRobin, classOfVip, listeningEnds } from './targets.ts';

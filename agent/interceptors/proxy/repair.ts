@@ -35,7 +35,7 @@ import {
   sendBytes,
   setOption,
   tcpSocket,
-} from './sys.ts';
+} from '../linux/sys.ts';
 
 /**
  * One end of a TCP connection, taken out of the kernel and made again elsewhere (TCP_REPAIR; tcp(7), and CRIU's soccr for the order). The

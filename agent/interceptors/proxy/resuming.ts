@@ -20,7 +20,7 @@ import { MARKS } from './rules.ts';
 import { APP_BUFFER_BYTES } from './sockets.ts';
 import type { RestoredStream, Stream, StreamIdentity } from './stream.ts';
 import type { Streams } from './streams.ts';
-import { closeDescriptor, setResetOnClose } from './sys.ts';
+import { closeDescriptor, setResetOnClose } from '../linux/sys.ts';
 
 const AGAIN_AFTER_MS = 100;
 /** The peer may not have been let go yet. */

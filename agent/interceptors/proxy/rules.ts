@@ -1,6 +1,3 @@
-import type { Endpoint } from '../../../src/model/connection.ts';
-import { familyOf } from '../kernel/rules.ts';
-
 /**
  * The rules of the proxy interceptor as text for `nft -f`, one table per task namespace, beside and independent of the kernel
  * interceptor's. Each script is applied as a whole or not at all. The agent puts the rules in; without `subnets` they do nothing. The
@@ -126,44 +123,6 @@ export function attachScript(): string {
   ]);
 }
 
-/** A connection as the task's own packets have it. */
-export interface LocalConnection {
-  readonly local: Endpoint;
-  readonly remote: Endpoint;
-}
-
-/** What the sets shall hold. Fields left out stay as they are. */
-export interface ProxySets {
-  /** CIDR. */
-  readonly subnets?: readonly string[];
-  /** IPv4 addresses. */
-  readonly peers?: readonly string[];
-  readonly vips?: readonly string[];
-  readonly waiting?: readonly string[];
-  readonly strangers?: readonly string[];
-  readonly listening?: readonly Endpoint[];
-  readonly direct?: readonly LocalConnection[];
-}
-
-/** Replaces the contents of the sets, all at once. @throws Error for anything that is no IPv4 address */
-export function setsScript(sets: ProxySets): string {
-  const lines: string[] = [];
-  if (sets.subnets) lines.push(...fill('subnets', sets.subnets.map(subnet)));
-  for (const name of ['peers', 'vips', 'waiting', 'strangers'] as const)
-    if (sets[name]) lines.push(...fill(name, sets[name].map(address)));
-  if (sets.listening) lines.push(...fill('listening', sets.listening.map(end)));
-  if (sets.direct) lines.push(...fill('direct', sets.direct.map(tuple)));
-  return script(lines);
-}
-
-/**
- * From now on these connections are the sidecar's, whoever their addresses belong to; its sockets for them must exist. `local` is the
- * application's end. Replaces what was said before.
- */
-export function restoredScript(entries: readonly LocalConnection[]): string {
-  return script(fill('restored', entries.map(tuple)));
-}
-
 /** Takes everything away. Connections that the sidecar holds hang afterwards, unless it has ended before. */
 export function detachScript(): string {
   return script([`add table ${PROXY_TABLE}`, `delete table ${PROXY_TABLE}`]);
@@ -187,32 +146,6 @@ export function routeUndoLines(): string[] {
     `rule del pref ${RULE_PREFERENCE + 1}`,
     `route flush table ${ROUTE_TABLE}`,
   ];
-}
-
-function fill(name: keyof typeof SETS, elements: readonly string[]): string[] {
-  const flush = `flush set ${PROXY_TABLE} ${name}`;
-  if (elements.length === 0) return [flush];
-  return [flush, `add element ${PROXY_TABLE} ${name} { ${[...new Set(elements)].join(', ')} }`];
-}
-
-function address(text: string): string {
-  if (text.includes('/') || familyOf(text) !== 4) throw new Error(`not an IPv4 address: ${text}`);
-  return text;
-}
-
-function subnet(text: string): string {
-  if (familyOf(text) !== 4) throw new Error(`not an IPv4 subnet: ${text}`);
-  return text;
-}
-
-function end(endpoint: Endpoint): string {
-  if (!Number.isInteger(endpoint.port) || endpoint.port < 1 || endpoint.port > 65_535)
-    throw new Error(`not a port: ${endpoint.port}`);
-  return `${address(endpoint.address)} . ${endpoint.port}`;
-}
-
-function tuple({ local, remote }: LocalConnection): string {
-  return `${end(local)} . ${end(remote)}`;
 }
 
 function script(lines: readonly string[]): string {

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/model/errors.ts';
-import type { Runner } from '../kernel/runner.ts';
-import { InterruptedDumpError, NETLINK_NETFILTER, Netlink, attribute, attributes } from './netlink.ts';
-import { PROXY_TABLE, setsScript } from './rules.ts';
-import type { LocalConnection, ProxySets } from './rules.ts';
-import { run } from './run.ts';
-import { SystemCallError } from './sys.ts';
+import { InterruptedDumpError, NETLINK_NETFILTER, Netlink, attribute, attributes } from '../linux/netlink.ts';
+import { replaceElements, type SetElement } from '../linux/set-elements.ts';
+import { PROXY_TABLE } from './rules.ts';
+import { setContents, type LocalConnection, type ProxySets } from './set-contents.ts';
+import { SystemCallError } from '../linux/sys.ts';
 
-/** Between two writes at least: a storm of changes costs one nft each time. */
+/** Between two writes at least: in a storm of changes. */
 const PAUSE_MS = 20;
 const RETRY_MS = 500;
 
@@ -26,10 +25,9 @@ export type WantedSets = Required<ProxySets>;
 
 /** Keeps the sets in the kernel as they shall be: only what has changed is written, all changes at once, one after the other. */
 export class KernelSets {
-  readonly #command: readonly string[];
-  readonly #runner: Runner;
+  readonly #netns: string;
   readonly #log: (message: string, details: object) => void;
-  /** The text of each set as the kernel has it. */
+  /** Each set as the kernel has it. */
   readonly #present = new Map<string, string>();
   #wanted: WantedSets | undefined;
   #working: Promise<void> | undefined;
@@ -37,10 +35,9 @@ export class KernelSets {
   #writtenAt = -PAUSE_MS;
   #closed = false;
 
-  constructor(netns: string, log: (message: string, details: object) => void, runner: Runner = run) {
-    this.#command = ['nsenter', `--net=${netns}`, 'nft', '-f', '-'];
+  constructor(netns: string, log: (message: string, details: object) => void) {
+    this.#netns = netns;
     this.#log = log;
-    this.#runner = runner;
   }
 
   /** Resolves when the kernel has these, or newer ones. A failure is logged, and tried again for as long as it takes. */
@@ -61,7 +58,7 @@ export class KernelSets {
     await sleep(Math.max(0, this.#writtenAt + PAUSE_MS - performance.now()));
     this.#dirty = false;
     try {
-      await this.#apply();
+      this.#apply();
     } catch (error) {
       this.#log('the sets of the proxy rules could not be written', { error: messageOf(error) });
       this.#present.clear();
@@ -72,18 +69,26 @@ export class KernelSets {
     }
   }
 
-  async #apply(): Promise<void> {
+  #apply(): void {
     if (!this.#wanted) return;
-    const changed: [string, string][] = [];
-    for (const [name, elements] of Object.entries(this.#wanted)) {
-      const script = setsScript({ [name]: elements });
-      if (this.#present.get(name) !== script) changed.push([name, script]);
+    const changed = new Map<string, { readonly elements: SetElement[]; readonly text: string }>();
+    for (const [name, elements] of Object.entries(setContents(this.#wanted))) {
+      const text = textOf(elements);
+      if (this.#present.get(name) !== text) changed.set(name, { elements, text });
     }
-    if (changed.length === 0) return;
-    await this.#runner(this.#command, changed.map(([, script]) => script).join(''));
-    for (const [name, script] of changed) this.#present.set(name, script);
+    if (changed.size === 0) return;
+    replaceElements(
+      this.#netns,
+      PROXY_TABLE,
+      Object.fromEntries([...changed].map(([name, { elements }]) => [name, elements])),
+    );
+    for (const [name, { text }] of changed) this.#present.set(name, text);
     this.#writtenAt = performance.now();
   }
+}
+
+function textOf(elements: readonly SetElement[]): string {
+  return elements.map(({ key, intervalEnd }) => `${key.toString('hex')}${intervalEnd === true ? '-' : ''}`).join(' ');
 }
 
 /** Reads sets of the proxy's table. */

@@ -20,7 +20,7 @@ import { listenIn } from './sockets.ts';
 import type { Closable } from './sockets.ts';
 import type { StreamIdentity } from './stream.ts';
 import { Streams } from './streams.ts';
-import { localEnd, remoteEnd } from './sys.ts';
+import { localEnd, remoteEnd } from '../linux/sys.ts';
 import { unacceptedIn } from './unaccepted.ts';
 
 /** Most tunnels whose opener has not yet proved itself. */

@@ -22,7 +22,7 @@ import {
   startConnecting,
   tcpSocket,
   tryAccept,
-} from './sys.ts';
+} from '../linux/sys.ts';
 import type { LinkSocket } from './link.ts';
 import { Watch } from './watch.ts';
 import type { Watcher } from './watch.ts';

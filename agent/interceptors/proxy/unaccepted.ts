@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import { connectionKey } from '../../../src/model/connection.ts';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { addressText } from '../../../src/wire/address.ts';
-import { inNetns } from './sys.ts';
+import { inNetns } from '../linux/sys.ts';
 
 /** ESTABLISHED and CLOSE_WAIT: a socket in one of these states that belongs to no file waits in its listener's queue. */
 const STATES: readonly string[] = ['01', '08'];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseSocket, passingBy, portsOf } from '../../../agent/interceptors/proxy/listening.ts';
-import { attribute, attributes } from '../../../agent/interceptors/proxy/netlink.ts';
+import { attribute, attributes } from '../../../agent/interceptors/linux/netlink.ts';
 import { PORTS } from '../../../agent/interceptors/proxy/rules.ts';
 import { keysIn } from '../../../agent/interceptors/proxy/sets.ts';
 import { RoundRobin, classOfVip, listeningEnds } from '../../../agent/interceptors/proxy/targets.ts';

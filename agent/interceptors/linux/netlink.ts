@@ -14,10 +14,15 @@ const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_CLOEXEC = 0o2000000;
 const NLM_F_REQUEST = 0x1;
+const NLM_F_ACK = 0x4;
+const NLM_F_CREATE = 0x400;
 const NLM_F_DUMP = 0x300;
 const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
+const NFNL_MSG_BATCH_BEGIN = 0x10;
+const NFNL_MSG_BATCH_END = 0x11;
+const NFNL_SUBSYS_NFTABLES = 10;
 const HEAD_BYTES = 16;
 /** The kernel answers in pieces of at most 32 KiB. */
 const ANSWER_BYTES = 64 * 1024;
@@ -51,12 +56,7 @@ export class Netlink {
    */
   dump(type: number, request: Buffer, take: (body: Buffer) => void): void {
     const sequence = ++this.#sequence;
-    const head = Buffer.alloc(HEAD_BYTES);
-    head.writeUInt32LE(HEAD_BYTES + request.length, 0);
-    head.writeUInt16LE(type, 4);
-    head.writeUInt16LE(NLM_F_REQUEST | NLM_F_DUMP, 6);
-    head.writeUInt32LE(sequence, 8);
-    sendBytes(this.#fd, Buffer.concat([head, request]));
+    sendBytes(this.#fd, message(type, NLM_F_DUMP, sequence, request));
     let interrupted = false;
     for (;;) {
       const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
@@ -82,9 +82,47 @@ export class Netlink {
     }
   }
 
+  /**
+   * Has nftables apply messages as one transaction: all or none.
+   * @throws SystemCallError with the kernel's answer to the first that it refuses, e.g. ENOENT
+   */
+  transaction(messages: readonly { readonly type: number; readonly body: Buffer }[]): void {
+    const first = this.#sequence + 1;
+    const next = (): number => ++this.#sequence;
+    const subsystem = Buffer.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
+    const batch = [
+      message(NFNL_MSG_BATCH_BEGIN, 0, next(), subsystem),
+      ...messages.map(({ type, body }) => message(type, NLM_F_CREATE | NLM_F_ACK, next(), body)),
+      message(NFNL_MSG_BATCH_END, 0, next(), subsystem),
+    ];
+    sendBytes(this.#fd, Buffer.concat(batch));
+    // The kernel has done it all when the call returns. Its answers: an acknowledgment for each message, or what is wrong.
+    for (let acknowledged = 0; acknowledged < messages.length;) {
+      const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
+      for (let at = 0; at + HEAD_BYTES <= piece.length; at += aligned(piece.readUInt32LE(at))) {
+        if (piece.readUInt32LE(at) < HEAD_BYTES) throw new SystemCallError('netlink', 'EBADMSG');
+        // What is left of answers that were not read to their end.
+        if (piece.readUInt32LE(at + 8) < first || piece.readUInt16LE(at + 4) !== NLMSG_ERROR) continue;
+        const error = piece.readInt32LE(at + HEAD_BYTES);
+        if (error < 0) throw new SystemCallError('netlink', getSystemErrorName(error));
+        acknowledged += 1;
+      }
+    }
+  }
+
   close(): void {
     closeDescriptor(this.#fd);
   }
+}
+
+function message(type: number, flags: number, sequence: number, body: Buffer): Buffer {
+  const bytes = Buffer.alloc(aligned(HEAD_BYTES + body.length));
+  bytes.writeUInt32LE(HEAD_BYTES + body.length, 0);
+  bytes.writeUInt16LE(type, 4);
+  bytes.writeUInt16LE(NLM_F_REQUEST | flags, 6);
+  bytes.writeUInt32LE(sequence, 8);
+  body.copy(bytes, HEAD_BYTES);
+  return bytes;
 }
 
 /** One attribute (`struct nlattr`), padded. */

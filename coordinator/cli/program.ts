@@ -4,25 +4,30 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../../src/model/errors.ts';
 import { swarmcutVersion } from '../../src/runtime/version.ts';
-import { caCommand } from './ca.ts';
-import { attachCommand } from './attach.ts';
-import { detachCommand } from './detach.ts';
-import { snapshotCommand } from './snapshot.ts';
-import { restoreCommand } from './restore.ts';
-import { migrateCommand } from './migrate.ts';
-import { listCommand } from './list.ts';
-import { inspectCommand } from './inspect.ts';
-import { verifyCommand } from './verify.ts';
-import { rmCommand } from './rm.ts';
-import { checkCommand } from './check.ts';
-import { lintCommand } from './lint.ts';
-import { simulateCommand } from './simulate.ts';
 import { addGlobalOptions } from './options.ts';
 import { asSwarmcutError, errorJson, errorText } from './report-error.ts';
 
+/** One file per verb, in the order of the help text. */
+const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
+  snapshot: async () => (await import('./snapshot.ts')).snapshotCommand(),
+  restore: async () => (await import('./restore.ts')).restoreCommand(),
+  migrate: async () => (await import('./migrate.ts')).migrateCommand(),
+  list: async () => (await import('./list.ts')).listCommand(),
+  inspect: async () => (await import('./inspect.ts')).inspectCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+  rm: async () => (await import('./rm.ts')).rmCommand(),
+  attach: async () => (await import('./attach.ts')).attachCommand(),
+  detach: async () => (await import('./detach.ts')).detachCommand(),
+  check: async () => (await import('./check.ts')).checkCommand(),
+  lint: async () => (await import('./lint.ts')).lintCommand(),
+  simulate: async () => (await import('./simulate.ts')).simulateCommand(),
+  ca: async () => (await import('./ca.ts')).caCommand(),
+  testbed: loadTestbed,
+};
+
 /**
- * The whole command line: one file per verb.
- * @param argv decides whether the test bed is loaded, which takes longer than everything else together
+ * The command line.
+ * @param argv decides which verbs are loaded: all of them take longer than most of what they do
  */
 export async function buildProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('coordinator')
@@ -30,29 +35,20 @@ export async function buildProgram(argv: readonly string[]): Promise<Command> {
     .version(swarmcutVersion())
     .configureHelp({ showGlobalOptions: true });
   addGlobalOptions(program);
-  for (const command of [
-    snapshotCommand(),
-    restoreCommand(),
-    migrateCommand(),
-    listCommand(),
-    inspectCommand(),
-    verifyCommand(),
-    rmCommand(),
-    attachCommand(),
-    detachCommand(),
-    checkCommand(),
-    lintCommand(),
-    simulateCommand(),
-    caCommand(),
-  ]) {
-    program.addCommand(command);
+  for (const verb of wanted(argv)) {
+    const command = await VERBS[verb]?.();
+    if (command) program.addCommand(command);
   }
-  const isOther = argv.some((word) => program.commands.some((command) => command.name() === word));
-  const testbed = isOther && !argv.includes('testbed') ? undefined : await loadTestbed();
-  if (testbed !== undefined) program.addCommand(testbed);
   program.hook('preAction', (_program, command) => shareGlobals(program, command));
   exitByThrowing(program, argv.includes('--json'));
   return program;
+}
+
+/** What is named; everything when the program itself is asked for help, or nothing that it knows is named. */
+function wanted(argv: readonly string[]): readonly string[] {
+  const all = Object.keys(VERBS);
+  const named = all.filter((verb) => argv.includes(verb) || (verb === 'list' && argv.includes('ls')));
+  return named.length === 0 || ['--help', '-h', 'help'].includes(argv[2] ?? '') ? all : named;
 }
 
 /** Runs one command line and answers its exit code (docs/cli.md). Prints errors itself; never throws. */

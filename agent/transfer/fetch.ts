@@ -16,6 +16,9 @@ const SMALL_BYTES = 256 * 1024;
 /** Small parts in one call, together. Bytes. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
+/** A checkpoint has a hundred parts, each of which would be a message to the coordinator. */
+const REPORT_EVERY_MS = 100;
+
 /** A node that has parts: its name (as in its certificate) and `host:port` of its agent. */
 export interface PartSource {
   readonly node: string;
@@ -34,7 +37,7 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
   /** Keeps the parts from being swept until `ledger.release(owner)`. */
   readonly owner?: string;
-  /** Called after every chunk; bytes that were here already count as done. */
+  /** Called several times a second, and when all is there; bytes that were here already count as done. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
 
@@ -124,6 +127,7 @@ class Sources {
 
 class Progress {
   #done = 0;
+  #reportedAt = Number.NEGATIVE_INFINITY;
   readonly #total: number;
   readonly #report: FetchOptions['onProgress'];
 
@@ -135,6 +139,9 @@ class Progress {
   /** Negative: a source has failed, and what came from it does not count. */
   add(bytes: number): void {
     this.#done += bytes;
+    const now = performance.now();
+    if (now - this.#reportedAt < REPORT_EVERY_MS && this.#done < this.#total) return;
+    this.#reportedAt = now;
     this.#report?.(this.#done, this.#total);
   }
 }

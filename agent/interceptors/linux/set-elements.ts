@@ -19,6 +19,12 @@ const NLA_F_NESTED = 0x8000;
 /** An attribute has at most 64 KiB. */
 const ELEMENTS_PER_MESSAGE = 800;
 
+/**
+ * Closing the socket waits until the kernel has let go of the elements that were there before (nft_rcv_nl_event), which takes 10 ms and more. So
+ * that is not done while a task stands still.
+ */
+const CLOSE_AFTER_MS = 500;
+
 /** Families of tables (`NFPROTO_*`). */
 const FAMILIES = { inet: 1, ip: 2 } as const;
 
@@ -62,7 +68,7 @@ function apply(netns: string, wanted: readonly Message[]): void {
   try {
     netlink.transaction(wanted);
   } finally {
-    netlink.close();
+    setTimeout(() => netlink.close(), CLOSE_AFTER_MS).unref();
   }
 }
 

@@ -10,6 +10,8 @@ const POLL_MS = 25;
 /** For a connection, and for the first answer: a frozen task accepts and says nothing. */
 const CONNECT_TIMEOUT_MS = 2000;
 const REACH_PAUSE_MS = 300;
+/** For those that answer a little later than enough others. */
+const GRACE_MS = 200;
 
 /** Some branch could not be asked. Not a violation: nothing is known about the money. */
 export class Unreachable extends Error {
@@ -80,6 +82,30 @@ export interface AuditLimits {
 }
 
 /**
+ * What has become of the attempts when all are settled, or some time after as many as are wanted have succeeded: for a while after a restore
+ * names also lead to where nobody answers any more. Those that succeed later are closed.
+ */
+async function enough(attempts: readonly Promise<Control>[], wanted: number): Promise<PromiseSettledResult<Control>[]> {
+  const settled: PromiseSettledResult<Control>[] = [];
+  let over = false;
+  const all = attempts.map(async (attempt) => {
+    const [result] = await Promise.allSettled([attempt]);
+    if (!over) settled.push(result);
+    else if (result.status === 'fulfilled') result.value.close();
+  });
+  const wait = new AbortController();
+  const sufficient = async (): Promise<void> => {
+    while (settled.filter(({ status }) => status === 'fulfilled').length < wanted)
+      await sleep(POLL_MS, undefined, { signal: wait.signal });
+    await sleep(GRACE_MS, undefined, { signal: wait.signal });
+  };
+  await Promise.race([Promise.all(all), sufficient().catch(() => undefined)]);
+  wait.abort();
+  over = true;
+  return settled;
+}
+
+/**
  * Connects to the branches at the addresses that `list` gives, until there are as many as expected and they know no
  * peer that is not among them. Asks `list` again while that is not so: Swarm's DNS may lag behind a restore.
  * @throws Unreachable naming who is missing; but if those reached report errors already, they are returned as they are.
@@ -91,7 +117,10 @@ export async function reach(
   const deadlineMs = performance.now() + limits.timeoutMs;
   for (;;) {
     const addresses = await list();
-    const tried = await Promise.allSettled(addresses.map(([host, port]) => Control.connect(host, port)));
+    const tried = await enough(
+      addresses.map(([host, port]) => Control.connect(host, port)),
+      limits.expected,
+    );
     const connected = tried.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const { controls, asked } = await introduce(connected);
     const reports = asked.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));

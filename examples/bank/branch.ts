@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { serveControl } from './control.ts';
 import { BranchFiles } from './files.ts';
+import { Gaps } from './gaps.ts';
 import { encodeTransfers } from './frame.ts';
 import { Ledger } from './ledger.ts';
 import type { Debit } from './ledger.ts';
@@ -27,6 +28,7 @@ const options = readOptions(process.env);
 const id = `${hostname()}-${randomBytes(4).toString('hex')}`;
 const ledger = new Ledger(options.initial, options.fault);
 const files = new BranchFiles(options.journal, [options.shm, options.layer]);
+const gaps = new Gaps();
 const errors: string[] = [];
 let errorCount = 0;
 let paused = false;
@@ -45,6 +47,7 @@ const peers = new Peers(id, options, {
     scheduleBurst();
   },
   transfer(peer, { seq, amount }) {
+    gaps.arrived(peer.id, performance.now());
     const wrong = ledger.credit(peer.id, seq, amount);
     if (wrong !== undefined) complain(wrong);
   },
@@ -124,6 +127,7 @@ function report(withFiles: boolean): BranchReport {
     errorCount,
     errors,
     ticks: files.ticks,
+    worstGapMs: Math.round(gaps.worst(performance.now())),
     ...(withFiles ? { fileProblems: files.problems() } : {}),
   };
 }
@@ -151,7 +155,7 @@ function setPaused(next: boolean): void {
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
 
 console.log(JSON.stringify({ at: new Date().toISOString(), id, service: options.service, expected: peers.expected }));
-serveControl({ setPaused, report }, options.controlPort, options.host);
+serveControl({ setPaused, report, resetGap: () => gaps.reset(performance.now()) }, options.controlPort, options.host);
 peers.start();
 setInterval(everySecond, 1000);
 if (options.ratePerS > 0) setInterval(tick, options.tickMs);

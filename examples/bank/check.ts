@@ -17,6 +17,7 @@ Stops the transfers of all branches, waits until none is under way, compares all
 Without addresses: the tasks of the services in BANK_BRANCHES (name[:tasks] ...), found by DNS.
 
   --status            do not stop anything: only show where the bank stands, and errors seen so far
+  --reset-gap         as --status, and starts the longest gap that each branch has seen anew
   --json              all figures as one JSON object
   --not-before FILE   the output of an earlier --json: no branch of it may be gone, no counter lower
   --timeout MS        for finding all branches, and for the queues to become empty (default 15000)
@@ -32,6 +33,7 @@ interface Settings {
   readonly limits: AuditLimits;
   readonly earlier: readonly BranchReport[];
   readonly status: boolean;
+  readonly resetGap: boolean;
   readonly json: boolean;
 }
 
@@ -42,6 +44,7 @@ function readArguments(args: string[]): Settings | undefined {
     allowPositionals: true,
     options: {
       status: { type: 'boolean', default: false },
+      'reset-gap': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       'not-before': { type: 'string' },
       timeout: { type: 'string', default: '15000' },
@@ -70,14 +73,16 @@ function readArguments(args: string[]): Settings | undefined {
     },
     earlier:
       file === undefined ? [] : (JSON.parse(readFileSync(file, 'utf8')) as { branches: BranchReport[] }).branches,
-    status: values.status,
+    status: values.status || values['reset-gap'],
+    resetGap: values['reset-gap'],
     json: values.json,
   };
 }
 
-async function look(controls: readonly Control[], { status, limits }: Settings): Promise<AuditResult> {
+async function look(controls: readonly Control[], { status, resetGap, limits }: Settings): Promise<AuditResult> {
   if (!status) return audit(controls, limits);
-  const reports = await Promise.all(controls.map((control) => control.request('status', limits.timeoutMs)));
+  const op = resetGap ? 'reset-gap' : 'status';
+  const reports = await Promise.all(controls.map((control) => control.request(op, limits.timeoutMs)));
   return { reports, violations: ownErrors(reports) };
 }
 

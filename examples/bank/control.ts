@@ -9,6 +9,8 @@ export interface Controlled {
   /** Called when the first checker asks for a pause, and when the last one has gone. */
   setPaused(paused: boolean): void;
   report(withFiles: boolean): BranchReport;
+  /** Starts the worst gap anew. */
+  resetGap(): void;
 }
 
 /**
@@ -41,10 +43,13 @@ export function serveControl(branch: Controlled, port: number, host: string): Se
           break;
         case 'report':
           return branch.report(true);
+        case 'reset-gap':
+          branch.resetGap();
+          return branch.report(false);
         case 'status':
           return branch.report(false);
         case undefined:
-          return { error: `unknown request "${line.slice(0, 80)}": use {"op":"status|pause|report|resume"}` };
+          return { error: `unknown request "${line.slice(0, 80)}": use {"op":"status|pause|report|resume|reset-gap"}` };
       }
       update();
       return branch.report(false);
@@ -59,7 +64,7 @@ export function serveControl(branch: Controlled, port: number, host: string): Se
 function operation(line: string): ControlOp | undefined {
   try {
     const { op } = JSON.parse(line) as { op?: unknown };
-    return (['status', 'pause', 'report', 'resume'] as const).find((known) => known === op);
+    return (['status', 'pause', 'report', 'resume', 'reset-gap'] as const).find((known) => known === op);
   } catch {
     return undefined;
   }

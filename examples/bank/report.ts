@@ -2,7 +2,7 @@
 import type { ChannelBooks } from './ledger.ts';
 
 /** Requests, one word of JSON per line: `{"op":"status"}`. `report` is `status` plus a look at the branch's files. */
-export type ControlOp = 'status' | 'pause' | 'report' | 'resume';
+export type ControlOp = 'status' | 'pause' | 'report' | 'resume' | 'reset-gap';
 
 /** One connection as one of its two branches sees it. */
 export interface ChannelReport extends ChannelBooks {
@@ -31,6 +31,8 @@ export interface BranchReport {
   readonly errors: readonly string[];
   /** Lines written to the journal so far. */
   readonly ticks: number;
+  /** Longest time in which one of its connections brought nothing, since `reset-gap`. By its own monotonic clock. */
+  readonly worstGapMs: number;
   /** `report` only: what its files say that its memory does not. Empty: they agree. */
   readonly fileProblems?: readonly string[];
 }

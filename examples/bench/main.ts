@@ -13,6 +13,7 @@ import { down, listBeds, up } from '../testbed/index.ts';
 import { projectDir } from '../testbed/layout.ts';
 import { reached, rounded } from './bench.ts';
 import type { BenchItem, Figure } from './bench.ts';
+import { bankGap } from './bank.ts';
 import { memory, shim, throughput } from './node.ts';
 import { gap, migration, wall } from './pair.ts';
 import { proxy } from './proxy.ts';
@@ -20,7 +21,19 @@ import { freeze, serve } from './redis.ts';
 import { simulator } from './simulator.ts';
 
 /** In the order in which they run: an idle agent is measured before it has worked. */
-const ITEMS: readonly BenchItem[] = [memory, shim, gap, migration, wall, throughput, proxy, freeze, serve, simulator];
+const ITEMS: readonly BenchItem[] = [
+  memory,
+  shim,
+  gap,
+  bankGap,
+  migration,
+  wall,
+  throughput,
+  proxy,
+  freeze,
+  serve,
+  simulator,
+];
 
 interface Outcome {
   readonly item: string;

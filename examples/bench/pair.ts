@@ -41,7 +41,7 @@ interface Times {
 }
 
 /** How long tasks stood still, the longest of them: by CRIU's word, and from cut to thaw. Milliseconds. */
-interface Standstill {
+export interface Standstill {
   readonly criuMs: number;
   readonly wallMs: number;
 }
@@ -55,7 +55,8 @@ interface Series {
   readonly standstills: Standstill[];
 }
 
-async function standstill(stacks: Stacks, snapshot: string): Promise<Standstill> {
+/** How long the tasks of a snapshot stood still. */
+export async function standstill(stacks: Stacks, snapshot: string): Promise<Standstill> {
   const { tasks } = await stacks.coordinate<{ tasks: { times: Times }[] }>(['inspect', snapshot]);
   return {
     criuMs: Math.max(...tasks.map(({ times }) => times.frozenUs / 1000)),

@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { reach } from '../../examples/bank/audit.ts';
 import { serveControl } from '../../examples/bank/control.ts';
 import { encodeHello, encodeTransfers, FrameError, FrameReader } from '../../examples/bank/frame.ts';
+import { Gaps } from '../../examples/bank/gaps.ts';
 import { Ledger } from '../../examples/bank/ledger.ts';
 import { parseBranches, readOptions } from '../../examples/bank/options.ts';
 
@@ -101,8 +102,13 @@ describe('the checker', () => {
       errorCount: 0,
       errors: [],
       ticks: 0,
+      worstGapMs: 0,
     };
-    const server = serveControl({ setPaused: () => undefined, report: () => report }, 0, '0.0.0.0');
+    const server = serveControl(
+      { setPaused: () => undefined, resetGap: () => undefined, report: () => report },
+      0,
+      '0.0.0.0',
+    );
     onTestFinished(() => void server.close());
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -114,5 +120,19 @@ describe('the checker', () => {
     };
     expect(await reached('127.0.0.1', '127.0.0.1')).toBe(1);
     expect(await reached('127.0.0.1', '127.0.0.2')).toBe(2);
+  });
+});
+
+describe('gaps of a branch', () => {
+  it('counts the longest silence of any one connection, also one that lasts, and only from the reset', () => {
+    const gaps = new Gaps();
+    gaps.arrived('a', 0);
+    gaps.arrived('b', 0);
+    gaps.arrived('a', 30);
+    gaps.arrived('b', 90);
+    expect(gaps.worst(100)).toBe(90);
+    gaps.reset(200);
+    gaps.arrived('b', 210);
+    expect(gaps.worst(260)).toBe(60);
   });
 });

@@ -40,6 +40,8 @@ export interface KernelInterceptorOptions {
  */
 export class KernelInterceptor implements TaskInterceptor {
   readonly netns: string;
+  /** `prepare` may have changed them. */
+  #routesChanged = false;
 
   constructor(options: KernelInterceptorOptions) {
     this.netns = options.netns;
@@ -51,6 +53,7 @@ export class KernelInterceptor implements TaskInterceptor {
    * next acknowledgment.
    */
   async prepare(options: PrepareOptions): Promise<void> {
+    this.#routesChanged = true;
     await this.#nft(prepareScript(options.subnets, options.epoch, options.colourTimeoutMs));
     await this.#changeRoutes(options.subnets, (shown) => lowerRtoMin(shown, options.subnets));
   }
@@ -103,7 +106,7 @@ export class KernelInterceptor implements TaskInterceptor {
     await this.#nft(detachScript());
     const left = await this.#inside(['nft', 'list', 'table', ...TABLE.split(' ')]);
     if (!left.includes('chain rewrite_')) await this.#nft(removeScript());
-    await this.#changeRoutes(['0.0.0.0/0', '::/0'], restoreRtoMin);
+    if (this.#routesChanged) await this.#putRoutesBack();
   }
 
   /**
@@ -111,6 +114,7 @@ export class KernelInterceptor implements TaskInterceptor {
    * from the namespace itself.
    */
   async recover(): Promise<void> {
+    this.#routesChanged = true;
     await this.detach();
   }
 
@@ -131,7 +135,7 @@ export class KernelInterceptor implements TaskInterceptor {
   async removeAll(): Promise<void> {
     if (this.#gone()) return;
     await this.#nft(removeScript());
-    await this.#changeRoutes(['0.0.0.0/0', '::/0'], restoreRtoMin);
+    await this.#putRoutesBack();
   }
 
   /**
@@ -164,6 +168,11 @@ export class KernelInterceptor implements TaskInterceptor {
       const lines = change(await this.#inside(['ip', `-${family}`, 'route', 'show']));
       if (lines.length > 0) await this.#inside(['ip', `-${family}`, '-batch', '-'], `${lines.join('\n')}\n`);
     }
+  }
+
+  async #putRoutesBack(): Promise<void> {
+    await this.#changeRoutes(['0.0.0.0/0', '::/0'], restoreRtoMin);
+    this.#routesChanged = false;
   }
 
   #inside(command: readonly string[], input?: string): Promise<string> {

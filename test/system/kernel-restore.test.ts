@@ -40,8 +40,15 @@ interface Moving {
 
 const alias = (last: number): { address: string; network: string } => ({ address: `${NET}.${last}`, network: 'net' });
 
-/** All tasks get new addresses at once; returns the milliseconds that each hook took. */
-async function move(tasks: readonly Moving[], to: readonly number[]): Promise<number[]> {
+/**
+ * All tasks get new addresses at once; returns the milliseconds that each hook took.
+ * @param whileHeld what else is to be done before they go on
+ */
+async function move(
+  tasks: readonly Moving[],
+  to: readonly number[],
+  whileHeld: () => Promise<void> = () => Promise.resolve(),
+): Promise<number[]> {
   await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).hold(60_000)));
   const cut = await Promise.all(
     tasks.map(async ({ name, program, now, earlier }, index) => ({
@@ -76,6 +83,7 @@ async function move(tasks: readonly Moving[], to: readonly number[]): Promise<nu
     task.earlier.push(task.now);
     task.now = to[index] ?? 0;
   }
+  await whileHeld();
   await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).unhold()));
   return times;
 }
@@ -177,17 +185,19 @@ test('a task moves while its peer runs on', async () => {
     wireLocal: connection.local,
     wireRemote: { address: `${NET}.12`, port: connection.remote.port },
   };
-  await move([client], [12]); // its plan closes the connection: the peer was not in the pairing
-  await new KernelInterceptor({ netns: bed.netns('a') }).setRewrites([
-    {
-      socketLocal: entry.socketRemote,
-      socketRemote: entry.socketLocal,
-      wireLocal: entry.wireRemote,
-      wireRemote: entry.wireLocal,
-    },
-  ]);
-  await peer.setRewrites([entry]);
-  await peer.setRewrites([entry]);
+  // Its plan closes the connection: the peer was not in the pairing.
+  await move([client], [12], async () => {
+    await new KernelInterceptor({ netns: bed.netns('a') }).setRewrites([
+      {
+        socketLocal: entry.socketRemote,
+        socketRemote: entry.socketLocal,
+        wireLocal: entry.wireRemote,
+        wireRemote: entry.wireLocal,
+      },
+    ]);
+    await peer.setRewrites([entry]);
+    await peer.setRewrites([entry]);
+  });
   await client.program.more(20);
   await peer.setRewrites([]);
   expect(await bed.run('b', ['nft', 'list', 'table', 'inet', 'swarmcut'])).not.toContain('rewrite');

@@ -1,17 +1,18 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
-import { connectionKey } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { OpenMessage } from '../../../src/wire/preface.ts';
+import { Carrying } from './carrying.ts';
+import { DirectConnections } from './direct.ts';
+import type { Link } from './link.ts';
+import { SocketReader } from './listening.ts';
+import { Neighbours } from './neighbours.ts';
+import type { NeighbourEntry } from './neighbours.ts';
 import { checkCaller, PeerLink, dialPeer } from './peer-link.ts';
 import type { PeerAnswer } from './peer-link.ts';
-import type { Link } from './link.ts';
-import { SocketReader, passingBy } from './listening.ts';
 import type { LocalConnection } from './set-contents.ts';
-import { KernelSets, SetReader } from './sets.ts';
-import type { WantedSets } from './sets.ts';
-import { RoundRobin, classOfVip, listeningEnds } from './targets.ts';
-import type { Neighbour, Vip } from './targets.ts';
-import { reachable, worldWithin } from './world.ts';
+import { SetReader } from './sets.ts';
+import { RoundRobin } from './targets.ts';
+import { reachable } from './world.ts';
 import type { World } from './world.ts';
 
 /**
@@ -52,22 +53,6 @@ export interface PeersOptions {
   readonly log: (message: string, details: object) => void;
 }
 
-interface Entry extends Neighbour {
-  state: Neighbour['state'];
-  ports: readonly number[];
-  /** Addresses that it had in earlier lives. */
-  former: readonly string[];
-  readonly address: string;
-  /** The agent says that it is a task of the stack. */
-  own: boolean;
-  readonly links: Set<PeerLink>;
-  calling: boolean;
-  /** When to call (again). Milliseconds of `performance.now()`. */
-  callAt: number;
-  tries: number;
-  changedAt: number;
-}
-
 /** What a sidecar says of its neighbours. */
 export interface PeersStatus {
   /** Addresses of tasks that it is linked with. */
@@ -77,76 +62,51 @@ export interface PeersStatus {
 }
 
 /**
- * Knows which addresses are tasks with sidecars of the same stack (peers), and keeps the sets of the rules accordingly. Peer is who has
- * proved it: a link stands ({@link PeerLink}), whoever has called. Whom to call is known from the agent ({@link World}), and from the set
- * `asked` of the rules.
+ * Knows which addresses are tasks with sidecars of the same stack (peers). Peer is who has proved it: a link stands ({@link PeerLink}),
+ * whoever has called. Whom to call is known from the agent ({@link World}), and from the set `asked` of the rules.
  *
- * An address becomes a peer in three steps, so that no connection is torn: (1) it is no stranger any more, so new connections with it wait,
- * (2) connections that exist are noted as passing by, (3) everything else with it goes through the sidecar. The one who is called answers
- * only after that, so whoever has got the answer may send streams.
+ * The one who is called answers only when connections between the two go through his sidecar ({@link Carrying}), so whoever has got the
+ * answer may send streams.
  */
 export class Peers {
   readonly #options: PeersOptions;
-  readonly #sets: KernelSets;
   readonly #setReader: SetReader;
   readonly #sockets: SocketReader;
-  readonly #entries = new Map<string, Entry>();
-  /** Addresses (of tasks and virtual ones) whose connections go through the sidecar. */
-  readonly #carried = new Set<string>();
-  /** Those in step 1. */
-  readonly #gated = new Set<string>();
-  readonly #direct = new Map<string, LocalConnection>();
+  readonly #neighbours: Neighbours;
+  readonly #direct: DirectConnections;
+  readonly #carrying: Carrying;
   readonly #turns = new RoundRobin();
   readonly #startedAt = performance.now();
-  #subnets: readonly string[];
-  #world: World | undefined;
   #ports: ReadonlyMap<string, readonly number[]> = new Map();
   #portsText = '';
   #livelyAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #directAt = 0;
   #settled: (() => void)[] = [];
   #lastFault = '';
 
   /** @throws SystemCallError when the namespace is gone */
   constructor(options: PeersOptions) {
     this.#options = options;
-    this.#subnets = options.subnets;
-    this.#sets = new KernelSets(options.netns, options.log);
     this.#setReader = new SetReader(options.netns);
     this.#sockets = new SocketReader(options.netns);
+    this.#neighbours = new Neighbours(options.own, options.subnets);
+    this.#direct = new DirectConnections(this.#sockets);
+    this.#carrying = new Carrying(options, this.#neighbours, this.#direct);
   }
 
   /** Takes over what a former sidecar of the task has left in the sets. When this resolves nothing unknown passes by any more. */
   async start(): Promise<void> {
-    // Connections with its peers that are not noted as passing by were its own: they must get their reset.
-    for (const address of this.#setReader.addresses('peers')) {
-      this.#carried.add(address);
-      this.#entry(address).state = 'lost';
-    }
-    for (const connection of this.#setReader.connections('direct'))
-      this.#direct.set(connectionKey(connection), connection);
+    this.#carrying.takeOver(this.#setReader);
     this.#look();
-    if (this.#subnets.length > 0) await this.#sync();
+    if (this.#neighbours.subnets.length > 0) await this.#carrying.sync();
   }
 
   /** Resolves when all tasks of the stack have been asked once, or after half a second. */
   async world(world: World): Promise<void> {
-    if (this.#options.subnets.length === 0) this.#subnets = world.subnets;
-    const mine = worldWithin(world, this.#subnets);
-    this.#world = mine;
-    const tasks = new Set(mine.tasks.filter(({ own }) => own).map(({ address }) => address));
-    for (const address of this.#options.own) tasks.delete(address);
-    for (const address of tasks) this.#entry(address).own = true;
-    for (const { address } of mine.vips) this.#entries.delete(address);
-    for (const entry of this.#entries.values()) {
-      if (tasks.has(entry.address)) continue;
-      entry.own = false;
-      if (entry.state === 'unknown' || entry.state === 'stranger') this.#entries.delete(entry.address);
-    }
+    this.#neighbours.tell(world);
     this.#call();
-    await this.#carry([]);
+    await this.#carrying.carry([]);
     await this.#settle();
   }
 
@@ -160,14 +120,15 @@ export class Peers {
     try {
       checkCaller(link, open);
       const { address } = open.client;
-      if (!reachable(this.#subnets)(address) || this.#options.own.includes(address)) {
-        link.write(answer(this.#subnets.length === 0 ? 'busy' : 'refused'));
+      const { subnets } = this.#neighbours;
+      if (!reachable(subnets)(address) || this.#options.own.includes(address)) {
+        link.write(answer(subnets.length === 0 ? 'busy' : 'refused'));
         link.end();
         return;
       }
-      const entry = this.#entry(address);
+      const entry = this.#neighbours.entry(address);
       entry.callAt = Math.max(entry.callAt, performance.now() + BUSY_RETRY_MS); // it is calling
-      await this.#carry([address]);
+      await this.#carrying.carry([address]);
       if (link.gone) return;
       link.write(answer('accepted'));
       this.#stand(entry, this.#linkOf(entry, link, early));
@@ -179,53 +140,29 @@ export class Peers {
 
   /** A stream from this address comes in: its answers must go through the sidecar, too. */
   async admit(address: string): Promise<void> {
-    if (!this.#carried.has(address)) await this.#carry([address]);
+    if (!this.#carrying.has(address)) await this.#carrying.carry([address]);
   }
 
   /** The task that a captured connection is for. Undefined: nobody listens there any more. */
   target(server: Endpoint): Endpoint | undefined {
     // A task that is linked; neither virtual nor former addresses are. Nearly all connections are for one.
-    if ((this.#entries.get(server.address)?.links.size ?? 0) > 0) return server;
-    const vip = this.#vips().find(({ address }) => address === server.address);
-    return vip ? this.#turns.choose(vip, server.port, this.#entries) : server;
+    if ((this.#neighbours.entries.get(server.address)?.links.size ?? 0) > 0) return server;
+    const vip = this.#neighbours.vips().find(({ address }) => address === server.address);
+    return vip ? this.#turns.choose(vip, server.port, this.#neighbours.entries) : server;
   }
 
   status(): PeersStatus {
-    if (this.#direct.size > 0) this.#pruneDirect();
-    return { peers: this.#linkedAddresses(), direct: [...this.#direct.values()] };
+    if (this.#direct.any) this.#direct.prune();
+    return { peers: this.#neighbours.linked, direct: this.#direct.all };
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#sets.close();
-    for (const entry of this.#entries.values()) for (const link of entry.links) link.close();
+    this.#carrying.close();
+    for (const entry of this.#neighbours.entries.values()) for (const link of entry.links) link.close();
     this.#setReader.close();
     this.#sockets.close();
-  }
-
-  #linkedAddresses(): string[] {
-    return [...this.#entries.values()].filter(({ links }) => links.size > 0).map(({ address }) => address);
-  }
-
-  #entry(address: string): Entry {
-    let entry = this.#entries.get(address);
-    if (!entry) {
-      entry = {
-        address,
-        state: 'unknown',
-        ports: [],
-        former: [],
-        own: false,
-        links: new Set(),
-        calling: false,
-        callAt: 0,
-        tries: 0,
-        changedAt: performance.now(),
-      };
-      this.#entries.set(address, entry);
-    }
-    return entry;
   }
 
   /** Everything that is looked at rather than told. Again and again. */
@@ -236,10 +173,10 @@ export class Peers {
       if (text !== this.#portsText) this.#livelyAt = performance.now();
       this.#portsText = text;
       this.#ports = ports;
-      for (const { links } of this.#entries.values()) for (const link of links) this.#say(link);
+      for (const { links } of this.#neighbours.entries.values()) for (const link of links) this.#say(link);
       for (const address of this.#setReader.addresses('asked')) this.#asked(address);
-      if (this.#direct.size > 0 && performance.now() - this.#directAt > DIRECT_MS && this.#pruneDirect())
-        this.#background(this.#sync());
+      if (this.#direct.any && performance.now() - this.#direct.prunedAt > DIRECT_MS && this.#direct.prune())
+        this.#background(this.#carrying.sync());
       this.#forget();
       this.#call();
       this.#lastFault = '';
@@ -254,18 +191,18 @@ export class Peers {
 
   /** A connection to or from this address waits. */
   #asked(address: string): void {
-    if (this.#entries.has(address) || this.#options.own.includes(address)) return;
+    if (this.#neighbours.entries.has(address) || this.#options.own.includes(address)) return;
     if (this.#options.former.includes(address)) return;
-    if (this.#vips().some((vip) => vip.address === address)) return;
-    this.#entry(address);
+    if (this.#neighbours.vips().some((vip) => vip.address === address)) return;
+    this.#neighbours.entry(address);
     this.#livelyAt = performance.now();
   }
 
   /** Calls all whose time has come. */
   #call(): void {
-    let calls = [...this.#entries.values()].filter(({ calling }) => calling).length;
+    let calls = [...this.#neighbours.entries.values()].filter(({ calling }) => calling).length;
     const now = performance.now();
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#neighbours.entries.values()) {
       if (calls >= MAX_CALLS) return;
       if (entry.calling || entry.links.size > 0 || entry.callAt > now) continue;
       calls += 1;
@@ -273,7 +210,7 @@ export class Peers {
     }
   }
 
-  async #callOne(entry: Entry): Promise<void> {
+  async #callOne(entry: NeighbourEntry): Promise<void> {
     const { netns, key, epoch } = this.#options;
     entry.calling = true;
     entry.tries += 1;
@@ -286,11 +223,11 @@ export class Peers {
         return;
       }
       const link = this.#linkOf(entry, result.link, result.early);
-      await this.#carry([entry.address]);
+      await this.#carrying.carry([entry.address]);
       this.#stand(entry, link);
     } else if (result.kind === 'busy') {
       entry.callAt = performance.now() + BUSY_RETRY_MS;
-    } else if (this.#entries.get(entry.address) !== entry) {
+    } else if (this.#neighbours.entries.get(entry.address) !== entry) {
       // Forgotten meanwhile: the world says that this is a virtual address, or nobody's.
     } else if (entry.links.size === 0 && this.#mayJudge()) {
       this.#judge(entry, result.kind, result.reason);
@@ -300,42 +237,42 @@ export class Peers {
 
   /** Before the agent has spoken, a virtual address looks like a stranger. */
   #mayJudge(): boolean {
-    return this.#world !== undefined || performance.now() - this.#startedAt > WORLD_GRACE_MS;
+    return this.#neighbours.world !== undefined || performance.now() - this.#startedAt > WORLD_GRACE_MS;
   }
 
   /** It has no sidecar, as far as can be seen. */
-  #judge(entry: Entry, kind: 'stranger' | 'silent', reason: string): void {
+  #judge(entry: NeighbourEntry, kind: 'stranger' | 'silent', reason: string): void {
     // The engine names a task that is gone; it lives on at another address.
-    if (this.#vips().some(({ address }) => address === entry.address)) return;
+    if (this.#neighbours.vips().some(({ address }) => address === entry.address)) return;
     // A peer that does not answer may still hold streams; only who refuses has certainly none.
     if (entry.state === 'lost' && kind === 'silent') return;
     if (!entry.own) entry.callAt = performance.now() + FORGET_MS;
     if (entry.state === 'stranger') {
-      if (!entry.own && kind === 'silent') this.#entries.delete(entry.address);
+      if (!entry.own && kind === 'silent') this.#neighbours.forget(entry);
       return;
     }
     entry.state = 'stranger';
     entry.changedAt = performance.now();
-    this.#carried.delete(entry.address);
+    this.#carrying.drop(entry.address);
     if (entry.own) this.#options.log('a task of the stack has no sidecar', { address: entry.address, reason });
-    this.#background(this.#sync());
+    this.#background(this.#carrying.sync());
   }
 
-  #linkOf(entry: Entry, link: Link, early: Buffer): PeerLink {
+  #linkOf(entry: NeighbourEntry, link: Link, early: Buffer): PeerLink {
     return new PeerLink(link, early, {
       news: (_link, { ports, former }) => {
         entry.ports = ports;
-        entry.former = former.filter(reachable(this.#subnets));
+        entry.former = former.filter(reachable(this.#neighbours.subnets));
         // Virtual addresses with a first task behind them are among what is carried from now on.
-        if (entry.links.size > 0) this.#background(this.#carry([]));
+        if (entry.links.size > 0) this.#background(this.#carrying.carry([]));
       },
       closed: (closed) => this.#lose(entry, closed),
     });
   }
 
-  #stand(entry: Entry, link: PeerLink): void {
+  #stand(entry: NeighbourEntry, link: PeerLink): void {
     if (link.gone) return;
-    this.#entries.set(entry.address, entry); // it may have been forgotten meanwhile
+    this.#neighbours.keep(entry);
     entry.links.add(link);
     entry.state = 'peer';
     entry.tries = 0;
@@ -343,73 +280,22 @@ export class Peers {
     this.#say(link);
     this.#options.log('a peer', { address: entry.address, links: entry.links.size });
     this.#wakeSettled();
-    this.#background(this.#carry([]));
+    this.#background(this.#carrying.carry([]));
   }
 
-  #lose(entry: Entry, link: PeerLink): void {
+  #lose(entry: NeighbourEntry, link: PeerLink): void {
     if (!entry.links.delete(link) || entry.links.size > 0 || this.#closed) return;
     entry.state = 'lost';
     entry.ports = [];
     entry.callAt = 0;
     entry.changedAt = this.#livelyAt = performance.now();
     this.#options.log('a peer is lost', { address: entry.address });
-    this.#background(this.#sync());
+    this.#background(this.#carrying.sync());
     this.#call();
-  }
-
-  /** The three steps, for these addresses and for the virtual ones that now have a peer behind them. */
-  async #carry(addresses: readonly string[]): Promise<void> {
-    const vips = this.#vips()
-      .filter((vip) => this.#classOf(vip.backends, addresses) === 'peer')
-      .map((vip) => vip.address);
-    const fresh = new Set([...addresses, ...vips].filter((address) => !this.#carried.has(address)));
-    if (fresh.size > 0) {
-      for (const address of fresh) this.#gated.add(address);
-      await this.#sync();
-      for (const connection of passingBy(this.#sockets.connections(), fresh))
-        this.#direct.set(connectionKey(connection), connection);
-      for (const address of fresh) {
-        this.#gated.delete(address);
-        this.#carried.add(address);
-        const entry = this.#entries.get(address);
-        // Not a peer before a link stands, and no stranger any more.
-        if (entry?.links.size === 0) entry.state = 'lost';
-      }
-    }
-    await this.#sync();
   }
 
   #say(link: PeerLink): void {
     link.say({ ports: this.#ports.get(link.own) ?? [], former: this.#options.former });
-  }
-
-  /**
-   * Virtual addresses, and those that a task had in an earlier life and whose sidecar is gone: it is their one backend. Engines name a task
-   * for seconds after its end.
-   */
-  #vips(): Vip[] {
-    const vips: Vip[] = [...(this.#world?.vips ?? [])];
-    const others = (this.#world?.tasks ?? []).filter(({ own }) => !own);
-    const taken = new Set([
-      ...this.#options.own,
-      ...vips.map(({ address }) => address),
-      ...others.map(({ address }) => address),
-      ...this.#linkedAddresses(),
-    ]);
-    // Who has come last had it last.
-    for (const { address, former } of [...this.#entries.values()].reverse()) {
-      for (const old of former.filter((one) => !taken.has(one))) {
-        taken.add(old);
-        vips.push({ address: old, backends: [address] });
-      }
-    }
-    return vips;
-  }
-
-  #classOf(backends: readonly string[], becoming: readonly string[] = []): ReturnType<typeof classOfVip> {
-    const others = backends.filter((address) => !this.#options.own.includes(address));
-    if (others.some((address) => becoming.includes(address))) return 'peer';
-    return classOfVip(others.map((address) => this.#entries.get(address)));
   }
 
   #background(work: Promise<void>): void {
@@ -418,58 +304,13 @@ export class Peers {
     });
   }
 
-  #sync(): Promise<void> {
-    return this.#sets.want(this.#wanted());
-  }
-
-  #wanted(): WantedSets {
-    const vips = this.#vips();
-    const entries = [...this.#entries.values()];
-    const classes = new Map(vips.map(({ address, backends }) => [address, this.#classOf(backends)]));
-    for (const address of this.#carried) {
-      const state = this.#entries.get(address)?.state;
-      const vip = classes.get(address);
-      if (state !== 'peer' && state !== 'lost' && (vip === undefined || vip === 'stranger'))
-        this.#carried.delete(address);
-    }
-    const carriedVips = vips.filter(({ address }) => this.#carried.has(address));
-    const live = carriedVips.filter(({ backends }) =>
-      backends.some((task) => this.#entries.get(task)?.state === 'peer'),
-    );
-    const strangers = [
-      ...this.#options.own,
-      ...(this.#world?.tasks ?? []).filter(({ own }) => !own).map(({ address }) => address),
-      ...(this.#world?.strangers ?? []),
-      ...entries.filter(({ state }) => state === 'stranger').map(({ address }) => address),
-      ...[...classes].filter(([, kind]) => kind === 'stranger').map(([address]) => address),
-    ];
-    return {
-      subnets: this.#subnets,
-      peers: [...this.#carried],
-      vips: live.map(({ address }) => address),
-      waiting: carriedVips.filter((vip) => !live.includes(vip)).map(({ address }) => address),
-      strangers: strangers.filter((address) => !this.#carried.has(address) && !this.#gated.has(address)),
-      listening: listeningEnds(this.#entries, carriedVips).filter(({ address }) => this.#carried.has(address)),
-      direct: [...this.#direct.values()],
-    };
-  }
-
-  /** @returns whether one has ended */
-  #pruneDirect(): boolean {
-    this.#directAt = performance.now();
-    const alive = new Set(this.#sockets.connections().map(connectionKey));
-    const ended = [...this.#direct.keys()].filter((key) => !alive.has(key));
-    for (const key of ended) this.#direct.delete(key);
-    return ended.length > 0;
-  }
-
   /** Peers that do not come back, and are no longer tasks of the stack, are forgotten. */
   #forget(): void {
     const before = performance.now() - FORGET_MS;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#neighbours.entries.values()) {
       if (entry.own || entry.state !== 'lost' || entry.calling || entry.changedAt > before) continue;
-      this.#entries.delete(entry.address);
-      this.#background(this.#sync());
+      this.#neighbours.forget(entry);
+      this.#background(this.#carrying.sync());
     }
   }
 
@@ -484,11 +325,11 @@ export class Peers {
     });
     this.#wakeSettled();
     await settled;
-    await this.#sync();
+    await this.#carrying.sync();
   }
 
   #wakeSettled(): void {
-    for (const { own, state } of this.#entries.values()) if (own && state === 'unknown') return;
+    for (const { own, state } of this.#neighbours.entries.values()) if (own && state === 'unknown') return;
     for (const wake of this.#settled.splice(0)) wake();
   }
 }

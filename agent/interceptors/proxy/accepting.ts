@@ -9,7 +9,7 @@ import { signAccept, verifyOpen } from './handshake.ts';
 import { Link } from './link.ts';
 import { PrefaceReader } from './preface-reader.ts';
 import { connectFrom } from './sockets.ts';
-import type { StreamIdentity } from './stream.ts';
+import type { StreamIdentity } from './stream-identity.ts';
 import type { Streams } from './streams.ts';
 
 /** Somebody with the stack's key has called. */

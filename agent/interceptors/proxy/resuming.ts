@@ -18,7 +18,8 @@ import type { TcpEnd } from './repair.ts';
 import { restorationOf } from './restoration.ts';
 import { MARKS } from './rules.ts';
 import { APP_BUFFER_BYTES } from './sockets.ts';
-import type { RestoredStream, Stream, StreamIdentity } from './stream.ts';
+import type { RestoredStream, Stream } from './stream.ts';
+import type { StreamIdentity } from './stream-identity.ts';
 import type { Streams } from './streams.ts';
 import { closeDescriptor, setResetOnClose } from '../linux/sys.ts';
 

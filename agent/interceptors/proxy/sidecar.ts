@@ -18,7 +18,7 @@ import type { RoundHost, RoundRecord } from './round.ts';
 import { PORTS } from './rules.ts';
 import { listenIn } from './sockets.ts';
 import type { Closable } from './sockets.ts';
-import type { StreamIdentity } from './stream.ts';
+import type { StreamIdentity } from './stream-identity.ts';
 import { Streams } from './streams.ts';
 import { localEnd, remoteEnd } from '../linux/sys.ts';
 import { unacceptedIn } from './unaccepted.ts';

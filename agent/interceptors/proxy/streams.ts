@@ -2,7 +2,9 @@ import type { Endpoint } from '../../../src/model/connection.ts';
 import type { LocalEnd } from './local-end.ts';
 import type { RoundRunner, RoundStreams } from './round.ts';
 import { Stream } from './stream.ts';
-import type { RestoredStream, StreamIdentity, StreamOwner } from './stream.ts';
+import type { RestoredStream } from './stream.ts';
+import type { StreamIdentity } from './stream-identity.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 /** What the streams ask of their sidecar beyond its round. */
 export interface StreamsOptions {

@@ -9,7 +9,6 @@ import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../interceptors/kernel/push-unsent.ts';
 import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
-import type { Journal } from './journal.ts';
 import type { TaskHandle } from './participant-runner.ts';
 
 /** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so. Milliseconds. */
@@ -19,11 +18,9 @@ const DEADMAN_MARGIN_MS = 2_000;
 const HOLD_MARGIN_MS = 5_000;
 
 export interface ContainerTaskOptions {
-  readonly snapshotId: string;
   readonly facts: ContainerFacts;
   readonly interceptor: TaskInterceptor;
   readonly runc: Runc;
-  readonly journal: Journal;
   /** Directory for the images and tars of this dump; made by `save`, gone with `discard`. */
   readonly stageDir: string;
   readonly runDir: string;
@@ -76,8 +73,7 @@ export class ContainerTask implements TaskHandle {
   }
 
   async hold(): Promise<void> {
-    const { facts, interceptor, journal, snapshotId, deadlineMs, runc, runDir } = this.#options;
-    await journal.note({ containerId: facts.id, pid: facts.pid, owner: snapshotId, stageDir: this.#options.stageDir });
+    const { facts, interceptor, deadlineMs, runc, runDir } = this.#options;
     // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
     this.#deadman = await armDeadman({
       containerId: facts.id,
@@ -116,7 +112,6 @@ export class ContainerTask implements TaskHandle {
     pushUnsent(this.#openFiles);
     this.#times = { ...this.#times, thawedAtMs: Date.now() };
     await this.#deadman?.cancel();
-    await this.#options.journal.forget(this.#options.facts.id);
   }
 
   async discard(): Promise<void> {

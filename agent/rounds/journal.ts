@@ -5,16 +5,16 @@ import { z } from 'zod';
 const entrySchema = z.object({
   containerId: z.string(),
   pid: z.number().int().positive(),
-  /** Snapshot or restore id on whose behalf the task is held. */
+  /** Snapshot or restore id on whose behalf. */
   owner: z.string(),
   stageDir: z.string().optional(),
 });
-/** A task that this agent holds or has frozen. */
+/** A task in which this agent has something attached, or which it holds or has frozen. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
 /**
- * What a restarted agent must know: which tasks its predecessor held and froze. Lies in the run directory, since a reboot ends
- * every task anyway. Written before the hold, deleted after the thaw.
+ * What a restarted agent must know: in which tasks its predecessor had attached something, and which it held and froze. Lies in the run
+ * directory, since a reboot ends every task anyway. Written before anything is attached, deleted when all is detached.
  */
 export class Journal {
   readonly #dir: string;

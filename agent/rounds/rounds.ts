@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { algorithms } from '../../src/algorithms/index.ts';
+import { algorithms, type Algorithm } from '../../src/algorithms/index.ts';
 import type { DumpTimes, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { taskKey, type Alias, type TaskRef } from '../../src/model/task.ts';
@@ -15,6 +15,7 @@ import { ProxiedTaskInterceptor } from '../interceptors/proxied-task.ts';
 import type { TaskInterceptor } from '../interceptors/task-interceptor.ts';
 import type { NetworkMemory } from '../restore/network-memory.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
+import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 import type { Ledger, PartStore } from '../store/index.ts';
 import { collectCheckpoint } from './collect.ts';
 import { ContainerTask } from './container-task.ts';
@@ -157,7 +158,7 @@ export class Rounds {
     if (ledger.has(snapshotId)) await ledger.setState(snapshotId, 'permanent');
     await this.#endSessions(snapshotId, async (session) => {
       await session.runner.finish();
-      await session.interceptor.detach();
+      await this.#detach(session.interceptor, session.ref.containerId);
     });
   }
 
@@ -177,7 +178,7 @@ export class Rounds {
       await session.collected?.catch(() => undefined);
       await this.#options.ledger.release(ownerOf(snapshotId, session.ref));
       await rm(session.stageDir, { recursive: true, force: true });
-      await session.interceptor.detach();
+      await this.#detach(session.interceptor, session.ref.containerId);
     });
     await this.#options.ledger.remove(snapshotId);
   }
@@ -188,7 +189,7 @@ export class Rounds {
     if (session?.snapshotId !== snapshotId) return;
     await session.runner.feed({ kind: 'release' });
     await session.runner.finish();
-    await session.interceptor.detach();
+    await this.#detach(session.interceptor, session.ref.containerId);
     this.#end(session);
   }
 
@@ -230,14 +231,9 @@ export class Rounds {
   }
 
   async #prepare(options: PrepareOptions): Promise<TaskSession> {
-    const { snapshotId, stack, task: ref, epoch, subnets, deadlineMs, keepFrozen } = options;
-    const { containers, journal, directories, memory, ledger, log } = this.#options;
-    const algorithm = algorithms[options.algorithm];
-    if (algorithm === undefined) {
-      throw new SwarmcutError('precondition', `this agent does not know algorithm ${options.algorithm}`, {
-        advice: 'coordinator and agents must be of the same version',
-      });
-    }
+    const { snapshotId, stack, task: ref, epoch, subnets, deadlineMs } = options;
+    const { containers, journal, directories, ledger } = this.#options;
+    const algorithm = algorithmOf(options);
     const sidecar = await sidecarFor(algorithm, stack, ref, this.#options.sidecars.of(ref.containerId));
     const facts = await containers.facts(ref.containerId);
     const estimatedBytes = await estimateBytes(facts);
@@ -247,42 +243,56 @@ export class Rounds {
     const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
     const interceptor: TaskInterceptor = new Interceptor({ netns: facts.networkNamespace });
     const runc = new Runc({ root: await findRuncRoot(ref.containerId) });
-    await interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
-    const task = new ContainerTask({
-      snapshotId,
-      facts,
-      interceptor,
-      runc,
-      journal,
-      stageDir,
-      runDir: directories.run,
-      deadlineMs,
-      inotifyPaths: (await watchedPaths(facts.pid)).paths,
-    });
+    // From here on there is something in the task that another agent must know of if this one dies.
+    await journal.note({ containerId: facts.id, pid: facts.pid, owner: snapshotId, stageDir });
+    try {
+      await interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
+      const task = new ContainerTask({
+        facts,
+        interceptor,
+        runc,
+        stageDir,
+        runDir: directories.run,
+        deadlineMs,
+        inotifyPaths: (await watchedPaths(facts.pid)).paths,
+      });
+      const aliases = await this.#options.memory.aliasesOf(ref.containerId, options.aliases);
+      const session: TaskSession = {
+        snapshotId,
+        ref,
+        interceptor,
+        runc,
+        task,
+        runner: await this.#runner(options, sidecar, task),
+        aliases,
+        stageDir,
+        prepared: { estimatedBytes, stage: stage.kind },
+        collected: undefined,
+      };
+      this.#sessions.set(ref.containerId, session);
+      return session;
+    } catch (error) {
+      // No session, so nobody would come back to it. What cannot be detached stays in the journal.
+      await this.#detach(interceptor, facts.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #runner(options: PrepareOptions, sidecar: TaskSidecar | undefined, task: ContainerTask): Promise<TaskRunner> {
+    const { snapshotId, task: ref, epoch, deadlineMs, keepFrozen } = options;
     const warn = (message: string, details: object): void =>
-      log.error({ ...details, snapshotId, task: taskKey(ref) }, message);
-    const runner: TaskRunner =
-      sidecar === undefined
-        ? new ParticipantRunner(
-            algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen }),
-            task,
-            warn,
-          )
-        : await SidecarRunner.prepare({ sidecar, task, epoch, deadlineMs, keepFrozen, log: warn });
-    const session: TaskSession = {
-      snapshotId,
-      ref,
-      interceptor,
-      runc,
-      task,
-      runner,
-      aliases: await memory.aliasesOf(ref.containerId, options.aliases),
-      stageDir,
-      prepared: { estimatedBytes, stage: stage.kind },
-      collected: undefined,
-    };
-    this.#sessions.set(ref.containerId, session);
-    return session;
+      this.#options.log.error({ ...details, snapshotId, task: taskKey(ref) }, message);
+    if (sidecar !== undefined)
+      return SidecarRunner.prepare({ sidecar, task, epoch, deadlineMs, keepFrozen, log: warn });
+    const algorithm = algorithmOf(options);
+    const participant = algorithm.participant({ process: taskKey(ref), epoch: epoch - 1, deadlineMs, keepFrozen });
+    return new ParticipantRunner(participant, task, warn);
+  }
+
+  /** Nothing of a round is left in the task. */
+  async #detach(interceptor: TaskInterceptor, containerId: string): Promise<void> {
+    await interceptor.detach();
+    await this.#options.journal.forget(containerId);
   }
 
   #session(snapshotId: string, task: TaskRef): TaskSession {
@@ -314,6 +324,15 @@ export class Rounds {
     session.runner.close();
     this.#sessions.delete(session.ref.containerId);
   }
+}
+
+/** @throws SwarmcutError `precondition` for one that this agent does not have */
+function algorithmOf({ algorithm: name }: PrepareOptions): Algorithm {
+  const algorithm = algorithms[name];
+  if (algorithm !== undefined) return algorithm;
+  throw new SwarmcutError('precondition', `this agent does not know algorithm ${name}`, {
+    advice: 'coordinator and agents must be of the same version',
+  });
 }
 
 /** Whose pins keep a task's parts until the ledger names them: the task's own, since tasks are recorded one by one. */

@@ -22,7 +22,7 @@ import {
 import type { VerifyReport } from './harness.ts';
 
 /** Snapshots in a row, each of them restored. `npm run test:rounds` makes 50, which take a quarter of an hour on two cores. */
-const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 5);
+const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 10);
 
 /**
  * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, thousands of transfers a second, never

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 
 /**
  * A container's freezer cgroup, written to as runc does it, without the 30 to 60 ms that `runc pause` and `runc resume` take, during which
@@ -10,14 +10,16 @@ import { setImmediate } from 'node:timers/promises';
  * (cgroup.freeze, and `frozen` in cgroup.events).
  */
 export interface Freezer {
-  /** @returns false if not all processes have stopped within a moment; then it is still being tried. @throws the system's error */
+  /** @returns false if not all processes have stopped in time; then it is still being tried. @throws the system's error */
   freeze(): Promise<boolean>;
   /** @throws the system's error */
   thaw(): void;
 }
 
-/** How often the state is asked for; processes that can be stopped at all have stopped after a few times. */
-const LOOKS = 100;
+/** A process that waits for a processor stops only when it gets one. Milliseconds. */
+const PATIENCE_MS = 200;
+/** How often the state is asked for at once, before there is a pause of a millisecond each time. */
+const QUICK_LOOKS = 20;
 
 /**
  * @param stateFile runc's `state.json`
@@ -54,9 +56,10 @@ function inVersion2(cgroup: string): Freezer {
 }
 
 async function becomes(reached: () => boolean): Promise<boolean> {
-  for (let look = 0; look < LOOKS; look += 1) {
-    if (reached()) return true;
-    await setImmediate();
+  const until = performance.now() + PATIENCE_MS;
+  for (let looks = 1; !reached(); looks += 1) {
+    if (performance.now() > until) return false;
+    await (looks < QUICK_LOOKS ? setImmediate() : setTimeout(1));
   }
-  return false;
+  return true;
 }

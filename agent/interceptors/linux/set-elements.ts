@@ -6,15 +6,15 @@ import { Netlink, NETLINK_NETFILTER, attribute } from './netlink.ts';
  */
 const NFT_MSG_NEWSETELEM = (10 << 8) | 12;
 const NFT_MSG_DELSETELEM = (10 << 8) | 14;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+export const NFTA_SET_ELEM_LIST_TABLE = 1;
+export const NFTA_SET_ELEM_LIST_SET = 2;
+export const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
 const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM_KEY = 1;
+export const NFTA_SET_ELEM_KEY = 1;
 const NFTA_SET_ELEM_FLAGS = 3;
 const NFTA_SET_ELEM_TIMEOUT = 4;
 const NFT_SET_ELEM_INTERVAL_END = 1;
-const NFTA_DATA_VALUE = 1;
+export const NFTA_DATA_VALUE = 1;
 const NLA_F_NESTED = 0x8000;
 /** An attribute has at most 64 KiB. */
 const ELEMENTS_PER_MESSAGE = 800;

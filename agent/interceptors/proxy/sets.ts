@@ -1,23 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/model/errors.ts';
 import { InterruptedDumpError, NETLINK_NETFILTER, Netlink, attribute, attributes } from '../linux/netlink.ts';
-import { replaceElements, type SetElement } from '../linux/set-elements.ts';
+import {
+  NFTA_DATA_VALUE,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_ELEM_LIST_SET,
+  NFTA_SET_ELEM_LIST_TABLE,
+  replaceElements,
+  type SetElement,
+} from '../linux/set-elements.ts';
 import { PROXY_TABLE } from './rules.ts';
 import { setContents, type LocalConnection, type ProxySets } from './set-contents.ts';
 import { SystemCallError } from '../linux/sys.ts';
 
-/** Between two writes at least: in a storm of changes. */
+/** Between two writes at least, in a storm of changes. */
 const PAUSE_MS = 20;
 const RETRY_MS = 500;
 
 /** From linux/netfilter/nf_tables.h and nfnetlink.h. */
 const NFT_MSG_GETSETELEM = (10 << 8) | 13;
 const NFPROTO_IPV4 = 2;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_DATA_VALUE = 1;
 const NFGENMSG_BYTES = 4;
 
 /** All sets that the sidecar feeds. */

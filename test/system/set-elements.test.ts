@@ -49,3 +49,12 @@ test('they are replaced, thousands too, and all sets or none', async () => {
   replaceElements(bed.netns('a'), PROXY_TABLE, setContents({ peers: ['10.0.0.3'] }));
   expect(await elementsOf('peers')).toEqual(['10.0.0.3']);
 });
+
+test('more than a socket takes at once by itself: the connections of a busy task', async () => {
+  const entries = Array.from({ length: 20_000 }, (_, index) => ({
+    local: { address: '10.0.0.1', port: 9 },
+    remote: { address: `10.2.${index >> 8}.${index & 255}`, port: 40_000 },
+  }));
+  replaceElements(bed.netns('a'), PROXY_TABLE, restoredContents(entries));
+  expect(await elementsOf('restored')).toHaveLength(20_000);
+});

@@ -1,6 +1,16 @@
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
-import { MSG_DONTWAIT, SystemCallError, closeDescriptor, inNetns, receiveBytes, sendBytes } from './sys.ts';
+import {
+  MSG_DONTWAIT,
+  SOL_SOCKET,
+  SO_SNDBUFFORCE,
+  SystemCallError,
+  closeDescriptor,
+  inNetns,
+  receiveBytes,
+  sendBytes,
+  setOption,
+} from './sys.ts';
 
 /**
  * Questions to the kernel of one network namespace over netlink, answered at once. Why not /proc or `nft list`: /proc/net/tcp walks the
@@ -26,6 +36,9 @@ const NFNL_SUBSYS_NFTABLES = 10;
 const HEAD_BYTES = 16;
 /** The kernel answers in pieces of at most 32 KiB. */
 const ANSWER_BYTES = 64 * 1024;
+
+/** Fits into a socket's buffer as it comes (net.core.wmem_default is 208 KiB). */
+const DEFAULT_BUFFER_BYTES = 64 * 1024;
 
 /** What it answers changed while it did. Asking again helps. */
 export class InterruptedDumpError extends Error {
@@ -59,21 +72,10 @@ export class Netlink {
     sendBytes(this.#fd, message(type, NLM_F_DUMP, sequence, request));
     let interrupted = false;
     for (;;) {
-      const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
-      for (let at = 0; at + HEAD_BYTES <= piece.length;) {
-        const length = piece.readUInt32LE(at);
-        if (length < HEAD_BYTES) throw new SystemCallError('netlink', 'EBADMSG');
-        const body = piece.subarray(at + HEAD_BYTES, at + length);
-        const kind = piece.readUInt16LE(at + 4);
-        // What is left of an answer that was not read to its end.
-        const stale = piece.readUInt32LE(at + 8) !== sequence;
-        const intr = (piece.readUInt16LE(at + 6) & NLM_F_DUMP_INTR) !== 0;
-        at += aligned(length);
-        if (stale) continue;
-        interrupted ||= intr;
+      for (const { type: kind, flags, body } of this.#answers(sequence)) {
+        interrupted ||= (flags & NLM_F_DUMP_INTR) !== 0;
         if (kind === NLMSG_ERROR || kind === NLMSG_DONE) {
-          const error = body.length >= 4 ? body.readInt32LE(0) : 0;
-          if (error < 0) throw new SystemCallError('netlink', getSystemErrorName(error));
+          checkError(body);
           if (interrupted) throw new InterruptedDumpError('the list changed while it was read');
           return;
         }
@@ -90,21 +92,19 @@ export class Netlink {
     const first = this.#sequence + 1;
     const next = (): number => ++this.#sequence;
     const subsystem = Buffer.from([0, 0, 0, NFNL_SUBSYS_NFTABLES]);
-    const batch = [
+    const batch = Buffer.concat([
       message(NFNL_MSG_BATCH_BEGIN, 0, next(), subsystem),
       ...messages.map(({ type, body }) => message(type, NLM_F_CREATE | NLM_F_ACK, next(), body)),
       message(NFNL_MSG_BATCH_END, 0, next(), subsystem),
-    ];
-    sendBytes(this.#fd, Buffer.concat(batch));
+    ]);
+    // A transaction is one message to the socket, which takes no larger one than fits into its buffer (with some room for itself).
+    if (batch.length > DEFAULT_BUFFER_BYTES) setOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, batch.length);
+    sendBytes(this.#fd, batch);
     // The kernel has done it all when the call returns. Its answers: an acknowledgment for each message, or what is wrong.
     for (let acknowledged = 0; acknowledged < messages.length;) {
-      const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
-      for (let at = 0; at + HEAD_BYTES <= piece.length; at += aligned(piece.readUInt32LE(at))) {
-        if (piece.readUInt32LE(at) < HEAD_BYTES) throw new SystemCallError('netlink', 'EBADMSG');
-        // What is left of answers that were not read to their end.
-        if (piece.readUInt32LE(at + 8) < first || piece.readUInt16LE(at + 4) !== NLMSG_ERROR) continue;
-        const error = piece.readInt32LE(at + HEAD_BYTES);
-        if (error < 0) throw new SystemCallError('netlink', getSystemErrorName(error));
+      for (const { type, body } of this.#answers(first)) {
+        if (type !== NLMSG_ERROR) continue;
+        checkError(body);
         acknowledged += 1;
       }
     }
@@ -113,6 +113,26 @@ export class Netlink {
   close(): void {
     closeDescriptor(this.#fd);
   }
+
+  /** One piece of the kernel's answers; what is left of earlier ones that were not read to their end is passed over. */
+  *#answers(first: number): Generator<{ readonly type: number; readonly flags: number; readonly body: Buffer }> {
+    const piece = this.#answer.subarray(0, receiveBytes(this.#fd, this.#answer, MSG_DONTWAIT));
+    for (let at = 0; at + HEAD_BYTES <= piece.length;) {
+      const length = piece.readUInt32LE(at);
+      if (length < HEAD_BYTES) throw new SystemCallError('netlink', 'EBADMSG');
+      if (piece.readUInt32LE(at + 8) >= first) {
+        const [type, flags] = [piece.readUInt16LE(at + 4), piece.readUInt16LE(at + 6)];
+        yield { type, flags, body: piece.subarray(at + HEAD_BYTES, at + length) };
+      }
+      at += aligned(length);
+    }
+  }
+}
+
+/** @param body of a message that ends or acknowledges something: 0, or an error number below it */
+function checkError(body: Buffer): void {
+  const error = body.length >= 4 ? body.readInt32LE(0) : 0;
+  if (error < 0) throw new SystemCallError('netlink', getSystemErrorName(error));
 }
 
 function message(type: number, flags: number, sequence: number, body: Buffer): Buffer {

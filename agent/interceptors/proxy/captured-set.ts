@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { addElements, replaceElements } from '../linux/set-elements.ts';
 import { PROXY_TABLE } from './rules.ts';
@@ -39,8 +38,11 @@ export class CapturedSet {
     if (!this.#entries.delete(key)) return;
     this.#tidy ??= setTimeout(() => {
       this.#tidy = undefined;
-      if (existsSync(this.#netns))
+      try {
         replaceElements(this.#netns, PROXY_TABLE, restoredContents([...this.#entries.values()]));
+      } catch {
+        // The task is gone, or the next one that ends is the occasion.
+      }
     }, TIDY_AFTER_MS).unref();
   }
 }

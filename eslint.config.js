@@ -3,7 +3,7 @@ import tseslint from 'typescript-eslint';
 import importX, { createNodeResolver } from 'eslint-plugin-import-x';
 
 /** Folders of the pure core: no I/O, no clock, no global randomness, no promises (docs/architecture.md). */
-const PURE = ['src/model', 'src/algorithms', 'src/simulator', 'src/wire', 'src/config'];
+const PURE = ['src/model', 'src/algorithms', 'src/streams', 'src/formats', 'src/simulator', 'src/config'];
 
 /** Who may NOT import whom. Each zone: code under `target` must not import from `from` (except the folders named). */
 const zone = (target, allowed) => ({
@@ -43,16 +43,28 @@ export default tseslint.config(
           zones: [
             zone('model', []),
             zone('algorithms', ['model']),
-            zone('wire', ['model']),
+            zone('streams', ['model']),
+            zone('formats', ['model']),
             zone('config', ['model']),
-            zone('runtime', ['model']),
-            zone('simulator', ['model', 'algorithms', 'wire']),
-            zone('rpc', ['model', 'runtime']),
-            zone('store', ['model', 'runtime']),
+            zone('platform', ['model']),
+            zone('simulator', ['model', 'algorithms', 'streams', 'formats']),
+            zone('rpc', ['model', 'platform']),
+            zone('storage', ['model', 'formats', 'platform']),
             {
               target: './src',
               from: ['./coordinator', './agent', './examples', './test'],
               message: 'src imports no program.',
+            },
+            {
+              target: './agent/sidecar',
+              from: './agent',
+              except: ['./sidecar', './linux'],
+              message: 'the sidecar is a program of its own: it may import src and agent/linux only.',
+            },
+            {
+              target: './agent/!(sidecar)/**',
+              from: './agent/sidecar',
+              message: 'agents start sidecars and talk to them (src/rpc/control); they share no code with them.',
             },
             {
               target: './agent',

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Command, Option } from 'commander';
 import { SwarmcutError } from '../src/model/errors.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../src/model/paths.ts';
-import { swarmcutVersion } from '../src/runtime/version.ts';
+import { swarmcutVersion } from '../src/platform/version.ts';
 import { installCommand, uninstallCommand } from './install/index.ts';
 
 /** The agent's command line: `run`, `install`, `uninstall` (`shim` is the engine's business, see main.ts). */

@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 const [verb, ...rest] = process.argv.slice(2);
 if (verb === 'shim') {
   const [{ runShimClient }, { DEFAULT_DIRECTORIES }] = await Promise.all([
-    import('./shim/client.ts'),
+    import('./runtime/shim/client.ts'),
     import('../src/model/paths.ts'),
   ]);
   process.exitCode = await runShimClient(rest, DEFAULT_DIRECTORIES);

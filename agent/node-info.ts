@@ -3,8 +3,8 @@ import Docker from 'dockerode';
 import { messageOf } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
 import type { InfoReply } from '../src/rpc/generated/swarmcut/InfoReply.ts';
-import type { Logger } from '../src/runtime/logger.ts';
-import { swarmcutVersion } from '../src/runtime/version.ts';
+import type { Logger } from '../src/platform/logger.ts';
+import { swarmcutVersion } from '../src/platform/version.ts';
 import { preflight, type Preflight } from './preflight/index.ts';
 
 /** Looking at a node takes half a second of CPU; rounds and restores that only want versions take what was found this long ago. */

@@ -2,18 +2,18 @@ import type { Connection, RewriteEntry } from '../src/model/connection.ts';
 import { SwarmcutError } from '../src/model/errors.ts';
 import type { TaskRef } from '../src/model/task.ts';
 import type { AgentImplementation } from '../src/rpc/index.ts';
-import type { Containers } from './docker/containers.ts';
-import { listConnections, resetConnections } from './interceptors/kernel/connections.ts';
-import { KernelInterceptor } from './interceptors/kernel/interceptor.ts';
+import type { Containers } from './runtime/docker/containers.ts';
+import { listConnections, resetConnections } from './network/rewriting/connections.ts';
+import { KernelInterceptor } from './network/interceptor.ts';
 import type { NodeInfo } from './node-info.ts';
-import type { NetworkMemory } from './restore/network-memory.ts';
-import type { Restores } from './restore/restores.ts';
-import type { Suspensions } from './restore/suspensions.ts';
-import type { Rounds } from './rounds/rounds.ts';
+import type { NetworkMemory } from './network/network-memory.ts';
+import type { Restores } from './restores/restores.ts';
+import type { Suspensions } from './tasks/suspensions.ts';
+import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
-import type { Ledger, PartStore } from './store/index.ts';
+import type { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
-import { verifySnapshot } from './store/verify-snapshot.ts';
+import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
 
 export interface AgentParts {
   readonly nodeInfo: NodeInfo;

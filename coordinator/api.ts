@@ -1,4 +1,4 @@
-import type { Logger } from '../src/runtime/logger.ts';
+import type { Logger } from '../src/platform/logger.ts';
 import type { Directories } from '../src/model/paths.ts';
 import type { InfoReply__Output } from '../src/rpc/generated/swarmcut/InfoReply.ts';
 

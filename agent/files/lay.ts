@@ -1,8 +1,8 @@
 import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import type { VolumeFacts } from '../docker/containers.ts';
-import { mountAt, mountsOf } from '../docker/mountinfo.ts';
+import type { VolumeFacts } from '../runtime/docker/containers.ts';
+import { mountAt, mountsOf } from '../linux/mountinfo.ts';
 import type { StagedPart } from './save.ts';
 import { extractTar, tarEntries } from './tar.ts';
 

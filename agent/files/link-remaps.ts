@@ -2,8 +2,8 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { decodeLinkRemaps, type LinkRemap } from '../../src/wire/criu-remaps.ts';
-import { openFiles, processTree } from '../criu/process-tree.ts';
+import { decodeLinkRemaps, type LinkRemap } from '../../src/formats/criu-remaps.ts';
+import { openFiles, processTree } from '../linux/process-tree.ts';
 import { saveFiles, type FilesOf, type SavedFiles } from './save.ts';
 
 /**

@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import type { ContainerFacts } from '../docker/containers.ts';
-import { mountAt, mountsOf, type MountInfo } from '../docker/mountinfo.ts';
+import type { ContainerFacts } from '../runtime/docker/containers.ts';
+import { mountAt, mountsOf, type MountInfo } from '../linux/mountinfo.ts';
 import { createTar, tarEntries } from './tar.ts';
 
 /** A part of a checkpoint that lies in a file of the stage. */

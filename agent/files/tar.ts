@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { execa } from 'execa';
-import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES } from '../../src/wire/tar.ts';
+import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES } from '../../src/formats/tar.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 
 /** Longest pax header that is read into memory, bytes. Extended attributes are limited to 64 KiB each by the kernel. */

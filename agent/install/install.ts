@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { packageRoot } from '../../src/rpc/index.ts';
-import { writeDurably } from '../../src/store/durable.ts';
+import { writeDurably } from '../../src/storage/durable.ts';
 import { withoutShim, withShim } from './daemon-json.ts';
 import { unifiedDiff } from './diff.ts';
 import { UNIT_NAME, unitText } from './unit.ts';
@@ -44,7 +44,7 @@ function systemOf(options: InstallOptions): System {
 
 /** The shim's path as the engine gets to know it: it stays the same as long as the package stays where it is. */
 export function shimPath(root: string = packageRoot()): string {
-  return join(root, 'agent/shim/shim.sh');
+  return join(root, 'agent/runtime/shim/shim.sh');
 }
 
 /**

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../src/model/errors.ts';
-import type { World } from '../interceptors/proxy/world.ts';
+import type { World } from '../../src/rpc/control/network-view.ts';
 import type { WorldSource } from './worlds.ts';
 
 /** How often the engine is asked about a network: while something changes or is about to, and otherwise. */

@@ -5,9 +5,9 @@ import type Docker from 'dockerode';
 import { z } from 'zod';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
-import { findRuncRoot, Runc } from '../criu/runc.ts';
-import { swarmLabels } from '../docker/labels.ts';
-import { runProcess } from '../interceptors/kernel/runner.ts';
+import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
+import { swarmLabels } from '../runtime/docker/labels.ts';
+import { runProcess } from '../network/runner.ts';
 
 /** Set by `docker stack deploy` on everything of a stack. */
 export const STACK_LABEL = 'com.docker.stack.namespace';

@@ -7,10 +7,10 @@ import type { Directories } from '../../src/model/paths.ts';
 import type { ProxyPlan } from '../../src/model/proxy-plan.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { Sidecar } from '../../src/rpc/generated/swarmcut/Sidecar.ts';
-import type { Logger } from '../../src/runtime/logger.ts';
-import type { Containers } from '../docker/containers.ts';
-import { spawnSidecar, type SidecarRestore } from '../interceptors/proxy/interceptor.ts';
-import type { StartRequest } from '../shim/protocol.ts';
+import type { Logger } from '../../src/platform/logger.ts';
+import type { Containers } from '../runtime/docker/containers.ts';
+import { spawnSidecar, type SidecarRestore } from './interceptor.ts';
+import type { StartRequest } from '../runtime/shim/protocol.ts';
 import { placementOf } from './placement.ts';
 import type { Registrations } from './registrations.ts';
 import { stackKey } from './stack-key.ts';
@@ -73,7 +73,7 @@ export class Sidecars {
       try {
         const sidecar = await this.#make(dir, await readSidecarConfig(dir));
         await sidecar.adopt();
-        // Tasks that an earlier agent had made to stand still go on (rounds/recover.ts).
+        // Tasks that an earlier agent had made to stand still go on (agent/tasks/recover.ts).
         await sidecar.call('release');
         this.#sidecars.set(name, sidecar);
         log.info({ task: taskKey(sidecar.task) }, 'took over a sidecar');

@@ -6,8 +6,8 @@ import { endpointSchema } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { taskRefSchema } from '../../src/model/checkpoint.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
-import { ProxyInterceptor, type SidecarRestore } from '../interceptors/proxy/interceptor.ts';
-import type { RoundHost } from '../interceptors/proxy/round.ts';
+import { ProxyInterceptor, type SidecarRestore } from './interceptor.ts';
+import type { RoundHost } from '../sidecar/checkpoint/round.ts';
 
 /** `<run>/sidecars/<container>/config.json`: all that another agent needs to take the sidecar over or start it again. The key is not in it. */
 const configSchema = z.object({

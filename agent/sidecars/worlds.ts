@@ -1,6 +1,6 @@
 import { taskKey } from '../../src/model/task.ts';
 import { messageOf } from '../../src/model/errors.ts';
-import type { World } from '../interceptors/proxy/world.ts';
+import type { World } from '../../src/rpc/control/network-view.ts';
 import type { WorldWatch } from './sidecars.ts';
 import type { TaskSidecar } from './task-sidecar.ts';
 

@@ -4,8 +4,8 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
-import { concurrently } from '../store/index.ts';
-import type { PartStore } from '../store/index.ts';
+import { concurrently } from '../checkpoints/store/index.ts';
+import type { PartStore } from '../checkpoints/store/index.ts';
 
 /** Calls at the same time, to all sources together. */
 const PARALLEL = 3;

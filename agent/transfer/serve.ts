@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
-import type { PartStore } from '../store/index.ts';
+import type { PartStore } from '../checkpoints/store/index.ts';
 
 /**
  * Size of a chunk: gRPC queues up to 16 messages where they are received, and this times 16 is what a slow disk may cost there.

@@ -28,7 +28,7 @@ Examples:
   coordinator attach bank --status`,
     )
     .action(async (stack: string, options: { status?: true }, command: Command) => {
-      const { attachSidecars, sidecarsOf } = await import('../operations.ts');
+      const { attachSidecars, sidecarsOf } = await import('../operations/index.ts');
       const status = options.status === true;
       const report = await runOperation(command, `${status ? 'sidecars' : 'attachment'} of ${stack}`, (ctx) =>
         status ? sidecarsOf(ctx, stack) : attachSidecars(ctx, stack),

@@ -19,7 +19,7 @@ Examples:
   coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'`,
     )
     .action(async (_options: unknown, command: Command) => {
-      const { checkNodes } = await import('../operations.ts');
+      const { checkNodes } = await import('../operations/index.ts');
       const nodes = await runOperation(command, 'check of the nodes', (ctx) => checkNodes(ctx));
       if (globalOptionsOf(command).json) sayJson(nodes);
       else say(checkText(nodes));

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import { createLogger } from '../../src/runtime/logger.ts';
+import { createLogger } from '../../src/platform/logger.ts';
 import type { CoordinatorContext } from '../api.ts';
 import { globalOptionsOf } from './options.ts';
 import { startProgress } from './progress.ts';

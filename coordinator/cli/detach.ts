@@ -22,7 +22,7 @@ Examples:
   coordinator detach bank --force`,
     )
     .action(async (stack: string, options: { force?: true }, command: Command) => {
-      const { detachSidecars } = await import('../operations.ts');
+      const { detachSidecars } = await import('../operations/index.ts');
       const report = await runOperation(command, `detachment of ${stack}`, (ctx) =>
         detachSidecars(ctx, stack, { force: options.force === true }),
       );

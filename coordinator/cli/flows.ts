@@ -3,7 +3,7 @@ import { connectionKey, endpointText } from '../../src/model/connection.ts';
 import { checkCut, type ConnectionEnd } from '../../src/model/cut.ts';
 import { ownSocket, type StreamCheck, type StreamDirection } from '../../src/model/stream-cut.ts';
 import { taskKey } from '../../src/model/task.ts';
-import { cutOf } from '../rounds/cut-check.ts';
+import { cutOf } from '../operations/rounds/cut-check.ts';
 
 /** One channel of a snapshot: one direction of one connection. */
 export interface Flow {

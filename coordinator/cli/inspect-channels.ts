@@ -47,7 +47,7 @@ export async function dumpChannel(command: Command, manifest: Manifest, name: st
   const flow = channelNamed(manifest, name);
   if (flow.stream === undefined) throw notRecorded(manifest, flow);
   const { stream } = flow;
-  const { channelBytes } = await import('../operations.ts');
+  const { channelBytes } = await import('../operations/index.ts');
   const bytes = await runOperation(command, `channel ${flow.number} of ${manifest.id}`, (ctx) =>
     channelBytes(ctx, manifest, stream),
   );

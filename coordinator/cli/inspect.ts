@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Manifest, ManifestTask } from '../../src/model/checkpoint.ts';
 import { taskKey } from '../../src/model/task.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
 import { flowsOf } from './flows.ts';
 import { dumpChannel, showChannels } from './inspect-channels.ts';
 import { globalOptionsOf } from './options.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { nearest } from '../../src/model/near.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
-import type { CatalogueEntry } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
+import type { CatalogueEntry } from '../../src/storage/catalogue.ts';
 import { globalOptionsOf } from './options.ts';
 import { ageText, bytesText, durationText, paint, say, sayJson, table } from './output.ts';
 import { frozenMs, snapshotBytes } from './sizes.ts';

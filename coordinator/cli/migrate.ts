@@ -30,7 +30,7 @@ Examples:
   coordinator migrate bank --from n1`,
     )
     .action(async (what: string, options: Options, command: Command) => {
-      const { migrate } = await import('../operations.ts');
+      const { migrate } = await import('../operations/index.ts');
       const report = await runOperation(command, `migration of ${what}`, (ctx) =>
         migrate(ctx, what, {
           ...(options.from === undefined ? {} : { from: options.from }),

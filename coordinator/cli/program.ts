@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../../src/model/errors.ts';
-import { swarmcutVersion } from '../../src/runtime/version.ts';
+import { swarmcutVersion } from '../../src/platform/version.ts';
 import { addGlobalOptions } from './options.ts';
 import { asSwarmcutError, errorJson, errorText } from './report-error.ts';
 

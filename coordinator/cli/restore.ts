@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
 import { taskKey } from '../../src/model/task.ts';
 import type { RestoreReport } from '../api.ts';
 import { runOperation } from './context.ts';
@@ -44,7 +44,7 @@ Examples:
     .action(async (snapshot: string, options: Options, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
       const manifest = await new Catalogue(directories.state).resolve(snapshot);
-      const { restoreSnapshot } = await import('../operations.ts');
+      const { restoreSnapshot } = await import('../operations/index.ts');
       const report = await runOperation(command, `restore of ${manifest.stack} from ${manifest.id}`, (ctx) =>
         restoreSnapshot(ctx, manifest, {
           to: options.to,

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
 import { runOperation } from './context.ts';
 import { globalOptionsOf } from './options.ts';
 import { say, sayJson } from './output.ts';
@@ -36,7 +36,7 @@ Examples:
           if ('manifest' in entry && Date.parse(entry.manifest.committedAt) < before) ids.add(entry.id);
         }
       }
-      const { removeSnapshot } = await import('../operations.ts');
+      const { removeSnapshot } = await import('../operations/index.ts');
       for (const id of ids) {
         await runOperation(command, `removal of ${id}`, (ctx) => removeSnapshot(ctx, id));
         if (!json) say(`removed ${id}`);

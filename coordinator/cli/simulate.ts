@@ -4,9 +4,9 @@ import { Command } from 'commander';
 import { parse } from 'yaml';
 import { EXIT_CODES, SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { globalOptionsOf } from './options.ts';
-import { parseFuzzKind, parseRequest, parseSeeds } from './simulate-options.ts';
-import { Runs, terminalLine } from './simulate-runs.ts';
-import { studyTable } from './simulate-table.ts';
+import { parseFuzzKind, parseRequest, parseSeeds } from './simulate/options.ts';
+import { Runs, terminalLine } from './simulate/runs.ts';
+import { studyTable } from './simulate/table.ts';
 
 interface Options {
   file?: string;
@@ -73,7 +73,7 @@ Examples:
       if (json) process.stdout.write(`${JSON.stringify(rows)}\n`);
       else process.stdout.write(`${studyTable(rows)}\n`);
       if (report !== undefined && !run.stopped) {
-        const { writeReport } = await import('./simulate-report.ts');
+        const { writeReport } = await import('./simulate/report.ts');
         await writeFile(report, await writeReport(request.algorithms, request.config, rows, run));
         if (!json) process.stdout.write(`report: ${report}\n`);
       }

@@ -35,7 +35,7 @@ Examples:
   id=$(coordinator snapshot bank --json | jq -r .id)`,
     )
     .action(async (stack: string, options: Options, command: Command) => {
-      const { takeSnapshot } = await import('../operations.ts');
+      const { takeSnapshot } = await import('../operations/index.ts');
       const manifest = await runOperation(command, `snapshot of ${stack}`, (ctx) =>
         takeSnapshot(ctx, stack, {
           ...(options.algorithm === undefined ? {} : { algorithm: options.algorithm }),

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { EXIT_CODES } from '../../src/model/errors.ts';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
 import type { VerifyReport } from '../api.ts';
 import { runOperation } from './context.ts';
 import { globalOptionsOf } from './options.ts';
@@ -23,7 +23,7 @@ Examples:
     .action(async (snapshot: string, _options: unknown, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
       const manifest = await new Catalogue(directories.state).resolve(snapshot);
-      const { verifySnapshot } = await import('../operations.ts');
+      const { verifySnapshot } = await import('../operations/index.ts');
       const report = await runOperation(command, `verification of ${manifest.id}`, (ctx) =>
         verifySnapshot(ctx, manifest),
       );

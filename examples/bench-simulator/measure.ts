@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { execa } from 'execa';
-import { DEFAULT_CONFIG, type SimulationConfig } from '../../src/simulator/config.ts';
+import { DEFAULT_CONFIG, type SimulationConfig } from '../../src/simulator/world/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
 
 /** What one run took. CPU time rather than elapsed time, so that a busy machine does not change the figures much. */

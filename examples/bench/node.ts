@@ -105,7 +105,7 @@ export const throughput: BenchItem = {
       ]);
       // The agent's own code in the agent's own place: rules as they stand when a round has made its cut and waits for the others.
       const attach = `
-        const { KernelInterceptor } = await import('/opt/swarmcut/dist/agent/interceptors/kernel/interceptor.js');
+        const { KernelInterceptor } = await import('/opt/swarmcut/dist/agent/network/interceptor.js');
         const [pid, subnet, verb] = process.argv.slice(1);
         const interceptor = new KernelInterceptor({ netns: '/proc/' + pid + '/ns/net' });
         if (verb === 'detach') await interceptor.detach();

@@ -15,7 +15,7 @@ const PORTS = { bulk: 5201, echo: 6379 } as const;
 const PROXY_PORTS = { bulk: 15_201, echo: 16_379 } as const;
 const SERVICES = ['bulk', 'echo'] as const;
 
-/** What is used of agent/interceptors/proxy/interceptor.ts. Taken from the build at run time: examples know the programs, not their parts. */
+/** What is used of agent/sidecars/interceptor.ts. Taken from the build at run time: examples know the programs, not their parts. */
 interface Interceptor {
   readonly pid: number | undefined;
   attach(): Promise<void>;
@@ -107,10 +107,10 @@ async function startSidecars(
   signal: AbortSignal,
   atEnd: (end: () => Promise<void>) => void,
 ): Promise<Way> {
-  const build = path.join(projectDir(), 'dist/agent/interceptors/proxy');
+  const build = path.join(projectDir(), 'dist/agent/sidecars');
   const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(path.join(build, file)).href)) as T;
   const { ProxyInterceptor } = await load<{ ProxyInterceptor: InterceptorClass }>('interceptor.js');
-  const { PROXY_TABLE } = await load<{ PROXY_TABLE: string }>('rules.js');
+  const { PROXY_TABLE } = await load<{ PROXY_TABLE: string }>('../linux/proxy-table.js');
   const key = randomBytes(32);
   const start = async (name: 'client' | 'server'): Promise<Interceptor> => {
     const { netns, pid, address } = bed[name];

@@ -1,7 +1,7 @@
-import { chandyLamport } from './chandy-lamport.ts';
+import { chandyLamport } from './coordinated/chandy-lamport.ts';
 import type { Algorithm } from './contract.ts';
-import { laiYang } from './lai-yang.ts';
-import { sync } from './sync.ts';
+import { laiYang } from './coordinated/lai-yang.ts';
+import { sync } from './coordinated/sync.ts';
 
 /** Every algorithm that a real round can run, by its label value. */
 export const algorithms: Readonly<Record<string, Algorithm>> = {

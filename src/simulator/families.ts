@@ -1,17 +1,17 @@
-import { chandyLamport } from '../algorithms/chandy-lamport.ts';
-import { cic, cicFdas } from '../algorithms/cic.ts';
+import { chandyLamport } from '../algorithms/coordinated/chandy-lamport.ts';
+import { cic, cicFdas } from '../algorithms/message/cic.ts';
 import type { Algorithm } from '../algorithms/contract.ts';
-import { kooToueg } from '../algorithms/koo-toueg.ts';
-import { laiYang } from '../algorithms/lai-yang.ts';
-import { mattern } from '../algorithms/mattern.ts';
-import type { MessageAlgorithm } from '../algorithms/message-contract.ts';
-import { causalLog, optimisticLog, pessimisticLog } from '../algorithms/message-logging.ts';
-import { sync } from '../algorithms/sync.ts';
-import { uncoordinated } from '../algorithms/uncoordinated.ts';
-import type { SimulationConfig } from './config.ts';
-import { CoordinatedWorld } from './coordinated-world.ts';
-import { MessageWorld } from './message-world.ts';
-import type { World } from './world.ts';
+import { kooToueg } from '../algorithms/coordinated/koo-toueg.ts';
+import { laiYang } from '../algorithms/coordinated/lai-yang.ts';
+import { mattern } from '../algorithms/coordinated/mattern.ts';
+import type { MessageAlgorithm } from '../algorithms/message/contract.ts';
+import { causalLog, optimisticLog, pessimisticLog } from '../algorithms/message/message-logging.ts';
+import { sync } from '../algorithms/coordinated/sync.ts';
+import { uncoordinated } from '../algorithms/message/uncoordinated.ts';
+import type { SimulationConfig } from './world/config.ts';
+import { CoordinatedWorld } from './coordinated/world.ts';
+import { MessageWorld } from './messages/world.ts';
+import type { World } from './world/world.ts';
 
 export type SimulatedAlgorithm =
   | { readonly kind: 'coordinated'; readonly algorithm: Algorithm; readonly needsFifo: boolean }

@@ -1,5 +1,12 @@
-import { BEHAVIOURS, DEFAULT_CONFIG, DISTRIBUTIONS, NO_FAULTS, TOPOLOGIES, type SimulationConfig } from './config.ts';
-import { nextBelow, nextFraction, prng } from './prng.ts';
+import {
+  BEHAVIOURS,
+  DEFAULT_CONFIG,
+  DISTRIBUTIONS,
+  NO_FAULTS,
+  TOPOLOGIES,
+  type SimulationConfig,
+} from './world/config.ts';
+import { nextBelow, nextFraction, prng } from './world/prng.ts';
 
 /** What a fuzz run is full of: a bit of everything, agents that die in rounds, connections that end and are made anew. */
 export const FUZZ_KINDS = ['mixed', 'agents', 'connections'] as const;

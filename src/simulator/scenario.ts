@@ -1,9 +1,9 @@
-import { BEHAVIOURS, DEFAULT_CONFIG, NO_FAULTS, TOPOLOGIES, micros, type SimulationConfig } from './config.ts';
-import { CoordinatedWorld } from './coordinated-world.ts';
+import { BEHAVIOURS, DEFAULT_CONFIG, NO_FAULTS, TOPOLOGIES, micros, type SimulationConfig } from './world/config.ts';
+import { CoordinatedWorld } from './coordinated/world.ts';
 import { newWorld, simulatedAlgorithms } from './families.ts';
-import { MessageWorld } from './message-world.ts';
-import type { Process } from './process.ts';
-import type { World } from './world.ts';
+import { MessageWorld } from './messages/world.ts';
+import type { Process } from './world/process.ts';
+import type { World } from './world/world.ts';
 
 /** Settings that a scenario may begin with. Times in milliseconds. */
 const SETTINGS = [

@@ -1,7 +1,7 @@
-import type { SimulationConfig } from './config.ts';
-import { CoordinatedWorld } from './coordinated-world.ts';
-import type { Metrics } from './metrics.ts';
-import type { World } from './world.ts';
+import type { SimulationConfig } from './world/config.ts';
+import { CoordinatedWorld } from './coordinated/world.ts';
+import type { Metrics } from './world/metrics.ts';
+import type { World } from './world/world.ts';
 
 /** One line of the comparison. Times in milliseconds of simulated time, sizes in bytes. */
 export interface StudyRow {

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Catalogue } from '../../src/store/catalogue.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
 import { streamEnd } from '../model/streams.ts';
-import { manifestOf, taskOf } from '../store/manifest.ts';
+import { manifestOf, taskOf } from '../storage/manifest.ts';
 import { BuiltCoordinator } from './built.ts';
 
 // Each run is a process of its own, and the machine may be busy.

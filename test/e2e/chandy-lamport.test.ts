@@ -127,7 +127,7 @@ describe('bank under load with chandy-lamport', () => {
     const running = stacks.coordinator(['snapshot', 'bank']);
     await frozen;
     // What it carries is reset: the bank is of no use afterwards.
-    await stacks.must(node, ['pkill', '-KILL', '-f', 'interceptors/proxy/main.js']);
+    await stacks.must(node, ['pkill', '-KILL', '-f', 'sidecar/main.js']);
     expect((await running).exitCode).not.toBe(0);
     await waitFor('new sidecars', async () => (await sidecars()).every(({ alive }) => alive), {
       timeoutMs: PATIENCE_MS,

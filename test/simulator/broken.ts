@@ -1,4 +1,4 @@
-import { ChandyLamportParticipant } from '../../src/algorithms/chandy-lamport.ts';
+import { ChandyLamportParticipant } from '../../src/algorithms/coordinated/chandy-lamport.ts';
 import type {
   Algorithm,
   Participant,
@@ -6,9 +6,9 @@ import type {
   ParticipantInput,
   ParticipantOptions,
 } from '../../src/algorithms/contract.ts';
-import { kooToueg, type MinimalAlgorithm } from '../../src/algorithms/koo-toueg.ts';
-import { KernelParticipant } from '../../src/algorithms/kernel-participant.ts';
-import { TwoPhaseRound } from '../../src/algorithms/two-phase-round.ts';
+import { kooToueg, type MinimalAlgorithm } from '../../src/algorithms/coordinated/koo-toueg.ts';
+import { KernelParticipant } from '../../src/algorithms/coordinated/kernel-participant.ts';
+import { TwoPhaseRound } from '../../src/algorithms/coordinated/two-phase-round.ts';
 
 /** A participant whose effects are changed on the way: the mistakes that the checkers must find. */
 function changed(

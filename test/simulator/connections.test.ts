@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { chandyLamport } from '../../src/algorithms/chandy-lamport.ts';
+import { chandyLamport } from '../../src/algorithms/coordinated/chandy-lamport.ts';
 import type { Algorithm, ParticipantInput } from '../../src/algorithms/contract.ts';
-import { mattern } from '../../src/algorithms/mattern.ts';
-import type { SimulationConfig } from '../../src/simulator/config.ts';
-import { CoordinatedWorld } from '../../src/simulator/coordinated-world.ts';
+import { mattern } from '../../src/algorithms/coordinated/mattern.ts';
+import type { SimulationConfig } from '../../src/simulator/world/config.ts';
+import { CoordinatedWorld } from '../../src/simulator/coordinated/world.ts';
 import { fuzzConfig } from '../../src/simulator/fuzz.ts';
 import { newEpochIgnored } from './broken.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EventQueue } from '../../src/simulator/event-queue.ts';
-import { nextBelow, nextFraction, prng } from '../../src/simulator/prng.ts';
+import { EventQueue } from '../../src/simulator/world/event-queue.ts';
+import { nextBelow, nextFraction, prng } from '../../src/simulator/world/prng.ts';
 
 /** A queue and what it must do: a list that is sorted, stably, by time. */
 class Checked {

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { CheckpointingParticipant } from '../../src/algorithms/checkpointing-participant.ts';
-import { cic, cicFdas } from '../../src/algorithms/cic.ts';
-import { LoggingParticipant } from '../../src/algorithms/logging-participant.ts';
+import { CheckpointingParticipant } from '../../src/algorithms/message/checkpointing-participant.ts';
+import { cic, cicFdas } from '../../src/algorithms/message/cic.ts';
+import { LoggingParticipant } from '../../src/algorithms/message/logging-participant.ts';
 import type {
   MessageAlgorithm,
   MessageEffect,
   MessageParticipant,
   Piggyback,
-} from '../../src/algorithms/message-contract.ts';
-import { causalLog, optimisticLog, pessimisticLog } from '../../src/algorithms/message-logging.ts';
-import { uncoordinated } from '../../src/algorithms/uncoordinated.ts';
+} from '../../src/algorithms/message/contract.ts';
+import { causalLog, optimisticLog, pessimisticLog } from '../../src/algorithms/message/message-logging.ts';
+import { uncoordinated } from '../../src/algorithms/message/uncoordinated.ts';
 import { fuzzConfig } from '../../src/simulator/fuzz.ts';
-import { MessageWorld } from '../../src/simulator/message-world.ts';
+import { MessageWorld } from '../../src/simulator/messages/world.ts';
 
 const SEEDS = Number(process.env.SIMULATOR_SEEDS ?? 2000);
 const TIMEOUT_MS = 60_000 + SEEDS * 60;

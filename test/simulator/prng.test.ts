@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DISTRIBUTIONS, type Distribution } from '../../src/simulator/config.ts';
-import { nextFrom, prng } from '../../src/simulator/prng.ts';
+import { DISTRIBUTIONS, type Distribution } from '../../src/simulator/world/config.ts';
+import { nextFrom, prng } from '../../src/simulator/world/prng.ts';
 
 const MEAN = 1000;
 const DRAWS = 20_000;

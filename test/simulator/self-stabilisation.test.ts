@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { chandyLamport } from '../../src/algorithms/chandy-lamport.ts';
+import { chandyLamport } from '../../src/algorithms/coordinated/chandy-lamport.ts';
 import type { Algorithm } from '../../src/algorithms/contract.ts';
-import { kooToueg } from '../../src/algorithms/koo-toueg.ts';
-import { laiYang } from '../../src/algorithms/lai-yang.ts';
-import { mattern } from '../../src/algorithms/mattern.ts';
-import { sync } from '../../src/algorithms/sync.ts';
-import { NO_FAULTS } from '../../src/simulator/config.ts';
-import { CoordinatedWorld } from '../../src/simulator/coordinated-world.ts';
+import { kooToueg } from '../../src/algorithms/coordinated/koo-toueg.ts';
+import { laiYang } from '../../src/algorithms/coordinated/lai-yang.ts';
+import { mattern } from '../../src/algorithms/coordinated/mattern.ts';
+import { sync } from '../../src/algorithms/coordinated/sync.ts';
+import { NO_FAULTS } from '../../src/simulator/world/config.ts';
+import { CoordinatedWorld } from '../../src/simulator/coordinated/world.ts';
 import { fuzzConfig } from '../../src/simulator/fuzz.ts';
-import { nextBelow, prng, type Prng } from '../../src/simulator/prng.ts';
+import { nextBelow, prng, type Prng } from '../../src/simulator/world/prng.ts';
 
 const SEEDS = Number(process.env.SIMULATOR_SEEDS ?? 400);
 

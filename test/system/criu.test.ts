@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { writeCriuConfig } from '../../agent/criu/config.ts';
-import { watchedPaths } from '../../agent/criu/inotify.ts';
-import { readDump } from '../../agent/criu/read-dump.ts';
+import { writeCriuConfig } from '../../agent/runtime/criu/config.ts';
+import { watchedPaths } from '../../agent/linux/inotify.ts';
+import { readDump } from '../../agent/runtime/criu/read-dump.ts';
 import { layFiles } from '../../agent/files/lay.ts';
 import { saveLinkRemaps } from '../../agent/files/link-remaps.ts';
 import { saveFiles } from '../../agent/files/save.ts';

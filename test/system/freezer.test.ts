@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findFreezer } from '../../agent/criu/freezer.ts';
+import { findFreezer } from '../../agent/linux/freezer.ts';
 
 let folder: string;
 beforeAll(() => {

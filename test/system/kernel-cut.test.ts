@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { execa } from 'execa';
-import { KernelInterceptor } from '../../agent/interceptors/kernel/interceptor.ts';
-import { listConnections, resetConnections } from '../../agent/interceptors/kernel/connections.ts';
+import { KernelInterceptor } from '../../agent/network/interceptor.ts';
+import { listConnections, resetConnections } from '../../agent/network/rewriting/connections.ts';
 import { Bed, ECHO, PING, type Program } from './kernel-bed.ts';
 
 const SUBNETS = ['10.91.0.0/24'];

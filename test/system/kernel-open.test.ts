@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import protobuf from 'protobufjs/minimal.js';
 import { afterEach, expect, test } from 'vitest';
-import { KernelInterceptor } from '../../agent/interceptors/kernel/interceptor.ts';
-import { markUnsent } from '../../agent/interceptors/kernel/mark-unsent.ts';
-import { pushUnsent } from '../../agent/interceptors/kernel/push-unsent.ts';
-import { openFiles } from '../../agent/criu/process-tree.ts';
+import { KernelInterceptor } from '../../agent/network/interceptor.ts';
+import { markUnsent } from '../../agent/network/rewriting/mark-unsent.ts';
+import { pushUnsent } from '../../agent/network/rewriting/push-unsent.ts';
+import { openFiles } from '../../agent/linux/process-tree.ts';
 import { Bed } from './kernel-bed.ts';
 
 let bed: Bed | undefined;

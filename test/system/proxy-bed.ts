@@ -5,17 +5,17 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, vi } from 'vitest';
-import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
-import type { SidecarRestore } from '../../agent/interceptors/proxy/interceptor.ts';
-import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
-import type { LocalConnection } from '../../agent/interceptors/proxy/set-contents.ts';
-import type { World } from '../../agent/interceptors/proxy/world.ts';
+import { ProxyInterceptor } from '../../agent/sidecars/interceptor.ts';
+import type { SidecarRestore } from '../../agent/sidecars/interceptor.ts';
+import { PROXY_TABLE } from '../../agent/linux/proxy-table.ts';
+import type { LocalConnection } from '../../agent/linux/proxy-sets.ts';
+import type { World } from '../../src/rpc/control/network-view.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const LONG = { timeout: 10_000 };
-const FOLDERS = ['src/algorithms', 'src/model', 'src/wire', 'src/runtime', 'agent/interceptors'];
+const FOLDERS = ['src', 'agent/sidecar', 'agent/linux'];
 
 /** What a sidecar says of itself, as far as tests need it. */
 export interface SidecarStatus {
@@ -175,5 +175,5 @@ export function compileSidecar(folder: string): string {
       writeFileSync(file, outputText);
     }
   }
-  return join(folder, 'agent/interceptors/proxy/main.js');
+  return join(folder, 'agent/sidecar/main.js');
 }

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { JsonPeer } from '../../agent/interceptors/proxy/json-peer.ts';
-import { readEnd, readRecord, readRecorded } from '../../agent/interceptors/proxy/record-files.ts';
-import type { ChannelsRecord } from '../../agent/interceptors/proxy/record-files.ts';
-import { KernelInterceptor } from '../../agent/interceptors/kernel/interceptor.ts';
-import { deferred } from '../../src/runtime/deferred.ts';
+import type { JsonPeer } from '../../src/rpc/control/json-peer.ts';
+import { readEnd, readRecord, readRecorded } from '../../src/storage/channel-records.ts';
+import type { ChannelsRecord } from '../../src/storage/channel-records.ts';
+import { KernelInterceptor } from '../../agent/network/interceptor.ts';
+import { deferred } from '../../src/platform/deferred.ts';
 import type { Program } from './kernel-bed.ts';
 import { ProxyBed } from './proxy-bed.ts';
 

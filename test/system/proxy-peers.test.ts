@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { World } from '../../agent/interceptors/proxy/world.ts';
+import type { World } from '../../src/rpc/control/network-view.ts';
 import type { Program } from './kernel-bed.ts';
 import { ProxyBed } from './proxy-bed.ts';
 

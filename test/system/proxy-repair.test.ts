@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { dropEnd, makeEnd, takeEnd, wakeEnd } from '../../agent/interceptors/proxy/repair.ts';
-import type { TcpEnd } from '../../agent/interceptors/proxy/repair.ts';
+import { dropEnd, makeEnd, takeEnd, wakeEnd } from '../../agent/linux/repair.ts';
+import type { TcpEnd } from '../../src/formats/tcp-end.ts';
 import {
   SHUT_WR,
   SystemCallError,
@@ -11,7 +11,7 @@ import {
   sendBytes,
   shutdownSocket,
   tcpSocket,
-} from '../../agent/interceptors/linux/sys.ts';
+} from '../../agent/linux/sys.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
 

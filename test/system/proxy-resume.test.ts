@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CHANNELS_FILE } from '../../agent/interceptors/proxy/record-files.ts';
+import { CHANNELS_FILE } from '../../src/storage/channel-records.ts';
 import { LONG, LONGER, ResumeBed, checked, plansFor } from './proxy-resume-bed.ts';
 import type { Kinds, SavedTask } from './proxy-resume-bed.ts';
 import type { AppEnd } from './raw-app.ts';

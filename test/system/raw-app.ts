@@ -1,6 +1,6 @@
 import koffi from 'koffi';
-import { emptyEnd, dropEnd, makeEnd, takeEnd, wakeEnd } from '../../agent/interceptors/proxy/repair.ts';
-import type { TcpEnd } from '../../agent/interceptors/proxy/repair.ts';
+import { emptyEnd, dropEnd, makeEnd, takeEnd, wakeEnd } from '../../agent/linux/repair.ts';
+import type { TcpEnd } from '../../src/formats/tcp-end.ts';
 import {
   MSG_DONTWAIT,
   SHUT_WR,
@@ -23,7 +23,7 @@ import {
   shutdownSocket,
   tcpSocket,
   trySend,
-} from '../../agent/interceptors/linux/sys.ts';
+} from '../../agent/linux/sys.ts';
 import type { Connection, Endpoint } from '../../src/model/connection.ts';
 
 const accept4 = koffi.load(null).func('int accept4(int, void *, void *, int)') as (

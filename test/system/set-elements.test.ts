@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { replaceElements } from '../../agent/interceptors/linux/set-elements.ts';
-import { PROXY_TABLE, attachScript } from '../../agent/interceptors/proxy/rules.ts';
-import { restoredContents, setContents } from '../../agent/interceptors/proxy/set-contents.ts';
+import { replaceElements } from '../../agent/linux/set-elements.ts';
+import { PROXY_TABLE } from '../../agent/linux/proxy-table.ts';
+import { attachScript } from '../../agent/network/proxy-rules.ts';
+import { restoredContents, setContents } from '../../agent/linux/proxy-sets.ts';
 import { Bed } from './kernel-bed.ts';
 
 let bed: Bed;

@@ -25,7 +25,7 @@ mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
 mkdir -p opt/shim old
-mount --bind "$3/agent/shim" opt/shim
+mount --bind "$3/agent/runtime/shim" opt/shim
 pivot_root . old
 umount -l old
 set +e

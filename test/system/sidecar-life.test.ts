@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ProxyInterceptor } from '../../agent/interceptors/proxy/interceptor.ts';
-import type { ProxyInterceptorOptions } from '../../agent/interceptors/proxy/interceptor.ts';
-import { PROXY_TABLE } from '../../agent/interceptors/proxy/rules.ts';
+import { ProxyInterceptor } from '../../agent/sidecars/interceptor.ts';
+import type { ProxyInterceptorOptions } from '../../agent/sidecars/interceptor.ts';
+import { PROXY_TABLE } from '../../agent/linux/proxy-table.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
 

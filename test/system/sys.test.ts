@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { closeDescriptor, hasFailed, listenSocket, tcpSocket } from '../../agent/interceptors/linux/sys.ts';
+import { closeDescriptor, hasFailed, listenSocket, tcpSocket } from '../../agent/linux/sys.ts';
 
 test('a signal does not disturb the look at a socket', async () => {
   const handled = (): void => undefined;

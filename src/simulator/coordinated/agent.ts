@@ -4,10 +4,10 @@ import type {
   ParticipantInput,
   ParticipantOutcome,
 } from '../../algorithms/contract.ts';
-import { micros } from '../config.ts';
-import type { CoordinatedWorld } from '../coordinated-world.ts';
-import type { Process } from '../process.ts';
-import type { Agent, Tentative } from '../transport.ts';
+import { micros } from '../world/config.ts';
+import type { CoordinatedWorld } from './world.ts';
+import type { Process } from '../world/process.ts';
+import type { Agent, Tentative } from './transport.ts';
 import { Grip } from './grip.ts';
 
 /**
@@ -151,7 +151,7 @@ export class SimulatedAgent implements Agent {
     world.queue.push(world.now + downUs, () => this.#startAgain(), undefined);
   }
 
-  /** As agent/rounds/recover.ts does: lets go of everything that the journal names, and forgets the round. */
+  /** As agent/tasks/recover.ts does: lets go of everything that the journal names, and forgets the round. */
   #startAgain(): void {
     const { process } = this;
     const world = this.#world;

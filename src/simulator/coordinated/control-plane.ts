@@ -1,7 +1,7 @@
-import { micros } from '../config.ts';
-import type { CoordinatedWorld } from '../coordinated-world.ts';
-import { CONTROL_BYTES } from '../metrics.ts';
-import { nextExponential } from '../prng.ts';
+import { micros } from '../world/config.ts';
+import type { CoordinatedWorld } from './world.ts';
+import { CONTROL_BYTES } from '../world/metrics.ts';
+import { nextExponential } from '../world/prng.ts';
 import type { SimulatedAgent } from './agent.ts';
 
 /** A call whose peer cannot be reached fails after so long (keep-alive). */

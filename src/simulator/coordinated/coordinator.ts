@@ -1,10 +1,10 @@
 import type { Round, RoundEffect, RoundInput } from '../../algorithms/contract.ts';
-import { KooTouegRound } from '../../algorithms/koo-toueg.ts';
-import { MatternCounter } from '../../algorithms/mattern.ts';
-import { micros } from '../config.ts';
-import type { CoordinatedWorld } from '../coordinated-world.ts';
-import type { Process } from '../process.ts';
-import type { Tentative } from '../transport.ts';
+import { KooTouegRound } from '../../algorithms/coordinated/koo-toueg.ts';
+import { MatternCounter } from '../../algorithms/coordinated/mattern.ts';
+import { micros } from '../world/config.ts';
+import type { CoordinatedWorld } from './world.ts';
+import type { Process } from '../world/process.ts';
+import type { Tentative } from './transport.ts';
 import type { SimulatedAgent } from './agent.ts';
 
 /** One round under way. */

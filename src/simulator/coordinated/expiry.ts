@@ -1,4 +1,4 @@
-import type { EventQueue } from '../event-queue.ts';
+import type { EventQueue } from '../world/event-queue.ts';
 
 /**
  * Something that happens at a certain time unless it is called off first. At most one event stands in the queue: when it comes and the

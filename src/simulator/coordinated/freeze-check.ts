@@ -1,6 +1,6 @@
-import type { Process } from '../process.ts';
-import { micros } from '../config.ts';
-import type { World } from '../world.ts';
+import type { Process } from '../world/process.ts';
+import { micros } from '../world/config.ts';
+import type { World } from '../world/world.ts';
 
 /** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so (agent/rounds/kernel-task.ts). */
 export const SWITCH_MARGIN_US = 2_000_000;

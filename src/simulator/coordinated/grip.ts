@@ -1,6 +1,6 @@
-import { micros } from '../config.ts';
-import type { CoordinatedWorld } from '../coordinated-world.ts';
-import type { Process } from '../process.ts';
+import { micros } from '../world/config.ts';
+import type { CoordinatedWorld } from './world.ts';
+import type { Process } from '../world/process.ts';
 import { Expiry } from './expiry.ts';
 import { HOLD_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
 

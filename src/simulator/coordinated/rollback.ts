@@ -1,6 +1,6 @@
-import { micros } from '../config.ts';
-import type { CoordinatedWorld } from '../coordinated-world.ts';
-import type { Process } from '../process.ts';
+import { micros } from '../world/config.ts';
+import type { CoordinatedWorld } from './world.ts';
+import type { Process } from '../world/process.ts';
 
 /** Between two looks for an agent that is being started. */
 const AGENT_WAIT_US = 50_000;

@@ -1,8 +1,8 @@
-import { DETERMINANT_BYTES } from '../../algorithms/message-contract.ts';
-import { recoveryLine } from '../../algorithms/recovery-line.ts';
-import { micros } from '../config.ts';
-import type { MessageWorld } from '../message-world.ts';
-import { nextFraction } from '../prng.ts';
+import { DETERMINANT_BYTES } from '../../algorithms/message/contract.ts';
+import { recoveryLine } from '../../algorithms/message/recovery-line.ts';
+import { micros } from '../world/config.ts';
+import type { MessageWorld } from './world.ts';
+import { nextFraction } from '../world/prng.ts';
 import { lastComplete, type Checkpoint, type Node } from './node.ts';
 
 /** Local checkpoints: when they are taken, what they cost, and when they are thrown away. */

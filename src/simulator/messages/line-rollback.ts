@@ -1,6 +1,6 @@
-import type { Envelope } from '../../algorithms/message-contract.ts';
-import { recoveryLine, uselessCheckpoints, type Dependency } from '../../algorithms/recovery-line.ts';
-import type { MessageWorld } from '../message-world.ts';
+import type { Envelope } from '../../algorithms/message/contract.ts';
+import { recoveryLine, uselessCheckpoints, type Dependency } from '../../algorithms/message/recovery-line.ts';
+import type { MessageWorld } from './world.ts';
 import { lastComplete, type Node } from './node.ts';
 import { lineFaults } from './rollback-check.ts';
 

@@ -1,5 +1,5 @@
-import { OWN_ACTION } from '../../algorithms/message-contract.ts';
-import type { MessageWorld } from '../message-world.ts';
+import { OWN_ACTION } from '../../algorithms/message/contract.ts';
+import type { MessageWorld } from './world.ts';
 import type { Node } from './node.ts';
 import { planReplay, type ReplayPlan } from './replay-plan.ts';
 import { replayFaults } from './rollback-check.ts';

@@ -5,10 +5,10 @@ import type {
   MessageEffect,
   MessageParticipant,
   MessageParticipantState,
-} from '../../algorithms/message-contract.ts';
-import type { Dependency } from '../../algorithms/recovery-line.ts';
-import type { AppState } from '../app-state.ts';
-import type { Process } from '../process.ts';
+} from '../../algorithms/message/contract.ts';
+import type { Dependency } from '../../algorithms/message/recovery-line.ts';
+import type { AppState } from '../world/app-state.ts';
+import type { Process } from '../world/process.ts';
 
 /** One local checkpoint. */
 export interface Checkpoint {

@@ -1,6 +1,6 @@
-import { micros } from '../config.ts';
-import type { MessageWorld } from '../message-world.ts';
-import type { Channel, Process } from '../process.ts';
+import { micros } from '../world/config.ts';
+import type { MessageWorld } from './world.ts';
+import type { Channel, Process } from '../world/process.ts';
 import { dropUnfinished, type Checkpoint, type Node } from './node.ts';
 
 /** What every recovery does: bring processes back from checkpoints, and give their messages again. Who goes back is for others to say. */

@@ -1,4 +1,4 @@
-import { OWN_ACTION, type Determinant } from '../../algorithms/message-contract.ts';
+import { OWN_ACTION, type Determinant } from '../../algorithms/message/contract.ts';
 import type { Checkpoint, Node } from './node.ts';
 
 export interface ReplayPlan {

@@ -1,5 +1,5 @@
-import { OWN_ACTION, type Determinant } from '../../algorithms/message-contract.ts';
-import type { AppState } from '../app-state.ts';
+import { OWN_ACTION, type Determinant } from '../../algorithms/message/contract.ts';
+import type { AppState } from '../world/app-state.ts';
 import type { Node } from './node.ts';
 import type { ReplayPlan } from './replay-plan.ts';
 

@@ -2,9 +2,9 @@ import {
   DETERMINANT_BYTES,
   type Determinant,
   type MessageParticipantState,
-} from '../../algorithms/message-contract.ts';
-import { micros } from '../config.ts';
-import type { MessageWorld } from '../message-world.ts';
+} from '../../algorithms/message/contract.ts';
+import { micros } from '../world/config.ts';
+import type { MessageWorld } from './world.ts';
 import { lastComplete, type Node } from './node.ts';
 
 /** How long determinants are gathered where they may be (optimistic and causal logging). */

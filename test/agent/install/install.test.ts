@@ -29,8 +29,8 @@ beforeEach(() => {
   daemonJson = join(base, 'etc/docker/daemon.json');
   unit = join(base, 'units/swarmcut-agent.service');
   lines = [];
-  mkdirSync(join(base, 'package/agent/shim'), { recursive: true });
-  writeFileSync(join(base, 'package/agent/shim/shim.sh'), '#!/bin/sh\n', { mode: 0o644 });
+  mkdirSync(join(base, 'package/agent/runtime/shim'), { recursive: true });
+  writeFileSync(join(base, 'package/agent/runtime/shim/shim.sh'), '#!/bin/sh\n', { mode: 0o644 });
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
@@ -56,7 +56,7 @@ function write(text: string, mode = 0o644): void {
   writeFileSync(daemonJson, text, { mode });
 }
 const read = (path = daemonJson): string => readFileSync(path, 'utf8');
-const shim = (): string => join(base, 'package/agent/shim/shim.sh');
+const shim = (): string => join(base, 'package/agent/runtime/shim/shim.sh');
 
 describe('install', () => {
   it('makes a daemon.json where there was none, and takes it away again', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Discovery, factsOf, worldOf } from '../../../agent/sidecars/discovery.ts';
-import type { World } from '../../../agent/interceptors/proxy/world.ts';
+import type { World } from '../../../src/rpc/control/network-view.ts';
 
 /** As an engine 26 on a worker answers, without what is not looked at. Two stacks, `sa` and `sb`, on a network that both use. */
 function inspected(more: Record<string, unknown> = {}): unknown {

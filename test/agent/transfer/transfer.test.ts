@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { PartStore } from '../../../agent/store/index.ts';
+import { PartStore } from '../../../agent/checkpoints/store/index.ts';
 import { fetchParts, PeerAgents, serveFetch } from '../../../agent/transfer/index.ts';
 import type { FetchOptions } from '../../../agent/transfer/index.ts';
 import { clientCredentials, createAgentServer, serverCredentials } from '../../../src/rpc/index.ts';

@@ -1,0 +1,61 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DumpTimes, Part, StreamCut, TaskCheckpoint } from '../../src/model/checkpoint.ts';
+import type { Alias, TaskRef } from '../../src/model/task.ts';
+import { readDump } from '../runtime/criu/read-dump.ts';
+import { concurrently, type PartStore } from './store/index.ts';
+import type { StagedDump } from '../tasks/container-task.ts';
+
+/** Files hashed and moved at the same time. */
+const PARALLEL = 2;
+
+export interface CollectOptions {
+  readonly task: TaskRef;
+  readonly staged: StagedDump;
+  readonly times: DumpTimes;
+  readonly aliases: readonly Alias[];
+  readonly store: PartStore;
+  /** Pins the parts until the ledger names them. */
+  readonly owner: string;
+  readonly inMemory: boolean;
+  /** What the task's sidecar has recorded, if it has one. */
+  readonly channels?: SidecarRecord;
+}
+
+/** A sidecar's record of a round: files in a folder, and where each stream stood. */
+export interface SidecarRecord {
+  readonly folder: string;
+  readonly streams: readonly StreamCut[];
+}
+
+/** Moves everything that `save` has recorded into the store, and reads from the images what the coordinator wants to know. */
+export async function collectCheckpoint(options: CollectOptions): Promise<TaskCheckpoint> {
+  const { task, staged, times, aliases, store, owner, inMemory, channels } = options;
+  const dump = await readDump(staged.imageDir, staged.workDir);
+  const sources: { kind: Part['kind']; path: string; file: string }[] = [
+    ...(await readdir(staged.imageDir))
+      .sort()
+      .map((path) => ({ kind: 'CRIU' as const, path, file: join(staged.imageDir, path) })),
+    ...staged.files.parts,
+    ...(channels === undefined ? [] : await readdir(channels.folder)).map((path) => ({
+      kind: 'CHANNELS' as const,
+      path,
+      file: join(channels?.folder ?? '', path),
+    })),
+  ];
+  const parts: Part[] = [];
+  await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
+    const { sha256, sizeBytes } = await store.adopt(file, { memory: inMemory, owner });
+    parts.push({ kind, path, sha256, sizeBytes });
+  });
+  return {
+    task,
+    parts: parts.sort((a, b) => a.kind.localeCompare(b.kind) || a.path.localeCompare(b.path)),
+    connections: dump.connections,
+    processes: dump.processes,
+    times: { ...times, ...dump.stats },
+    aliases: [...aliases],
+    notes: [...staged.files.notes],
+    streams: [...(channels?.streams ?? [])],
+  };
+}

@@ -1,0 +1,128 @@
+import { readFile } from 'node:fs/promises';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { connectionKey, type Connection, type Endpoint } from '../../../src/model/connection.ts';
+import { runProcess, type Runner } from '../runner.ts';
+
+/** TCP states by the numbers of /proc/net/tcp (include/net/tcp_states.h) that have, or may still have, a peer that matters. */
+const STATES: Readonly<Record<string, string>> = {
+  '01': 'ESTABLISHED',
+  '04': 'FIN_WAIT1',
+  '05': 'FIN_WAIT2',
+  '08': 'CLOSE_WAIT',
+  '09': 'LAST_ACK',
+  '0B': 'CLOSING',
+};
+
+/** How many connections one `ss` filter names. */
+const FILTER_SIZE = 50;
+
+/**
+ * The TCP connections in the text of /proc/net/tcp or tcp6: established and closing ones, without those over the loopback
+ * addresses. Sequence numbers are not in there (`sequencesKnown` is false). IPv4-mapped addresses come as IPv4.
+ */
+export function parseProcTcp(text: string): Connection[] {
+  const connections: Connection[] = [];
+  for (const line of text.split('\n').slice(1)) {
+    const [, localHex, remoteHex, stateHex, queues] = line.trim().split(/\s+/);
+    const state = STATES[stateHex ?? ''];
+    if (localHex === undefined || remoteHex === undefined || state === undefined) continue;
+    const local = endpoint(localHex);
+    if (isLoopback(local.address)) continue;
+    const [send = '0', receive = '0'] = (queues ?? '').split(':');
+    connections.push({
+      local,
+      remote: endpoint(remoteHex),
+      state,
+      sndUna: 0,
+      sndNxt: 0,
+      writeSeq: 0,
+      rcvNxt: 0,
+      sendQueueBytes: Number.parseInt(send, 16),
+      recvQueueBytes: Number.parseInt(receive, 16),
+      sequencesKnown: false,
+    });
+  }
+  return connections;
+}
+
+/** The TCP connections of the network namespace that process `pid` is in. @throws SwarmcutError `not-found` if there is no such process. */
+export async function listConnections(pid: number): Promise<Connection[]> {
+  const read = async (name: string): Promise<string> =>
+    readFile(`/proc/${pid}/net/${name}`, 'utf8').catch((error: unknown) => {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (name === 'tcp6' && code === 'ENOENT') return ''; // a kernel without IPv6
+      throw new SwarmcutError('not-found', `the connections of process ${pid} cannot be read (${String(code)})`, {
+        cause: error,
+      });
+    });
+  return (await Promise.all([read('tcp'), read('tcp6')])).flatMap(parseProcTcp);
+}
+
+/**
+ * Ends connections of a network namespace at once: their sockets fail with ECONNABORTED, and their peers are sent a reset (so call it while
+ * nothing is held). Connections that are no longer there are no error.
+ * @throws SwarmcutError `failed` naming those that are still there afterwards (a kernel without CONFIG_INET_DIAG_DESTROY).
+ */
+export async function resetConnections(
+  netns: string,
+  connections: readonly Pick<Connection, 'local' | 'remote'>[],
+  runner: Runner = runProcess,
+): Promise<void> {
+  const inside = (command: string[]): Promise<string> => runner(['nsenter', `--net=${netns}`, ...command]);
+  for (let at = 0; at < connections.length; at += FILTER_SIZE) {
+    await inside(['ss', '-K', '-H', '-t', '-n', '-a', ssFilter(connections.slice(at, at + FILTER_SIZE))]);
+  }
+  if (connections.length === 0) return;
+  const shown = await inside(['sh', '-c', 'cat /proc/net/tcp; if [ -e /proc/net/tcp6 ]; then cat /proc/net/tcp6; fi']);
+  const present = new Set(parseProcTcp(shown).map(connectionKey));
+  const left = connections.map(connectionKey).filter((key) => present.has(key));
+  if (left.length > 0) {
+    throw new SwarmcutError('failed', `could not reset ${left.join(', ')} in ${netns}`, {
+      advice: 'this needs a kernel with CONFIG_INET_DIAG_DESTROY',
+    });
+  }
+}
+
+/** The filter expression of `ss` that matches exactly these connections. */
+export function ssFilter(connections: readonly Pick<Connection, 'local' | 'remote'>[]): string {
+  return connections
+    .map(({ local, remote }) => `( src = ${ssEndpoint(local)} and dst = ${ssEndpoint(remote)} )`)
+    .join(' or ');
+}
+
+function ssEndpoint({ address, port }: Endpoint): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+/** `0501000A:1F90` → 10.0.1.5:8080. Addresses are 32-bit words in the machine's order (little-endian on all that Docker runs on here). */
+function endpoint(text: string): Endpoint {
+  const [hexAddress = '', hexPort = ''] = text.split(':');
+  const words = hexAddress.match(/.{8}/g) ?? [];
+  const bytes = words.flatMap((word) => (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)));
+  return { address: addressText(bytes), port: Number.parseInt(hexPort, 16) };
+}
+
+function addressText(bytes: readonly number[]): string {
+  if (bytes.length === 4) return bytes.join('.');
+  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  if (mapped) return bytes.slice(12).join('.');
+  const groups: string[] = [];
+  for (let at = 0; at < 16; at += 2) groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16));
+  return compressIpv6(groups);
+}
+
+/** RFC 5952: the longest run of two or more zero groups becomes `::`. */
+function compressIpv6(groups: readonly string[]): string {
+  let best = { at: -1, length: 1 };
+  for (let at = 0; at < groups.length; at += 1) {
+    let length = 0;
+    while (groups[at + length] === '0') length += 1;
+    if (length > best.length) best = { at, length };
+  }
+  if (best.at < 0) return groups.join(':');
+  return `${groups.slice(0, best.at).join(':')}::${groups.slice(best.at + best.length).join(':')}`;
+}

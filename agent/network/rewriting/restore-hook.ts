@@ -1,0 +1,117 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NetworkPlan } from '../../../src/model/network-plan.ts';
+import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
+import { rewriteScript } from './rewrite-rules.ts';
+import { familyOf } from '../../linux/addresses.ts';
+import { holdScript } from '../rules.ts';
+
+/** What the hook needs of a plan. */
+export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'>;
+
+export interface RestoreHookOptions {
+  readonly plan: HookPlan;
+  /** The container stays blocked until `unhold` or for this long. Milliseconds. */
+  readonly holdTimeoutMs: number;
+  /** Where script, rules and log go; made if need be. One directory for each container. */
+  readonly dir: string;
+}
+
+/**
+ * Writes the OCI prestart hook of a container that is about to be restored, and returns the path of the script.
+ *
+ * runc runs it when the engine has put the interfaces into the new network namespace and before CRIU makes the sockets. It blocks
+ * the namespace, puts the old addresses in place and sets up rewriting; `KernelInterceptor.unhold` then lets the container go. A hook
+ * rather than the agent does it because only runc knows the moment; a POSIX shell rather than node because it counts as downtime.
+ * What goes wrong stands in `hook.log` in `dir`, and makes the hook (and so the restore) fail.
+ */
+export async function restoreHook(options: RestoreHookOptions): Promise<string> {
+  const { plan, dir } = options;
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const script = join(dir, 'hook.sh');
+  const rules = holdScript(options.holdTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
+  await Promise.all([
+    writeFile(join(dir, 'rules.nft'), rules),
+    writeFile(join(dir, 'inside.sh'), insideScript(plan)),
+    writeFile(script, outerScript(dir), { mode: 0o700 }),
+  ]);
+  return script;
+}
+
+/** Finds the container's process in the state that runc gives on stdin (OCI runtime specification, "State"). */
+export function outerScript(dir: string): string {
+  return `#!/bin/sh
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+cd '${dir.replaceAll("'", `'\\''`)}' || exit 1
+exec 2>hook.log
+state=
+while IFS= read -r line || [ -n "$line" ]; do state="$state$line"; done
+pid=\${state#*\\"pid\\":}
+while [ "\${pid# }" != "$pid" ]; do pid=\${pid# }; done
+pid=\${pid%%[!0-9]*}
+if [ "$pid" = "" ]; then echo "no pid in the container's state: $state" >&2; exit 1; fi
+exec nsenter --net="/proc/$pid/ns/net" sh ./inside.sh
+`;
+}
+
+/** Runs in the container's network namespace, in the hook's directory. */
+export function insideScript(plan: HookPlan): string {
+  return `set -eu
+# The block comes first: nothing may answer, or be answered, before all is in place.
+nft -f rules.nft
+${plan.rewrites.length + plan.ownAddresses.length > 0 ? rewriteSysctlScript(plan.rewrites) : ''}addresses=$(ip -o address show)
+ip link set lo up
+# own ADDRESS BITS [OPTION]: an address of the time of the checkpoint, unless the engine has given it to the container again.
+own() {
+  case "$addresses" in *" $1/"*) return 0 ;; esac
+  echo "address add $1/$2 dev lo \${3-}"
+  echo "route del local $1 dev lo table local"
+  echo "route add local $1 dev lo table ${ROUTE_TABLE}"
+}
+# via "REMOTE ADDRESS": a route to REMOTE through the interface that has ADDRESS, or just any.
+via() {
+  out=lo
+  while read -r _ dev _ address _; do
+    case "$address" in "\${1#* }"/*) out=$dev ;; esac
+  done <<END
+$addresses
+END
+  echo "route add \${1% *} dev $out"
+}
+${[4, 6].map((family) => familyPart(plan, family)).join('')}`;
+}
+
+function familyPart(plan: HookPlan, family: number): string {
+  const own = plan.ownAddresses.filter((address) => familyOf(address) === family);
+  const remotes = remotesOf(plan).filter(({ remote }) => familyOf(remote) === family);
+  const lines: string[] = [];
+  if (own.length > 0) {
+    const size = family === 4 ? '32' : '128 nodad';
+    lines.push('{', ...RULE_LINES.map((line) => `echo "${line}"`), ...own.map((address) => `own ${address} ${size}`));
+    lines.push(`} > batch${family}`, `ip -${family} -batch batch${family}`);
+  }
+  if (remotes.length > 0) {
+    // CRIU connects its sockets in repair mode: nothing is sent, but a route is looked up. Usually there is a default route.
+    lines.push(
+      `if [ "$(ip -${family} route show default)" = "" ]; then`,
+      `set -- ${remotes.map(({ remote, from }) => `'${remote} ${from}'`).join(' ')}`,
+      `for pair; do echo "route get \${pair% *}"; done > remotes${family}`,
+      `ip -${family} -force -batch remotes${family} > /dev/null 2> missing${family} || true`,
+      'while read -r line; do',
+      `case "$line" in "Command failed remotes${family}:"*) eval "via \\"\\\${\${line##*:}}\\"" ;; esac`,
+      `done < missing${family} > routes${family}`,
+      `ip -${family} -batch routes${family}`,
+      'fi',
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** The distinct remote addresses of the sockets, each with the address of ours under which it is reached on the wire (if it is). */
+function remotesOf(plan: HookPlan): { remote: string; from: string }[] {
+  const from = new Map<string, string>();
+  for (const { remote } of plan.close) from.set(remote.address, '');
+  for (const { socketRemote, wireLocal } of plan.rewrites) from.set(socketRemote.address, wireLocal.address);
+  return [...from].map(([remote, address]) => ({ remote, from: address }));
+}

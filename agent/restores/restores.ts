@@ -1,0 +1,362 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Part } from '../../src/model/checkpoint.ts';
+import type { Connection } from '../../src/model/connection.ts';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import type { TaskRef } from '../../src/model/task.ts';
+import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { ProxyPlan__Output } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
+import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
+import type { Logger } from '../../src/platform/logger.ts';
+import { restoreArguments, restoreEnvironment } from '../runtime/criu/runc.ts';
+import type { Expectations } from '../runtime/shim/expectations.ts';
+import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
+import type { ShimHandler } from '../runtime/shim/server.ts';
+import type { Sidecars } from '../sidecars/sidecars.ts';
+import { EventLog } from './event-log.ts';
+import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
+import type { RestoredNetwork } from './restored-network.ts';
+import type { StateStager } from './state-stager.ts';
+import type { Suspensions } from '../tasks/suspensions.ts';
+import { WaitingContainer } from './waiting-container.ts';
+
+/** A restore that nobody watches for this long is given up: its coordinator is gone. Milliseconds. */
+const WATCH_GRACE_MS = 10_000;
+
+/** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
+const RESUME_TIMEOUT_MS = 5_000;
+
+/** Until its release, a restored container is blocked for at most this long. Milliseconds. */
+const HOLD_MS = 120_000;
+
+export interface RestoresOptions {
+  readonly runDir: string;
+  readonly expectations: Expectations;
+  readonly stager: StateStager;
+  readonly network: RestoredNetwork;
+  readonly suspensions: Suspensions;
+  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end' | 'warmUp'>;
+  readonly log: Logger;
+}
+
+interface Session {
+  readonly id: string;
+  readonly events: EventLog;
+  readonly containers: Map<string, WaitingContainer>;
+  watchers: number;
+  orphaned: NodeJS.Timeout | undefined;
+}
+
+/** The restores and migrations that are under way on this node: what waits in the shim, and what becomes of it. */
+export class Restores implements ShimHandler {
+  readonly #sessions = new Map<string, Session>();
+  readonly #options: RestoresOptions;
+
+  constructor(options: RestoresOptions) {
+    this.#options = options;
+  }
+
+  // --- the coordinator's side ---
+
+  expect(restoreId: string, services: readonly string[]): void {
+    this.#options.expectations.add(restoreId, services);
+    if (this.#sessions.has(restoreId)) return;
+    const session: Session = {
+      id: restoreId,
+      events: new EventLog(),
+      containers: new Map(),
+      watchers: 0,
+      orphaned: undefined,
+    };
+    this.#sessions.set(restoreId, session);
+    this.#watchOver(session);
+  }
+
+  async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
+    const session = this.#session(restoreId);
+    session.watchers++;
+    clearTimeout(session.orphaned);
+    try {
+      yield* session.events.read(signal);
+    } finally {
+      session.watchers--;
+      this.#watchOver(session);
+    }
+  }
+
+  pass(restoreId: string, containerId: string): void {
+    const container = this.#container(restoreId, containerId);
+    if (container.phase === 'passed') return;
+    container.mustBe('arrived');
+    container.phase = 'passed';
+    container.decision.resolve({ action: 'pass' });
+    this.#event(restoreId, container, 'PASSED');
+  }
+
+  async stage(
+    restoreId: string,
+    containerId: string,
+    request: { saved: TaskRef; parts: readonly Part[]; sources: readonly Source__Output[]; inMemory: boolean },
+    signal: AbortSignal,
+  ): Promise<number> {
+    const container = this.#container(restoreId, containerId);
+    if (container.staged !== undefined) return container.staged.fetchedBytes;
+    container.mustBe('arrived');
+    const { bundle } = container.request;
+    if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
+    const staged = await this.#options.stager.stage(
+      { restoreId, containerId, bundle, ...request },
+      signal,
+      (done, total) => this.#event(restoreId, container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
+    );
+    if (container.phase !== 'arrived') {
+      await staged.files.undo();
+      container.mustBe('arrived');
+    }
+    container.staged = staged;
+    container.phase = 'staged';
+    this.#event(restoreId, container, 'STAGED');
+    return staged.fetchedBytes;
+  }
+
+  /** @returns milliseconds from the shim's release to the end of `runc restore` */
+  async restore(
+    restoreId: string,
+    containerId: string,
+    plan: NetworkPlan__Output,
+    connections: readonly Connection[],
+    proxy: ProxyPlan__Output | null,
+  ): Promise<number> {
+    const container = this.#container(restoreId, containerId);
+    container.mustBe('staged');
+    const { staged, request } = container;
+    if (staged === undefined) throw new SwarmcutError('internal', 'staged, but nothing is staged');
+    container.plan = plan;
+    const { imageDir, channelsDir } = staged;
+    await this.#options.network.prepare({
+      bundle: request.bundle,
+      dir: this.#dir(restoreId, containerId),
+      imageDir,
+      plan,
+      proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
+      holdTimeoutMs: HOLD_MS,
+    });
+    const begun = performance.now();
+    container.phase = 'restoring';
+    container.decision.resolve({
+      action: 'restore',
+      args: restoreArguments({
+        containerId,
+        bundle: request.bundle,
+        pidFile: pidFileOf(request),
+        imagePath: imageDir,
+        workPath: staged.workDir,
+        ...(request.consoleSocket === undefined ? {} : { consoleSocket: request.consoleSocket }),
+      }),
+      env: restoreEnvironment(await this.#options.stager.criuConfig(staged)),
+    });
+    const outcome = await container.outcome.promise;
+    if (outcome.code !== 0) {
+      const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
+      container.fail(error.message);
+      this.#event(restoreId, container, 'FAILED', { detail: error.message });
+      throw error;
+    }
+    await this.#orFail(restoreId, container, async () => {
+      // CRIU has said that all is well; the kernel must say so too before anybody relies on it.
+      const pid = Number(await readFile(pidFileOf(request), 'utf8'));
+      await this.#options.network.check(pid, connections);
+      if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
+    });
+    container.phase = 'restored';
+    this.#event(restoreId, container, 'RESTORED');
+    return Math.round(performance.now() - begun);
+  }
+
+  async releaseRestored(restoreId: string, containerId: string): Promise<void> {
+    const container = this.#container(restoreId, containerId);
+    if (container.phase === 'released') return;
+    container.mustBe('restored');
+    const { plan, staged } = container;
+    const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
+    if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
+    await this.#resume(container);
+    container.phase = 'released';
+    container.verdict.resolve({ action: 'ok' });
+    this.#event(restoreId, container, 'RELEASED');
+    // The task runs: what is left to do must not keep the others waiting.
+    void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
+      this.#complain('tidy up after', container, error),
+    );
+    void this.#options.sidecars
+      .afterRestore(container.task, container.request.labels)
+      .catch((error: unknown) => this.#complain('attach a sidecar to', container, error));
+  }
+
+  async abort(restoreId: string, reason: string): Promise<void> {
+    const session = this.#sessions.get(restoreId);
+    this.#options.expectations.remove(restoreId);
+    for (const container of session?.containers.values() ?? []) {
+      if (container.phase === 'released' || container.phase === 'passed') continue;
+      container.fail(`the restore was given up: ${reason}`);
+      const { containerId } = container.task;
+      await this.#options.sidecars
+        .end(containerId)
+        .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
+      await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+    }
+    await this.#options.suspensions.abort(restoreId);
+    await this.#close(session);
+  }
+
+  async end(restoreId: string): Promise<void> {
+    this.#options.expectations.remove(restoreId);
+    await this.#close(this.#sessions.get(restoreId));
+  }
+
+  // --- the shim's side ---
+
+  async create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
+    const restoreId = this.#options.expectations.expectedBy(request.service);
+    const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
+    if (session === undefined) {
+      // Starting it empty could be wrong; failing never is: Swarm makes another one.
+      return { action: 'fail', message: `swarmcut: the restore of service ${request.service} is over or was given up` };
+    }
+    let container = session.containers.get(request.containerId);
+    if (container === undefined) {
+      container = new WaitingContainer(request);
+      session.containers.set(request.containerId, container);
+      this.#event(session.id, container, 'ARRIVED');
+    }
+    this.#failWhenGone(session, container, signal);
+    return container.decision.promise;
+  }
+
+  async restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer> {
+    for (const session of this.#sessions.values()) {
+      const container = session.containers.get(request.containerId);
+      if (container === undefined) continue;
+      this.#failWhenGone(session, container, signal);
+      container.outcome.resolve(request);
+      return container.verdict.promise;
+    }
+    return { action: 'fail', message: 'swarmcut: the restore is over or was given up' };
+  }
+
+  // --- inside ---
+
+  async #orFail(restoreId: string, container: WaitingContainer, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      container.mustBe('restoring');
+    } catch (error) {
+      await this.#options.sidecars.end(container.task.containerId).catch(() => undefined);
+      container.fail(messageOf(error));
+      this.#event(restoreId, container, 'FAILED', { detail: messageOf(error) });
+      throw error;
+    }
+  }
+
+  /** Starts the sidecar that has the other ends of the task's connections, before anything can be sent to them. */
+  async #attach(
+    container: WaitingContainer,
+    folder: string,
+    connections: readonly Connection[],
+    plan: ProxyPlan__Output,
+  ): Promise<void> {
+    container.sidecar = await this.#options.sidecars.attachRestored(container.task.containerId, {
+      folder,
+      connections,
+      plan,
+    });
+  }
+
+  /** The block is open: the sidecar wakes its ends and finds the peers' sidecars again. */
+  async #resume(container: WaitingContainer): Promise<void> {
+    if (container.sidecar === undefined) return;
+    await Promise.race([
+      container.sidecar.call('resume'),
+      delay(RESUME_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+        throw new SwarmcutError('failed', 'its sidecar does not answer');
+      }),
+    ]).catch((error: unknown) => this.#complain('resume the connections of', container, error));
+  }
+
+  #failWhenGone(session: Session, container: WaitingContainer, signal: AbortSignal): void {
+    signal.addEventListener(
+      'abort',
+      () => {
+        if (container.phase === 'released' || container.phase === 'passed' || container.phase === 'failed') return;
+        const detail = `the engine gave the container up while it was ${container.phase}`;
+        container.fail(detail);
+        this.#event(session.id, container, 'FAILED', { detail });
+      },
+      { once: true },
+    );
+  }
+
+  #session(restoreId: string): Session {
+    const session = this.#sessions.get(restoreId);
+    if (session === undefined)
+      throw new SwarmcutError(
+        'not-found',
+        `this agent knows no restore ${restoreId}: it was given up, or the agent restarted`,
+      );
+    return session;
+  }
+
+  #container(restoreId: string, containerId: string): WaitingContainer {
+    const container = this.#session(restoreId).containers.get(containerId);
+    if (container === undefined)
+      throw new SwarmcutError(
+        'not-found',
+        `container ${containerId.slice(0, 12)} does not wait in restore ${restoreId}`,
+      );
+    return container;
+  }
+
+  #event(
+    restoreId: string,
+    container: WaitingContainer,
+    phase: RestoreEvent['phase'],
+    more: Partial<RestoreEvent> = {},
+  ): void {
+    if (phase !== 'FETCHING') this.#options.log.info({ restoreId, phase, task: container.task, ...more }, 'restore');
+    this.#sessions
+      .get(restoreId)
+      ?.events.add({ ...more, task: container.task, ...(phase === undefined ? {} : { phase }) });
+  }
+
+  /** Gives a session up that nobody watches any more. */
+  #watchOver(session: Session): void {
+    clearTimeout(session.orphaned);
+    if (session.watchers > 0 || !this.#sessions.has(session.id)) return;
+    session.orphaned = setTimeout(() => {
+      if (session.watchers === 0) void this.abort(session.id, 'its coordinator is gone');
+    }, WATCH_GRACE_MS);
+  }
+
+  async #close(session: Session | undefined): Promise<void> {
+    if (session === undefined) return;
+    clearTimeout(session.orphaned);
+    this.#sessions.delete(session.id);
+    session.events.end();
+    await this.#options.stager.cleanUp(session.id);
+  }
+
+  #dir(restoreId: string, containerId: string): string {
+    return join(this.#options.runDir, 'restore', restoreId, containerId);
+  }
+
+  #complain(step: string, container: WaitingContainer, error: unknown): void {
+    this.#options.log.error({ task: container.task, reason: messageOf(error) }, `cannot ${step} a restored task`);
+  }
+}
+
+/** Where `runc restore` writes the pid of the container's first process. */
+function pidFileOf(request: CreateRequest): string {
+  return request.pidFile ?? join(request.bundle, 'init.pid');
+}

@@ -1,0 +1,133 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Part } from '../../src/model/checkpoint.ts';
+import type { SwarmcutError } from '../../src/model/errors.ts';
+import type { Directories } from '../../src/model/paths.ts';
+import type { TaskRef } from '../../src/model/task.ts';
+import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
+import type { Logger } from '../../src/platform/logger.ts';
+import { writeCriuConfig } from '../runtime/criu/config.ts';
+import { criuError } from '../runtime/criu/runc.ts';
+import { waitingFacts } from '../runtime/docker/waiting.ts';
+import { layFiles } from '../files/lay.ts';
+import type { PartStore } from '../checkpoints/store/index.ts';
+import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
+import type { StagedState } from './waiting-container.ts';
+
+export interface StageOptions {
+  readonly restoreId: string;
+  readonly containerId: string;
+  readonly bundle: string;
+  readonly saved: TaskRef;
+  readonly parts: readonly Part[];
+  readonly sources: readonly Source__Output[];
+  readonly inMemory: boolean;
+}
+
+export interface StateStagerOptions {
+  readonly directories: Directories;
+  /** The engine's data directory. */
+  readonly dataRoot: string;
+  readonly nodeName: string;
+  readonly store: PartStore;
+  /** Ends the pins of a restore and deletes parts that only it needed. */
+  readonly unpin: (restoreId: string) => Promise<void>;
+  readonly peers: PeerAgents;
+  readonly log: Logger;
+}
+
+/** Brings the saved state of a task into a container that waits in the shim. */
+export class StateStager {
+  readonly #options: StateStagerOptions;
+  readonly #laidVolumes = new Map<string, Set<string>>();
+
+  constructor(options: StateStagerOptions) {
+    this.#options = options;
+  }
+
+  async stage(
+    options: StageOptions,
+    signal: AbortSignal,
+    onProgress: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<StagedState> {
+    const { restoreId, containerId, bundle, parts, sources, inMemory } = options;
+    const { store, peers, dataRoot, nodeName, directories } = this.#options;
+    // On the file system of the parts, so that they can be linked.
+    const dir = join(inMemory ? directories.run : directories.state, 'restore', restoreId, containerId);
+    store.pin(
+      restoreId,
+      parts.map(({ sha256 }) => sha256),
+    );
+    const begun = performance.now();
+    const { fetchedBytes } = await fetchParts({
+      parts,
+      sources,
+      store,
+      memory: inMemory,
+      peers,
+      signal,
+      onProgress,
+      owner: restoreId,
+    });
+    const fetched = performance.now();
+    const imageDir = join(dir, 'criu');
+    const workDir = join(dir, 'work');
+    await mkdir(workDir, { recursive: true, mode: 0o700 });
+    await store.materialize(
+      parts.filter(({ kind }) => kind === 'CRIU'),
+      imageDir,
+    );
+    const channels = parts.filter(({ kind }) => kind === 'CHANNELS');
+    const channelsDir = channels.length === 0 ? undefined : join(dir, 'channels');
+    if (channelsDir !== undefined) await store.materialize(channels, channelsDir);
+    const linked = performance.now();
+    const files = await Promise.all(
+      parts
+        .filter(({ kind }) => kind !== 'CRIU' && kind !== 'CHANNELS')
+        .map(async ({ kind, path, sha256 }) => ({ kind, path, file: await store.path(sha256) })),
+    );
+    const laid = await layFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
+      restoreId,
+      workDir,
+      signal,
+      laidVolumes: this.#volumesOf(restoreId),
+    });
+    this.#options.log.info(
+      {
+        restoreId,
+        containerId,
+        fetchedBytes,
+        fetchMs: Math.round(fetched - begun),
+        linkMs: Math.round(linked - fetched),
+        layMs: Math.round(performance.now() - linked),
+      },
+      'staged',
+    );
+    return { imageDir, workDir, channelsDir, files: laid, fetchedBytes };
+  }
+
+  #volumesOf(restoreId: string): Set<string> {
+    const laid = this.#laidVolumes.get(restoreId) ?? new Set<string>();
+    this.#laidVolumes.set(restoreId, laid);
+    return laid;
+  }
+
+  /** CRIU's options for the restore. @returns the file's path */
+  async criuConfig(staged: StagedState): Promise<string> {
+    const file = join(staged.workDir, 'criu.conf');
+    await writeCriuConfig(file);
+    return file;
+  }
+
+  /** What CRIU said about a restore that failed. */
+  async restoreError(containerId: string, staged: StagedState, runcLog: string): Promise<SwarmcutError> {
+    return criuError('restore', containerId, staged.workDir, runcLog);
+  }
+
+  async cleanUp(restoreId: string): Promise<void> {
+    this.#laidVolumes.delete(restoreId);
+    await this.#options.unpin(restoreId);
+    const { state, run } = this.#options.directories;
+    for (const base of [state, run]) await rm(join(base, 'restore', restoreId), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,73 @@
+import { SwarmcutError } from '../../src/model/errors.ts';
+import type { TaskRef } from '../../src/model/task.ts';
+import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import { deferred } from '../../src/platform/deferred.ts';
+import type { LaidFiles } from '../files/lay.ts';
+import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
+import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
+
+export type WaitingPhase = 'arrived' | 'staged' | 'restoring' | 'restored' | 'released' | 'passed' | 'failed';
+
+/** What `stage` has prepared for the restore. */
+export interface StagedState {
+  readonly imageDir: string;
+  readonly workDir: string;
+  /** What the task's sidecar had recorded: CHANNELS parts as files. Undefined if it had none. */
+  readonly channelsDir: string | undefined;
+  readonly files: LaidFiles;
+  readonly fetchedBytes: number;
+}
+
+/** A container that the engine wants created, and that waits in the shim for what the coordinator decides. */
+export class WaitingContainer {
+  readonly request: CreateRequest;
+  readonly task: TaskRef;
+  /** What the shim's `create` is answered. */
+  readonly decision = deferred<CreateAnswer>();
+  /** What the shim says about `runc restore`. */
+  readonly outcome = deferred<RestoredRequest>();
+  /** What the shim is answered to that. */
+  readonly verdict = deferred<RestoredAnswer>();
+  phase: WaitingPhase = 'arrived';
+  staged: StagedState | undefined;
+  plan: NetworkPlan__Output | undefined;
+  /** Started from the record of the checkpoint; its streams wait for the release. */
+  sidecar: TaskSidecar | undefined;
+
+  constructor(request: CreateRequest) {
+    this.request = request;
+    this.task = {
+      service: request.service,
+      slot: slotOf(request.labels['com.docker.swarm.task.name'] ?? '', request.service),
+      taskId: request.labels['com.docker.swarm.task.id'] ?? '',
+      containerId: request.containerId,
+    };
+  }
+
+  /** @throws SwarmcutError `precondition` unless the container is in one of these phases */
+  mustBe(...phases: readonly WaitingPhase[]): void {
+    if (phases.includes(this.phase)) return;
+    throw new SwarmcutError(
+      'precondition',
+      `container ${this.task.containerId.slice(0, 12)} is ${this.phase}, not ${phases.join(' or ')}`,
+      {
+        where: { service: this.task.service, slot: this.task.slot },
+      },
+    );
+  }
+
+  /** The container fails in whatever phase it is: the shim tells the engine why. */
+  fail(message: string): void {
+    if (this.phase === 'released' || this.phase === 'passed' || this.phase === 'failed') return;
+    this.phase = 'failed';
+    this.decision.resolve({ action: 'fail', message });
+    this.outcome.reject(new SwarmcutError('failed', message));
+    this.verdict.resolve({ action: 'fail', message });
+  }
+}
+
+/** `bank_branch-b.2.<task id>`: the slot is between the service's name, which may have dots, and the task's id. */
+function slotOf(taskName: string, service: string): string {
+  const rest = taskName.startsWith(`${service}.`) ? taskName.slice(service.length + 1) : taskName;
+  return rest.split('.')[0] ?? '';
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/preface.ts';
+import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
+import { signOpen, verifyAccept } from './handshake.ts';
+import { Link } from '../sockets/link.ts';
+import { PrefaceReader } from './preface-reader.ts';
+import { PORTS } from '../../linux/proxy-table.ts';
+import { connectFrom } from '../sockets/sockets.ts';
+
+/** Somebody who is connected and says nothing is not waited for longer. */
+export const HANDSHAKE_TIMEOUT_MS = 5_000;
+
+export type Offer = Omit<OpenMessage, 'nonce' | 'mac'>;
+
+/** What another sidecar has answered. */
+export interface Answer {
+  readonly accept: AcceptMessage;
+  readonly tunnel: Link;
+  /** What came behind the answer. */
+  readonly early: Buffer;
+}
+
+/**
+ * Calls the sidecar at an address and offers it a stream.
+ * @param offer resolves with what is offered, as late as possible: the epoch in it must be that of the moment
+ * @throws Error when nobody answers, or the connection breaks; AuthenticationError, PrefaceError; and what `offer` throws
+ */
+export async function callSidecar(options: {
+  readonly netns: string;
+  readonly key: Uint8Array;
+  readonly address: string;
+  readonly offer: () => Promise<Offer>;
+}): Promise<Answer> {
+  const { netns, key, address } = options;
+  const tunnel = new Link(connectFrom(netns, { address, port: PORTS.tunnel }));
+  try {
+    const reader = new PrefaceReader(tunnel);
+    const hello = await inTime(reader.read(HELLO_BYTES), address);
+    const open = signOpen(key, decodeHello(hello), { ...(await options.offer()), nonce: randomBytes(NONCE_BYTES) });
+    tunnel.write(open);
+    // The peer may be frozen by now: the kernel's time-outs are the application's business from here on.
+    const accept = verifyAccept(key, open, await reader.read(ACCEPT_BYTES));
+    return { accept, tunnel, early: reader.rest };
+  } catch (error) {
+    tunnel.reset();
+    throw error;
+  }
+}
+
+async function inTime<T>(work: Promise<T>, address: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new SwarmcutError('unreachable', `no answer from the sidecar at ${address}`)),
+      HANDSHAKE_TIMEOUT_MS,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

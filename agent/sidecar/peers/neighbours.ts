@@ -1,0 +1,136 @@
+import type { Neighbour, Vip } from '../capture/targets.ts';
+import { classOfVip } from '../capture/targets.ts';
+import type { PeerLink } from './peer-link.ts';
+import { worldWithin } from '../../../src/rpc/control/network-view.ts';
+import type { World } from '../../../src/rpc/control/network-view.ts';
+
+/** What is known of one address. */
+export interface NeighbourEntry extends Neighbour {
+  state: Neighbour['state'];
+  ports: readonly number[];
+  /** Addresses that it had in earlier lives. */
+  former: readonly string[];
+  readonly address: string;
+  /** The agent says that it is a task of the stack. */
+  own: boolean;
+  readonly links: Set<PeerLink>;
+  calling: boolean;
+  /** When to call (again). Milliseconds of `performance.now()`. */
+  callAt: number;
+  tries: number;
+  changedAt: number;
+}
+
+/** Whoever has been heard of on the stack's networks, by address: from the agent ({@link World}), by a call, or from the rules. */
+export class Neighbours {
+  readonly #own: readonly string[];
+  /** The networks that it was told at the beginning. */
+  readonly #given: readonly string[];
+  #subnets: readonly string[];
+  #world: World | undefined;
+  readonly #entries = new Map<string, NeighbourEntry>();
+
+  /**
+   * @param own this task's addresses
+   * @param subnets the stack's networks that it is on, CIDR. Empty: all that the world names
+   */
+  constructor(own: readonly string[], subnets: readonly string[]) {
+    this.#own = own;
+    this.#given = this.#subnets = subnets;
+  }
+
+  /** The stack's networks, CIDR. */
+  get subnets(): readonly string[] {
+    return this.#subnets;
+  }
+
+  /** What the agent has said last, as far as it can be reached from here. */
+  get world(): World | undefined {
+    return this.#world;
+  }
+
+  get entries(): ReadonlyMap<string, NeighbourEntry> {
+    return this.#entries;
+  }
+
+  /** Addresses of those with whom a link stands. */
+  get linked(): string[] {
+    return [...this.#entries.values()].filter(({ links }) => links.size > 0).map(({ address }) => address);
+  }
+
+  /** The entry of this address, a new one if nothing was known of it. */
+  entry(address: string): NeighbourEntry {
+    let entry = this.#entries.get(address);
+    if (!entry) {
+      entry = {
+        address,
+        state: 'unknown',
+        ports: [],
+        former: [],
+        own: false,
+        links: new Set(),
+        calling: false,
+        callAt: 0,
+        tries: 0,
+        changedAt: performance.now(),
+      };
+      this.#entries.set(address, entry);
+    }
+    return entry;
+  }
+
+  /** Enters it again: it may have been forgotten meanwhile. */
+  keep(entry: NeighbourEntry): void {
+    this.#entries.set(entry.address, entry);
+  }
+
+  forget({ address }: NeighbourEntry): void {
+    this.#entries.delete(address);
+  }
+
+  /** What the agent says: its tasks are entered; others with whom there was no link are forgotten. */
+  tell(world: World): void {
+    if (this.#given.length === 0) this.#subnets = world.subnets;
+    const mine = worldWithin(world, this.#subnets);
+    this.#world = mine;
+    const tasks = new Set(mine.tasks.filter(({ own }) => own).map(({ address }) => address));
+    for (const address of this.#own) tasks.delete(address);
+    for (const address of tasks) this.entry(address).own = true;
+    for (const { address } of mine.vips) this.#entries.delete(address);
+    for (const entry of this.#entries.values()) {
+      if (tasks.has(entry.address)) continue;
+      entry.own = false;
+      if (entry.state === 'unknown' || entry.state === 'stranger') this.#entries.delete(entry.address);
+    }
+  }
+
+  /**
+   * Virtual addresses, and those that a task had in an earlier life and whose sidecar is gone: it is their one backend. Engines name a task
+   * for seconds after its end.
+   */
+  vips(): Vip[] {
+    const vips: Vip[] = [...(this.#world?.vips ?? [])];
+    const others = (this.#world?.tasks ?? []).filter(({ own }) => !own);
+    const taken = new Set([
+      ...this.#own,
+      ...vips.map(({ address }) => address),
+      ...others.map(({ address }) => address),
+      ...this.linked,
+    ]);
+    // Who has come last had it last.
+    for (const { address, former } of [...this.#entries.values()].reverse()) {
+      for (const old of former.filter((one) => !taken.has(one))) {
+        taken.add(old);
+        vips.push({ address: old, backends: [address] });
+      }
+    }
+    return vips;
+  }
+
+  /** As {@link classOfVip}. @param becoming those that are about to be peers */
+  classOf({ backends }: Vip, becoming: readonly string[] = []): ReturnType<typeof classOfVip> {
+    const others = backends.filter((address) => !this.#own.includes(address));
+    if (others.some((address) => becoming.includes(address))) return 'peer';
+    return classOfVip(others.map((address) => this.#entries.get(address)));
+  }
+}

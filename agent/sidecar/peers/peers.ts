@@ -1,0 +1,335 @@
+import type { Endpoint } from '../../../src/model/connection.ts';
+import { messageOf } from '../../../src/model/errors.ts';
+import type { OpenMessage } from '../../../src/streams/preface.ts';
+import { Carrying } from '../capture/carrying.ts';
+import { DirectConnections } from '../capture/direct.ts';
+import type { Link } from '../sockets/link.ts';
+import { SocketReader } from '../capture/listening.ts';
+import { Neighbours } from './neighbours.ts';
+import type { NeighbourEntry } from './neighbours.ts';
+import { checkCaller, PeerLink, dialPeer } from './peer-link.ts';
+import type { PeerAnswer } from './peer-link.ts';
+import type { LocalConnection } from '../../linux/proxy-sets.ts';
+import { SetReader } from '../capture/sets.ts';
+import { RoundRobin } from '../capture/targets.ts';
+import { reachable } from '../../../src/rpc/control/network-view.ts';
+import type { World } from '../../../src/rpc/control/network-view.ts';
+
+/**
+ * How often it is looked what listens here and who has been asked for: while something changes, and otherwise. A look takes about 0.7 ms of
+ * CPU time in a process that has slept.
+ */
+const LIVELY_TICK_MS = 100;
+const QUIET_TICK_MS = 250;
+/** For so long after a change it is looked more often: a task that starts, most of all. */
+const LIVELY_MS = 10_000;
+/** How often it is looked whether connections that pass by are still alive. */
+const DIRECT_MS = 2_000;
+/** A task of the stack that has not answered is called again; after a while less often: one that gets a sidecar calls by itself. */
+const RETRY_MS = 1_000;
+const EAGER_TRIES = 10;
+const SLOW_RETRY_MS = 5_000;
+const BUSY_RETRY_MS = 100;
+/** Most calls at once. */
+const MAX_CALLS = 64;
+/** Somebody whom the agent does not name is called again after so long, and forgotten if he is silent. */
+const FORGET_MS = 60_000;
+/** An agent tells of the world at once. Without it nobody is taken for a stranger until now. */
+const WORLD_GRACE_MS = 3_000;
+/** What `world` waits for at most: that all tasks have been asked. */
+const SETTLE_MS = 500;
+
+export interface PeersOptions {
+  readonly netns: string;
+  /** The stack's networks that this task is on, CIDR. Empty: all that the world names. */
+  readonly subnets: readonly string[];
+  /** The task's addresses there. */
+  readonly own: readonly string[];
+  /** Those that it had in earlier lives. */
+  readonly former: readonly string[];
+  readonly key: Uint8Array;
+  /** The epoch that the task has reached. */
+  readonly epoch: () => number;
+  readonly log: (message: string, details: object) => void;
+}
+
+/** What a sidecar says of its neighbours. */
+export interface PeersStatus {
+  /** Addresses of tasks that it is linked with. */
+  readonly peers: readonly string[];
+  /** Connections with these that pass by, being older than one of the two sidecars. Still alive. */
+  readonly direct: readonly LocalConnection[];
+}
+
+/**
+ * Knows which addresses are tasks with sidecars of the same stack (peers). Peer is who has proved it: a link stands ({@link PeerLink}),
+ * whoever has called. Whom to call is known from the agent ({@link World}), and from the set `asked` of the rules.
+ *
+ * The one who is called answers only when connections between the two go through his sidecar ({@link Carrying}), so whoever has got the
+ * answer may send streams.
+ */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #setReader: SetReader;
+  readonly #sockets: SocketReader;
+  readonly #neighbours: Neighbours;
+  readonly #direct: DirectConnections;
+  readonly #carrying: Carrying;
+  readonly #turns = new RoundRobin();
+  readonly #startedAt = performance.now();
+  #ports: ReadonlyMap<string, readonly number[]> = new Map();
+  #portsText = '';
+  #livelyAt = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #settled: (() => void)[] = [];
+  #lastFault = '';
+
+  /** @throws SystemCallError when the namespace is gone */
+  constructor(options: PeersOptions) {
+    this.#options = options;
+    this.#setReader = new SetReader(options.netns);
+    this.#sockets = new SocketReader(options.netns);
+    this.#neighbours = new Neighbours(options.own, options.subnets);
+    this.#direct = new DirectConnections(this.#sockets);
+    this.#carrying = new Carrying(options, this.#neighbours, this.#direct);
+  }
+
+  /** Takes over what a former sidecar of the task has left in the sets. When this resolves nothing unknown passes by any more. */
+  async start(): Promise<void> {
+    this.#carrying.takeOver(this.#setReader);
+    this.#look();
+    if (this.#neighbours.subnets.length > 0) await this.#carrying.sync();
+  }
+
+  /** Resolves when all tasks of the stack have been asked once, or after half a second. */
+  async world(world: World): Promise<void> {
+    this.#neighbours.tell(world);
+    this.#call();
+    await this.#carrying.carry([]);
+    await this.#settle();
+  }
+
+  /** Another sidecar has called with role `peer`, and its OPEN is right. Never rejects. */
+  async accept(
+    link: Link,
+    open: OpenMessage,
+    early: Buffer,
+    answer: (status: PeerAnswer) => Uint8Array,
+  ): Promise<void> {
+    try {
+      checkCaller(link, open);
+      const { address } = open.client;
+      const { subnets } = this.#neighbours;
+      if (!reachable(subnets)(address) || this.#options.own.includes(address)) {
+        link.write(answer(subnets.length === 0 ? 'busy' : 'refused'));
+        link.end();
+        return;
+      }
+      const entry = this.#neighbours.entry(address);
+      entry.callAt = Math.max(entry.callAt, performance.now() + BUSY_RETRY_MS); // it is calling
+      await this.#carrying.carry([address]);
+      if (link.gone) return;
+      link.write(answer('accepted'));
+      this.#stand(entry, this.#linkOf(entry, link, early));
+    } catch (error) {
+      this.#options.log('a link was refused', { error: messageOf(error) });
+      link.reset();
+    }
+  }
+
+  /** A stream from this address comes in: its answers must go through the sidecar, too. */
+  async admit(address: string): Promise<void> {
+    if (!this.#carrying.has(address)) await this.#carrying.carry([address]);
+  }
+
+  /** The task that a captured connection is for. Undefined: nobody listens there any more. */
+  target(server: Endpoint): Endpoint | undefined {
+    // A task that is linked; neither virtual nor former addresses are. Nearly all connections are for one.
+    if ((this.#neighbours.entries.get(server.address)?.links.size ?? 0) > 0) return server;
+    const vip = this.#neighbours.vips().find(({ address }) => address === server.address);
+    return vip ? this.#turns.choose(vip, server.port, this.#neighbours.entries) : server;
+  }
+
+  status(): PeersStatus {
+    if (this.#direct.any) this.#direct.prune();
+    return { peers: this.#neighbours.linked, direct: this.#direct.all };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#carrying.close();
+    for (const entry of this.#neighbours.entries.values()) for (const link of entry.links) link.close();
+    this.#setReader.close();
+    this.#sockets.close();
+  }
+
+  /** Everything that is looked at rather than told. Again and again. */
+  #look(): void {
+    try {
+      const ports = this.#sockets.listening(this.#options.own);
+      const text = JSON.stringify([...ports]);
+      if (text !== this.#portsText) this.#livelyAt = performance.now();
+      this.#portsText = text;
+      this.#ports = ports;
+      for (const { links } of this.#neighbours.entries.values()) for (const link of links) this.#say(link);
+      for (const address of this.#setReader.addresses('asked')) this.#asked(address);
+      if (this.#direct.any && performance.now() - this.#direct.prunedAt > DIRECT_MS && this.#direct.prune())
+        this.#background(this.#carrying.sync());
+      this.#forget();
+      this.#call();
+      this.#lastFault = '';
+    } catch (error) {
+      const fault = messageOf(error);
+      if (fault !== this.#lastFault) this.#options.log('cannot look at the task’s sockets', { error: fault });
+      this.#lastFault = fault;
+    }
+    const lively = performance.now() - this.#livelyAt < LIVELY_MS;
+    this.#timer = setTimeout(() => this.#look(), lively ? LIVELY_TICK_MS : QUIET_TICK_MS);
+  }
+
+  /** A connection to or from this address waits. */
+  #asked(address: string): void {
+    if (this.#neighbours.entries.has(address) || this.#options.own.includes(address)) return;
+    if (this.#options.former.includes(address)) return;
+    if (this.#neighbours.vips().some((vip) => vip.address === address)) return;
+    this.#neighbours.entry(address);
+    this.#livelyAt = performance.now();
+  }
+
+  /** Calls all whose time has come. */
+  #call(): void {
+    let calls = [...this.#neighbours.entries.values()].filter(({ calling }) => calling).length;
+    const now = performance.now();
+    for (const entry of this.#neighbours.entries.values()) {
+      if (calls >= MAX_CALLS) return;
+      if (entry.calling || entry.links.size > 0 || entry.callAt > now) continue;
+      calls += 1;
+      this.#background(this.#callOne(entry));
+    }
+  }
+
+  async #callOne(entry: NeighbourEntry): Promise<void> {
+    const { netns, key, epoch } = this.#options;
+    entry.calling = true;
+    entry.tries += 1;
+    const result = await dialPeer({ netns, key, epoch: epoch() }, entry.address);
+    entry.calling = false;
+    entry.callAt = performance.now() + (entry.tries <= EAGER_TRIES ? RETRY_MS : SLOW_RETRY_MS);
+    if (result.kind === 'linked') {
+      if (this.#closed) {
+        result.link.reset();
+        return;
+      }
+      const link = this.#linkOf(entry, result.link, result.early);
+      await this.#carrying.carry([entry.address]);
+      this.#stand(entry, link);
+    } else if (result.kind === 'busy') {
+      entry.callAt = performance.now() + BUSY_RETRY_MS;
+    } else if (this.#neighbours.entries.get(entry.address) !== entry) {
+      // Forgotten meanwhile: the world says that this is a virtual address, or nobody's.
+    } else if (entry.links.size === 0 && this.#mayJudge()) {
+      this.#judge(entry, result.kind, result.reason);
+    }
+    this.#wakeSettled();
+  }
+
+  /** Before the agent has spoken, a virtual address looks like a stranger. */
+  #mayJudge(): boolean {
+    return this.#neighbours.world !== undefined || performance.now() - this.#startedAt > WORLD_GRACE_MS;
+  }
+
+  /** It has no sidecar, as far as can be seen. */
+  #judge(entry: NeighbourEntry, kind: 'stranger' | 'silent', reason: string): void {
+    // The engine names a task that is gone; it lives on at another address.
+    if (this.#neighbours.vips().some(({ address }) => address === entry.address)) return;
+    // A peer that does not answer may still hold streams; only who refuses has certainly none.
+    if (entry.state === 'lost' && kind === 'silent') return;
+    if (!entry.own) entry.callAt = performance.now() + FORGET_MS;
+    if (entry.state === 'stranger') {
+      if (!entry.own && kind === 'silent') this.#neighbours.forget(entry);
+      return;
+    }
+    entry.state = 'stranger';
+    entry.changedAt = performance.now();
+    this.#carrying.drop(entry.address);
+    if (entry.own) this.#options.log('a task of the stack has no sidecar', { address: entry.address, reason });
+    this.#background(this.#carrying.sync());
+  }
+
+  #linkOf(entry: NeighbourEntry, link: Link, early: Buffer): PeerLink {
+    return new PeerLink(link, early, {
+      news: (_link, { ports, former }) => {
+        entry.ports = ports;
+        entry.former = former.filter(reachable(this.#neighbours.subnets));
+        // Virtual addresses with a first task behind them are among what is carried from now on.
+        if (entry.links.size > 0) this.#background(this.#carrying.carry([]));
+      },
+      closed: (closed) => this.#lose(entry, closed),
+    });
+  }
+
+  #stand(entry: NeighbourEntry, link: PeerLink): void {
+    if (link.gone) return;
+    this.#neighbours.keep(entry);
+    entry.links.add(link);
+    entry.state = 'peer';
+    entry.tries = 0;
+    entry.changedAt = this.#livelyAt = performance.now();
+    this.#say(link);
+    this.#options.log('a peer', { address: entry.address, links: entry.links.size });
+    this.#wakeSettled();
+    this.#background(this.#carrying.carry([]));
+  }
+
+  #lose(entry: NeighbourEntry, link: PeerLink): void {
+    if (!entry.links.delete(link) || entry.links.size > 0 || this.#closed) return;
+    entry.state = 'lost';
+    entry.ports = [];
+    entry.callAt = 0;
+    entry.changedAt = this.#livelyAt = performance.now();
+    this.#options.log('a peer is lost', { address: entry.address });
+    this.#background(this.#carrying.sync());
+    this.#call();
+  }
+
+  #say(link: PeerLink): void {
+    link.say({ ports: this.#ports.get(link.own) ?? [], former: this.#options.former });
+  }
+
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (!this.#closed) this.#options.log('a neighbour could not be looked after', { error: messageOf(error) });
+    });
+  }
+
+  /** Peers that do not come back, and are no longer tasks of the stack, are forgotten. */
+  #forget(): void {
+    const before = performance.now() - FORGET_MS;
+    for (const entry of this.#neighbours.entries.values()) {
+      if (entry.own || entry.state !== 'lost' || entry.calling || entry.changedAt > before) continue;
+      this.#neighbours.forget(entry);
+      this.#background(this.#carrying.sync());
+    }
+  }
+
+  /** All tasks of the stack have been asked at least once. */
+  async #settle(): Promise<void> {
+    const settled = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SETTLE_MS);
+      this.#settled.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    this.#wakeSettled();
+    await settled;
+    await this.#carrying.sync();
+  }
+
+  #wakeSettled(): void {
+    for (const { own, state } of this.#neighbours.entries.values()) if (own && state === 'unknown') return;
+    for (const wake of this.#settled.splice(0)) wake();
+  }
+}

@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ChandyLamportParticipant,
+  DEFAULT_RECORD_LIMIT_BYTES,
+} from '../../src/algorithms/coordinated/chandy-lamport.ts';
+import { endpointText } from '../../src/model/connection.ts';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import type { OpenMessage } from '../../src/streams/preface.ts';
+import { acceptStream, hear } from './streams/accepting.ts';
+import { CapturedSet } from './capture/captured-set.ts';
+import { Link } from './sockets/link.ts';
+import type { LinkSocket } from './sockets/link.ts';
+import { openStream } from './streams/opening.ts';
+import type { CallerOptions } from './streams/opening.ts';
+import type { Peers } from './peers/peers.ts';
+import { Resuming } from './checkpoint/resuming.ts';
+import type { RestoreOptions } from './checkpoint/resuming.ts';
+import { RoundRunner } from './checkpoint/round.ts';
+import type { RoundHost } from './checkpoint/round.ts';
+import type { RoundRecord } from '../../src/storage/channel-records.ts';
+import { PORTS } from '../linux/proxy-table.ts';
+import { listenIn } from './sockets/sockets.ts';
+import type { Closable } from './sockets/sockets.ts';
+import type { StreamIdentity } from './streams/stream-identity.ts';
+import { Streams } from './streams/streams.ts';
+import { localEnd, remoteEnd } from '../linux/sys.ts';
+import { unacceptedIn } from './checkpoint/unaccepted.ts';
+
+/** Most tunnels whose opener has not yet proved itself. */
+const MAX_UNPROVED = 1_024;
+
+/** A round waits so long for connections that are finding each other again after a restore or a move. */
+const SETTLE_PATIENCE_MS = 5_000;
+const SETTLE_LOOK_MS = 50;
+/** Most connections that an error names. */
+const NAMED = 5;
+
+export interface SidecarOptions {
+  /** The task's network namespace. */
+  readonly netns: string;
+  /** The task, for logs and reports. */
+  readonly task: string;
+  /** The stack's key, see handshake.ts. */
+  readonly key: Uint8Array;
+  /** The epoch that the task has reached. */
+  readonly epoch: number;
+  /** The task's addresses in the stack's networks. */
+  readonly own?: readonly string[];
+  /** Who is linked with this sidecar, and where virtual addresses lead. Without it connections go where they were meant to. */
+  readonly peers?: Pick<Peers, 'accept' | 'admit' | 'target'>;
+  /** The task is a restored one. */
+  readonly restore?: RestoreOptions;
+  readonly log: (message: string, details: object) => void;
+}
+
+export interface RoundOptions {
+  readonly epoch: number;
+  /** A local checkpoint that is not over after this long is aborted. Milliseconds. */
+  readonly deadlineMs: number;
+  /** Stay frozen after the save until told (migration). */
+  readonly keepFrozen: boolean;
+  /** Per channel, bytes. */
+  readonly recordLimitBytes?: number;
+}
+
+/**
+ * The data plane of one task: takes the connections that the rules bring, carries them to the sidecar of the other end, and runs the
+ * Chandy-Lamport participant on them.
+ */
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #streams: Streams;
+  readonly #captured: CapturedSet;
+  readonly #resuming: Resuming;
+  readonly #caller: CallerOptions;
+  readonly #servers: Closable[] = [];
+  readonly #unproved = new Set<Link>();
+  #holdTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: SidecarOptions) {
+    const { netns, key, log, epoch, own = [], peers } = options;
+    this.#options = options;
+    this.#caller = { netns, key, log, ...(peers && { target: (server) => peers.target(server) }) };
+    this.#captured = new CapturedSet(netns);
+    this.#streams = new Streams(epoch, options.restore !== undefined, {
+      log,
+      park: (stream) => this.#resuming.park(stream),
+      left: (stream) => this.#resuming.wait(stream),
+      closed: (stream) => this.#resuming.closed(stream),
+    });
+    this.#resuming = new Resuming(this.#streams, this.#captured, { ...this.#caller, own });
+  }
+
+  /**
+   * With a record: makes its connections first, held until {@link resume}.
+   * @throws SystemCallError when the namespace is gone or a port is taken; and what Resuming.restore throws
+   */
+  async listen(): Promise<void> {
+    const { netns, restore } = this.#options;
+    if (restore) await this.#resuming.restore(restore);
+    this.#servers.push(listenIn(netns, PORTS.capture, 'app', (socket) => this.#captureOne(socket)));
+    this.#servers.push(listenIn(netns, PORTS.tunnel, 'tunnel', (socket) => void this.#called(socket)));
+  }
+
+  /** The epoch that the task has reached. */
+  get epoch(): number {
+    return this.#streams.epoch;
+  }
+
+  /**
+   * Stops reading from the application and delivering to it; nothing new is offered or accepted. What comes from peers waits.
+   * @param forMs goes on by itself after so long, should nobody be there any more to say so; a repeated call begins anew
+   */
+  hold(forMs: number): void {
+    clearTimeout(this.#holdTimer);
+    this.#holdTimer = setTimeout(() => this.release(), forMs);
+    this.#streams.hold();
+  }
+
+  /** The end of {@link hold}; what a round or a restore holds stays held. */
+  release(): void {
+    if (this.#holdTimer === undefined) return;
+    clearTimeout(this.#holdTimer);
+    this.#holdTimer = undefined;
+    this.#streams.release();
+  }
+
+  /** The restored task's connections go on. After its block is open. */
+  resume(): void {
+    this.#resuming.resume();
+  }
+
+  status(): object {
+    const { epoch, held, size, carried, round } = this.#streams;
+    return {
+      task: this.#options.task,
+      pid: process.pid,
+      epoch,
+      held,
+      streams: size,
+      carried,
+      awaiting: this.#awaiting().length,
+      rssBytes: process.memoryUsage.rss(),
+      ...(round && { round: { epoch: round.epoch, busy: round.busy, outcome: round.outcome } }),
+    };
+  }
+
+  channels(): readonly object[] {
+    return this.#streams.all().map((stream) => stream.describe());
+  }
+
+  /**
+   * Gets ready for a round. An earlier one that is still open is given up.
+   * @throws SwarmcutError `precondition` when connections are between two lives
+   */
+  async prepare(options: RoundOptions, host: RoundHost): Promise<void> {
+    await this.#streams.round?.close();
+    await this.#settled();
+    const { task, netns, log } = this.#options;
+    const { epoch, deadlineMs, keepFrozen, recordLimitBytes = DEFAULT_RECORD_LIMIT_BYTES } = options;
+    const participant = new ChandyLamportParticipant({
+      process: task,
+      epoch: epoch - 1,
+      deadlineMs,
+      keepFrozen,
+      recordLimitBytes,
+    });
+    const round = new RoundRunner(epoch, participant, {
+      streams: this.#streams,
+      host,
+      recordLimitBytes,
+      moving: keepFrozen,
+      unaccepted: () => unacceptedIn(netns),
+      log,
+    });
+    this.#streams.round = round;
+    // First in the queue: channels that come from here on are fed behind these.
+    this.#streams.introduce(round);
+    await round.feed({ kind: 'prepare', epoch });
+  }
+
+  async start(epoch: number): Promise<void> {
+    await this.#currentRound(epoch).feed({ kind: 'start', epoch });
+  }
+
+  async releaseRound(epoch: number): Promise<void> {
+    await this.#currentRound(epoch).feed({ kind: 'release' });
+  }
+
+  async abort(reason: string): Promise<void> {
+    await this.#streams.round?.feed({ kind: 'abort', reason });
+  }
+
+  record(epoch: number): RoundRecord {
+    return this.#currentRound(epoch).record;
+  }
+
+  /** Forgets the round and what it recorded. */
+  async finish(): Promise<void> {
+    await this.#streams.round?.close();
+    this.#streams.round = undefined;
+  }
+
+  /** Ends every connection with a reset. */
+  close(): void {
+    for (const server of this.#servers) server.close();
+    for (const link of this.#unproved) link.reset();
+    this.#streams.destroy();
+  }
+
+  #awaiting(): readonly StreamIdentity[] {
+    return this.#streams
+      .all()
+      .filter(({ awaiting }) => awaiting)
+      .map(({ identity }) => identity);
+  }
+
+  async #settled(): Promise<void> {
+    const until = performance.now() + SETTLE_PATIENCE_MS;
+    let awaiting = this.#awaiting();
+    while (awaiting.length > 0 || this.#resuming.coming > 0) {
+      if (performance.now() > until) throw this.#unsettled(awaiting);
+      await sleep(SETTLE_LOOK_MS);
+      awaiting = this.#awaiting();
+    }
+  }
+
+  #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {
+    const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
+    if (awaiting.length > NAMED) named.push('…');
+    const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')})`;
+    // The agent gets the words only.
+    return new SwarmcutError(
+      'precondition',
+      `${connections} still wait for their other end after a restore or a migration; try again in a minute`,
+    );
+  }
+
+  #currentRound(epoch: number): RoundRunner {
+    const { round } = this.#streams;
+    if (round?.epoch !== epoch) throw new Error(`no round ${epoch} is prepared at ${this.#options.task}`);
+    return round;
+  }
+
+  /** TPROXY has brought a connection of the task: its local end is where the task wanted to go. */
+  #captureOne(socket: LinkSocket): void {
+    try {
+      const app = new Link(socket);
+      const client = remoteEnd(app.fd);
+      const server = localEnd(app.fd);
+      if (server.port === PORTS.capture) {
+        app.reset(); // somebody has called us, not another task
+        return;
+      }
+      const { peers } = this.#options;
+      const target = peers ? peers.target(server) : server;
+      if (!target) {
+        app.reset(); // the last one behind this virtual address has just stopped listening
+        return;
+      }
+      const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
+      void openStream(this.#streams, this.#streams.add(identity, target, app), this.#caller);
+    } catch (error) {
+      // One connection's error must not end the others.
+      this.#options.log('a connection failed', { error: messageOf(error) });
+    }
+  }
+
+  /** Another sidecar, or a stranger, has called. */
+  async #called(socket: LinkSocket): Promise<void> {
+    const { key, netns, log, peers } = this.#options;
+    const tunnel = new Link(socket);
+    try {
+      if (this.#unproved.size >= MAX_UNPROVED) {
+        tunnel.reset();
+        return;
+      }
+      this.#unproved.add(tunnel);
+      const call = await hear(tunnel, key).finally(() => this.#unproved.delete(tunnel));
+      switch (call.open.role) {
+        case 'new':
+          await acceptStream(this.#streams, call, { netns, log, capture: (open, peer) => this.#capture(open, peer) });
+          return;
+        case 'resume':
+          await this.#resuming.answer(call);
+          return;
+        case 'peer':
+          if (!peers) tunnel.reset();
+          else await peers.accept(tunnel, call.open, call.early, (status) => call.sign(status, this.epoch, 0));
+      }
+    } catch (error) {
+      log('a call was refused', { error: messageOf(error) });
+      tunnel.reset();
+    }
+  }
+  /** The application's packets of a connection that is about to be made to it must come to us. */
+  async #capture({ streamId, client, server }: OpenMessage, peer: string): Promise<void> {
+    // A restored opener's connection has an old address, which may be anybody's.
+    if (client.address !== peer) await this.#captured.add([[streamId, { local: server, remote: client }]]);
+    else await this.#options.peers?.admit(client.address);
+  }
+}

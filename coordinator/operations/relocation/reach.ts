@@ -1,0 +1,37 @@
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../../api.ts';
+import type { Session } from '../../orchestrator/swarm/session.ts';
+
+export interface Reachable {
+  readonly agents: readonly AgentClient[];
+  /** Usable nodes whose agent does not answer: Swarm must not place a task there, it would start empty. */
+  readonly excluded: readonly string[];
+}
+
+/** @throws SwarmcutError `unreachable` when no agent answers at all */
+export async function reachableAgents(ctx: CoordinatorContext, session: Session): Promise<Reachable> {
+  const agents: AgentClient[] = [];
+  const excluded: string[] = [];
+  await Promise.all(
+    session.nodes
+      .filter((node) => node.state === 'ready')
+      .map(async ({ hostname }) => {
+        try {
+          const agent = session.agents.of(hostname);
+          const info = await agent.info({}, { deadlineMs: 5_000 });
+          if (!info.shimInstalled) {
+            throw new SwarmcutError('precondition', 'the shim is not the default runtime there (`agent install`)');
+          }
+          agents.push(agent);
+        } catch (error) {
+          excluded.push(hostname);
+          ctx.reporter.info(`node ${hostname} is left out: ${messageOf(error)}`);
+        }
+      }),
+  );
+  if (agents.length > 0) return { agents, excluded };
+  throw new SwarmcutError('unreachable', 'no agent answers on any node of this Swarm', {
+    advice: '`coordinator check` tells more; start the agents (`systemctl start swarmcut-agent`)',
+  });
+}

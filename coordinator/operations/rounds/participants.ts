@@ -1,0 +1,56 @@
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { taskKey, type TaskRef } from '../../../src/model/task.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { Agents } from '../../orchestrator/swarm/agents.ts';
+import type { Stack, SwarmTask } from '../../orchestrator/swarm/types.ts';
+
+/** One task of a round and the agent that acts for it. */
+export interface RoundTask {
+  /** `service.slot`: the process id of the round. */
+  readonly key: string;
+  readonly ref: TaskRef;
+  readonly task: SwarmTask;
+  readonly agent: AgentClient;
+}
+
+/**
+ * The tasks of a stack that take part in a round.
+ * @throws SwarmcutError `precondition` when a task is not running: a cut without it would not be the stack's
+ */
+export function roundTasks(stack: Stack, agents: Agents): RoundTask[] {
+  const problems: string[] = [];
+  for (const service of stack.services) {
+    if (service.mode === 'job') continue;
+    const tasks = stack.tasks.filter((task) => task.serviceId === service.id);
+    const running = tasks.filter((task) => task.state === 'running').length;
+    const wanted = service.mode === 'replicated' ? service.replicas : tasks.length;
+    if (running === wanted && tasks.length === wanted) continue;
+    const stuck = tasks.find((task) => task.state !== 'running');
+    const why = stuck === undefined ? '' : `: ${stuck.slot} is ${stuck.state}${stuck.error && ` (${stuck.error})`}`;
+    problems.push(`service ${service.name} has ${running} of ${wanted} tasks running${why}`);
+  }
+  if (problems.length > 0) {
+    throw new SwarmcutError('precondition', `stack ${stack.name} is not settled: ${problems.join('; ')}`, {
+      where: { stack: stack.name },
+      advice: `wait until \`docker stack services ${stack.name}\` shows all replicas, or scale down what cannot run`,
+    });
+  }
+  const jobs = new Set(stack.services.filter((service) => service.mode === 'job').map((service) => service.id));
+  const tasks = stack.tasks.filter((task) => !jobs.has(task.serviceId));
+  if (tasks.length === 0) {
+    throw new SwarmcutError('precondition', `stack ${stack.name} has no running task`, {
+      where: { stack: stack.name },
+    });
+  }
+  return tasks.map((task) => ({
+    key: taskKey(task),
+    ref: { service: task.service, slot: task.slot, taskId: task.taskId, containerId: task.containerId },
+    task,
+    agent: agents.of(task.node),
+  }));
+}
+
+/** The overlay networks between these tasks, each once. */
+export function overlaySubnets(tasks: readonly SwarmTask[]): string[] {
+  return [...new Set(tasks.flatMap((task) => task.networks.flatMap((network) => network.subnets)))].sort();
+}

@@ -1,0 +1,39 @@
+import { messageOf } from '../../../src/model/errors.ts';
+import type { Catalogue } from '../../../src/storage/catalogue.ts';
+import type { CoordinatorContext } from '../../api.ts';
+import type { Agents } from '../../orchestrator/swarm/agents.ts';
+import type { SwarmNode } from '../../orchestrator/swarm/types.ts';
+
+/**
+ * Settles what an earlier coordinator left behind on the agents: a tentative checkpoint whose snapshot has a manifest becomes permanent,
+ * any other is discarded. Call with the stack's lock held: then no round of this stack can be under way.
+ */
+export async function reconcile(
+  ctx: CoordinatorContext,
+  stack: string,
+  nodes: readonly SwarmNode[],
+  agents: Agents,
+  catalogue: Catalogue,
+): Promise<void> {
+  const permanent = new Set(await catalogue.ids());
+  await Promise.all(
+    nodes.map(async ({ hostname }) => {
+      try {
+        const agent = agents.of(hostname);
+        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: 5_000 });
+        for (const { snapshotId, stack: owner, state } of snapshots) {
+          if (owner !== stack || state === 'permanent') continue;
+          ctx.log.warn(
+            { node: hostname, snapshotId, state, permanent: permanent.has(snapshotId) },
+            'settling a leftover',
+          );
+          if (permanent.has(snapshotId)) await agent.finish({ snapshotId });
+          else await agent.abort({ snapshotId, reason: 'left behind by a coordinator that is gone' });
+        }
+      } catch (error) {
+        // A node that does not answer and takes part in the round fails it soon enough, with a better message.
+        ctx.log.warn({ node: hostname, reason: messageOf(error) }, 'cannot look for leftovers');
+      }
+    }),
+  );
+}

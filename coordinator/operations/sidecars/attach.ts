@@ -1,0 +1,99 @@
+import { PROXY_ALGORITHMS, algorithms } from '../../../src/algorithms/index.ts';
+import { LABELS } from '../../../src/config/labels.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { newId } from '../../../src/model/ids.ts';
+import { taskKey } from '../../../src/model/task.ts';
+import { acquireStackLock } from '../../../src/storage/locks.ts';
+import type { CoordinatorContext, SidecarsReport } from '../../api.ts';
+import { putServicesBack } from '../relocation/replacement-journal.ts';
+import { existingStack, openSession } from '../../orchestrator/swarm/session.ts';
+import { proxiedServices, stackSettings } from '../../orchestrator/swarm/settings.ts';
+import type { Stack, SwarmService } from '../../orchestrator/swarm/types.ts';
+import { everyAgent, listSidecars, sidecarsReport } from './sidecars.ts';
+
+/** Sidecars find each other within about a second of the engine's news. Milliseconds. */
+const ACQUAINTANCE_MS = 10_000;
+const POLL_MS = 500;
+
+/**
+ * Gives every task of the services that declare an algorithm of the proxy a sidecar: those that run, for connections made from now on,
+ * and those that will be started, on whatever node.
+ */
+export async function attachSidecars(ctx: CoordinatorContext, stackName: string): Promise<SidecarsReport> {
+  using session = await openSession(ctx);
+  const services = declaringServices(await existingStack(session, stackName));
+  const id = newId(Date.now(), Math.random());
+  const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'attachment', id });
+  try {
+    await putServicesBack(ctx, session, stackName);
+    const stack = await existingStack(session, stackName);
+    const names = services.map(({ name }) => name);
+    const tasks = stack.tasks.filter(({ state, service }) => state === 'running' && names.includes(service));
+    const answers = await everyAgent(ctx, session, async (agent) => {
+      const own = tasks.filter(({ node }) => node === agent.node);
+      for (const task of own) ctx.reporter.begin(taskKey(task), 'attach');
+      const { sidecars } = await agent.attach(
+        {
+          stack: stackName,
+          services: names,
+          tasks: own.map(({ service, slot, taskId, containerId }) => ({ service, slot, taskId, containerId })),
+        },
+        { signal: ctx.signal },
+      );
+      for (const task of own) ctx.reporter.done(taskKey(task), 'attach', agent.node);
+      return sidecars;
+    });
+    ctx.log.info({ stack: stackName, services: names, unreached: answers.unreached }, 'sidecars are attached');
+    return await acquainted(ctx, stack, sidecarsReport(stack, answers), async () =>
+      sidecarsReport(stack, await listSidecars(ctx, session, stackName)),
+    );
+  } finally {
+    await lock.release();
+  }
+}
+
+/**
+ * Waits until the sidecars have found each other: which old connections lead to peers is known only then.
+ * @param look what the agents say now
+ */
+async function acquainted(
+  ctx: CoordinatorContext,
+  stack: Stack,
+  first: SidecarsReport,
+  look: () => Promise<SidecarsReport>,
+): Promise<SidecarsReport> {
+  const begun = performance.now();
+  ctx.reporter.begin('', 'wait until the sidecars know each other');
+  let report = first;
+  for (let before = ''; ;) {
+    const known = JSON.stringify(report.sidecars.map(({ peers, direct }) => [peers.length, direct]));
+    const lonely =
+      report.sidecars.length > 1 && report.sidecars.some(({ alive, peers }) => alive && peers.length === 0);
+    if (!lonely && known === before) {
+      ctx.reporter.done('', 'wait until the sidecars know each other');
+      return report;
+    }
+    if (performance.now() - begun > ACQUAINTANCE_MS || ctx.signal.aborted) {
+      // Services on networks of their own never meet.
+      ctx.log.warn({ stack: stack.name, report }, 'not every sidecar knows another one');
+      return report;
+    }
+    before = known;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    report = await look();
+  }
+}
+
+/** @throws SwarmcutError `precondition` when the stack does not ask for sidecars */
+function declaringServices(stack: Stack): readonly SwarmService[] {
+  const { algorithm } = stackSettings(stack);
+  if (algorithms[algorithm]?.interceptor === 'proxy') return proxiedServices(stack);
+  throw new SwarmcutError(
+    'precondition',
+    `the algorithm of stack ${stack.name} is ${algorithm}, which needs no sidecars`,
+    {
+      where: { stack: stack.name },
+      advice: `declare one that does in the compose file (${LABELS.algorithm}: ${PROXY_ALGORITHMS.join(', ')}) and deploy it, then attach`,
+    },
+  );
+}

@@ -1,0 +1,88 @@
+import { open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SwarmcutError } from '../model/errors.ts';
+import { tryLockFile } from '../platform/flock.ts';
+import { PRIVATE_FILE_MODE, ensureDirectory } from './durable.ts';
+
+/** What a lock file says about who has it. Only for people: the lock itself is the kernel's. */
+const holderSchema = z.object({
+  pid: z.number().int(),
+  /** `snapshot`, `restore`, `migrate` … */
+  command: z.string(),
+  /** Id of the snapshot, restore or migration. */
+  id: z.string(),
+  /** ISO 8601. */
+  since: z.string(),
+});
+export type LockHolder = z.infer<typeof holderSchema>;
+
+/** A lock that is held until released, or until this process ends in whatever way. */
+export interface StackLock extends AsyncDisposable {
+  /** Gives the lock back. Again: no effect. */
+  release(): Promise<void>;
+}
+
+/**
+ * Makes sure that only one command works on a stack at a time: `<run>/locks/<stack>.lock`, locked with flock(2). A file that a killed
+ * process has left behind is simply taken over, since the kernel gave up its lock.
+ * @throws SwarmcutError `conflict`, naming the command that runs, its id, and since when.
+ */
+export async function acquireStackLock(
+  runDirectory: string,
+  stack: string,
+  work: { readonly command: string; readonly id: string; /** Default: now. */ readonly now?: Date },
+): Promise<StackLock> {
+  const directory = join(runDirectory, 'locks');
+  await ensureDirectory(directory);
+  // Stack names are plain, but this one may come from a typing error.
+  const path = join(directory, `${encodeURIComponent(stack)}.lock`);
+  // For appending: opening must not empty the file of somebody who has the lock.
+  const file = await open(path, 'a', PRIVATE_FILE_MODE);
+  try {
+    if (!tryLockFile(file.fd)) throw conflict(stack, path, await readHolder(path));
+    const holder: LockHolder = {
+      pid: process.pid,
+      command: work.command,
+      id: work.id,
+      since: (work.now ?? new Date()).toISOString(),
+    };
+    await file.truncate(0);
+    await file.write(`${JSON.stringify(holder)}\n`);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return releaseOnce(file);
+}
+
+/** The file stays, empty: removing it would let two commands lock two files of the same name. */
+function releaseOnce(file: FileHandle): StackLock {
+  let released: Promise<void> | undefined;
+  const release = (): Promise<void> => {
+    released ??= file.truncate(0).finally(() => file.close());
+    return released;
+  };
+  return { release, [Symbol.asyncDispose]: release };
+}
+
+async function readHolder(path: string): Promise<LockHolder | undefined> {
+  try {
+    return holderSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    // It has just been taken or is just being given back: the refusal stands, only its details are missing.
+    return undefined;
+  }
+}
+
+function conflict(stack: string, file: string, holder: LockHolder | undefined): SwarmcutError {
+  const what =
+    holder === undefined
+      ? `another command is at work on stack ${stack}`
+      : `a ${holder.command} (id ${holder.id}) of stack ${stack} has been running since ${holder.since} (process ${holder.pid})`;
+  return new SwarmcutError('conflict', what, {
+    where: { stack, file },
+    advice: 'wait for it to end, or end it with Ctrl-C: it then puts everything back',
+  });
+}

@@ -1,0 +1,120 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { CoordinatorContext } from '../../../coordinator/api.ts';
+import {
+  ReplacementJournal,
+  putServicesBack,
+  remedyOf,
+  type ReplacementRecord,
+} from '../../../coordinator/operations/relocation/replacement-journal.ts';
+import type { Session } from '../../../coordinator/orchestrator/swarm/session.ts';
+import type { RawSpec, SwarmService } from '../../../coordinator/orchestrator/swarm/types.ts';
+
+const before = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 3, Placement: {} } };
+const saved = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 1 } };
+
+function record(phase: ReplacementRecord['phase'], present = true): ReplacementRecord {
+  const was = present ? { present: { id: 'id-a', spec: before } } : {};
+  return {
+    version: 1,
+    id: 'r1',
+    stack: 'bank',
+    phase,
+    services: [{ name: 'bank_a', ...was, spec: saved, generation: 4 }],
+  };
+}
+
+function serviceAt(forceUpdate: number): SwarmService {
+  return { id: 'id-a', name: 'bank_a', forceUpdate } as SwarmService;
+}
+
+const entryOf = (phase: ReplacementRecord['phase'], present = true) => {
+  const [entry] = record(phase, present).services;
+  if (entry === undefined) throw new Error('fixture');
+  return entry;
+};
+
+describe('a service in the middle of a replacement', () => {
+  test('gets back what it had while the old tasks count', () => {
+    expect(remedyOf('replacing', entryOf('replacing'), serviceAt(4))).toEqual({ kind: 'update', spec: before });
+  });
+
+  test('is removed if it was made for the replacement', () => {
+    expect(remedyOf('replacing', entryOf('replacing', false), serviceAt(4))).toEqual({ kind: 'remove' });
+  });
+
+  test('keeps the new tasks once they were released', () => {
+    expect(remedyOf('released', entryOf('released'), serviceAt(4))).toEqual({
+      kind: 'update',
+      spec: { ...saved, TaskTemplate: { ForceUpdate: 4 } },
+    });
+  });
+
+  test('is left alone when it was not reached, is gone, or somebody else has changed it', () => {
+    for (const now of [serviceAt(3), serviceAt(5), undefined])
+      expect(remedyOf('replacing', entryOf('replacing'), now)).toEqual({ kind: 'nothing' });
+  });
+});
+
+describe('the next command', () => {
+  let state: string;
+  let updates: RawSpec[];
+  let fails = false;
+
+  beforeEach(() => {
+    state = mkdtempSync(join(tmpdir(), 'swarmcut-journal-'));
+    updates = [];
+    fails = false;
+  });
+  afterEach(() => rmSync(state, { recursive: true, force: true }));
+
+  const putBack = () =>
+    putServicesBack(
+      {
+        directories: { state },
+        log: { warn: vi.fn() },
+        reporter: { info: vi.fn() },
+      } as unknown as CoordinatorContext,
+      {
+        swarm: {
+          service: () => Promise.resolve(serviceAt(4)),
+          updateService: (_id: string, change: () => RawSpec) => {
+            if (fails) return Promise.reject(new Error('out of sequence'));
+            updates.push(change());
+            return Promise.resolve();
+          },
+        },
+      } as unknown as Session,
+      'bank',
+    );
+
+  test('puts services back once', async () => {
+    await new ReplacementJournal(state, 'bank').write(record('replacing'));
+    expect(await putBack()).toBe(true);
+    expect(updates).toEqual([before]);
+    expect(await putBack()).toBe(false);
+    expect(readdirSync(join(state, 'replacements'))).toEqual([]);
+  });
+
+  test('tries again when it could not', async () => {
+    await new ReplacementJournal(state, 'bank').write(record('replacing'));
+    fails = true;
+    await expect(putBack()).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('bank_a') as string,
+    });
+    fails = false;
+    expect(await putBack()).toBe(true);
+  });
+
+  test('does nothing when nothing was cut short, and says which file it cannot read', async () => {
+    expect(await putBack()).toBe(false);
+    const journal = new ReplacementJournal(state, 'bank');
+    await journal.write(record('replacing'));
+    const file = join(state, 'replacements', 'bank.json');
+    writeFileSync(file, '{');
+    await expect(putBack()).rejects.toMatchObject({ code: 'damaged', where: { file } });
+  });
+});

@@ -174,22 +174,18 @@ test('merges that multiply are refused', () => {
   expect(lint(`x0: &x0 { image: x }\n${laughs.join('')}services: { a: { <<: *x12 } }`)).toEqual([]);
 });
 
-test('10 000 services take as long as 10 000 services, not as their square', () => {
-  const services = (count: number) =>
-    `services:\n${Array.from({ length: count }, (_, i) => `  s${i}: { labels: { swarmcut.algorithm: sync } }\n`).join('')}`;
-  const timeMs = (text: string): number => {
-    const tries = [1, 2, 3].map(() => {
-      const begun = performance.now();
-      expect(lint(text)).toEqual([]);
-      return performance.now() - begun;
-    });
-    return Math.min(...tries);
-  };
-  timeMs(services(1_000)); // warm
-  const few = timeMs(services(2_500));
-  const many = timeMs(services(10_000));
-  expect(many / few).toBeLessThan(9);
-});
+test(
+  'as many services as fit into a file take seconds: with the square of their number it would be minutes',
+  { timeout: 240_000 },
+  () => {
+    const services = Array.from({ length: 70_000 }, (_, i) => `  s${i}: {}\n`).join('');
+    // Of the processor, not of the clock: other tests run beside this one.
+    const before = process.cpuUsage();
+    expect(lint(`services:\n${services}`)).toEqual([]);
+    const { user } = process.cpuUsage(before);
+    expect(user / 1e6).toBeLessThan(30);
+  },
+);
 
 test('many findings are cut short, and so are long values', () => {
   const findings = lint(

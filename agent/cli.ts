@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, Option } from 'commander';
 import { SwarmcutError } from '../src/model/errors.ts';
+import { visibleLines } from '../src/model/visible.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../src/model/paths.ts';
 import { swarmcutVersion } from '../src/platform/version.ts';
 import { installCommand, uninstallCommand } from './install/index.ts';
@@ -83,11 +84,12 @@ function splitAddress(text: string): [string, number] {
 /** Says what went wrong in one or two lines and sets the exit code. */
 export function reportAgentError(error: unknown): void {
   if (error instanceof SwarmcutError) {
-    process.stderr.write(`agent: ${error.message}${error.place && ` (${error.place})`}\n`);
-    if (error.advice !== undefined) process.stderr.write(`  -> ${error.advice}\n`);
+    const advice = error.advice === undefined ? '' : `  -> ${error.advice}\n`;
+    process.stderr.write(visibleLines(`agent: ${error.message}${error.place && ` (${error.place})`}\n${advice}`));
     process.exitCode = error.exitCode;
     return;
   }
-  process.stderr.write(`agent: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(visibleLines(`agent: ${text}\n`));
   process.exitCode = 1;
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SwarmcutError } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
-import { clientCredentials, createAgentServer, packageRoot, serverCredentials } from '../src/rpc/index.ts';
+import { clientCredentials, createAgentServer, packageRoot, serverCredentials, validUntil } from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { NodeInfo } from './node-info.ts';
@@ -88,6 +88,10 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const peers = new PeerAgents(clientCredentials(certificates));
+  const { file, until } = validUntil(certificates);
+  // What is held or frozen must still be put back; so it runs, although nobody will talk to it.
+  if (until.getTime() < Date.now())
+    log.error({ file, until }, "this agent's certificate has expired: issue another one");
   const stager = new StateStager({
     directories,
     dataRoot,

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { visibleLines } from '../../src/model/visible.ts';
 import { DEFAULT_DAEMON_JSON, install, uninstall } from './install.ts';
 
 export { namesShim, RUNTIME_NAME } from './daemon-json.ts';
@@ -10,7 +11,7 @@ interface Flags {
   daemonJson: string;
 }
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const print = (line: string): void => void process.stdout.write(`${visibleLines(line)}\n`);
 
 function common(command: Command): Command {
   return command

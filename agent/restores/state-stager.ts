@@ -7,6 +7,7 @@ import type { TaskRef } from '../../src/model/task.ts';
 import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import { writeCriuConfig } from '../runtime/criu/config.ts';
+import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
 import { layFiles } from '../files/lay.ts';
@@ -119,9 +120,10 @@ export class StateStager {
     return file;
   }
 
-  /** What CRIU said about a restore that failed. */
+  /** What CRIU said about a restore that failed; its log is kept, and named. */
   async restoreError(containerId: string, staged: StagedState, runcLog: string): Promise<SwarmcutError> {
-    return criuError('restore', containerId, staged.workDir, runcLog);
+    const keptLogs = keptLogsFolder(this.#options.directories.state);
+    return criuError('restore', containerId, staged.workDir, runcLog, keptLogs);
   }
 
   async cleanUp(restoreId: string): Promise<void> {

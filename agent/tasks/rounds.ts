@@ -8,6 +8,7 @@ import type { Directories } from '../../src/model/paths.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import type { Deadman } from '../runtime/criu/deadman.ts';
 import { watchedPaths } from '../linux/inotify.ts';
+import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import type { Containers } from '../runtime/docker/containers.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
@@ -242,7 +243,10 @@ export class Rounds {
     await ledger.begin(snapshotId, stack);
     const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
     const interceptor: TaskInterceptor = new Interceptor({ netns: facts.networkNamespace });
-    const runc = new Runc({ root: await findRuncRoot(ref.containerId) });
+    const runc = new Runc({
+      root: await findRuncRoot(ref.containerId),
+      keptLogs: keptLogsFolder(directories.state),
+    });
     // From here on there is something in the task that another agent must know of if this one dies.
     await journal.note({ containerId: facts.id, pid: facts.pid, owner: snapshotId, stageDir });
     try {

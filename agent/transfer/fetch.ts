@@ -4,6 +4,7 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
+import { DiskFullError } from '../../src/storage/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 
@@ -45,7 +46,7 @@ export interface FetchOptions {
  * Gets the parts that are not here yet from other nodes' agents, and checks every hash before a part becomes visible. A source that
  * cannot be reached, lacks a part or has a damaged one is made up for by the next.
  * @returns bytes that came over the network
- * @throws SwarmcutError `damaged` (all sources lack the part or have another hash), `unreachable` (no source answered), `interrupted`
+ * @throws DiskFullError; SwarmcutError `damaged` (all sources lack the part or have another hash), `unreachable` (no source answered), `interrupted`
  */
 export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes: number }> {
   const wanted = new Map(options.parts.map((part) => [part.sha256, part.sizeBytes]));
@@ -197,7 +198,8 @@ async function fetchBatch(
               cause: error,
             });
       // Not the source's fault: no other one will do better.
-      if (options.signal?.aborted === true || failure.code === 'failed') throw failure;
+      if (options.signal?.aborted === true || failure.code === 'failed' || failure instanceof DiskFullError)
+        throw failure;
       sources.failed(source, failure);
       failures.push(failure);
     }
@@ -260,7 +262,7 @@ async function receivePart(
       received += chunk.data.length;
       if (received > sizeBytes) throw broken(`more than ${sizeBytes} bytes`);
       hash.update(chunk.data);
-      await temporary.handle.writeFile(chunk.data);
+      await temporary.write(chunk.data);
       progress.add(chunk.data.length);
       last = chunk.last;
     }

@@ -37,14 +37,14 @@ function exitCodeOf(nodes: readonly NodeInfo[]): number {
 export function checkText(nodes: readonly NodeInfo[]): string {
   const names = [...new Set(nodes.flatMap((node) => ('checks' in node ? node.checks.map(({ name }) => name) : [])))];
   const answering = nodes.map((node) =>
-    'error' in node ? paint('red', '✘ no answer') : `${paint('green', '✔')} ${node.version}`,
+    'error' in node
+      ? paint('red', node.error.includes('certificate') ? '✘ certificate' : '✘ no answer')
+      : `${paint('green', '✔')} ${node.version}`,
   );
   const rows = names.map((name) => [name, ...nodes.map((node) => cell(node, name))]);
   const advice = nodes.flatMap((node) =>
     'error' in node
-      ? [
-          `${node.node}: the agent does not answer: ${node.error}\n    → is it running there? \`systemctl status swarmcut-agent\``,
-        ]
+      ? [whyNot(node)]
       : node.checks
           .filter(({ verdict }) => verdict !== 'OK')
           .map(({ name, verdict, found, advice }) => {
@@ -57,6 +57,14 @@ export function checkText(nodes: readonly NodeInfo[]): string {
   if (advice.length > 0) parts.push(advice.join('\n'));
   else parts.push(paint('green', nodes.length === 1 ? 'the node is ready' : `all ${nodes.length} nodes are ready`));
   return parts.join('\n\n');
+}
+
+/** An error has its advice in a second line, where it has one. */
+function whyNot({ node, error }: { readonly node: string; readonly error: string }): string {
+  const [what = '', advice] = error.split('\n');
+  return advice === undefined
+    ? `${node}: the agent does not answer: ${what}\n    → is it running there? \`systemctl status swarmcut-agent\``
+    : `${node}: ${what}\n    → ${advice}`;
 }
 
 function cell(node: NodeInfo, name: string): string {

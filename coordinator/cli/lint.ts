@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { text as textOf } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { PROXY_ALGORITHMS, algorithms } from '../../src/algorithms/index.ts';
 import type { Finding } from '../../src/config/compose-lint.ts';
 import { EXIT_CODES, SwarmcutError } from '../../src/model/errors.ts';
+import { visible } from '../../src/model/visible.ts';
 import { globalOptionsOf } from './options.ts';
 import { paint, say, sayJson } from './output.ts';
 
@@ -14,7 +16,7 @@ export function lintCommand(): Command {
     .addHelpText(
       'after',
       `
-Exit code 2 when something is wrong; warnings do not count. Labels: swarmcut.algorithm, swarmcut.external, swarmcut.freeze-timeout.
+Exit code 2 when something is wrong; warnings do not count. Files may have up to 1 MiB; of more than 1000 findings in a file, the first are told. Labels: swarmcut.algorithm, swarmcut.external, swarmcut.freeze-timeout.
 
 Examples:
   coordinator lint docker-compose.yml
@@ -22,10 +24,10 @@ Examples:
     )
     .action(async (files: string[], _options: unknown, command: Command) => {
       const { json } = globalOptionsOf(command);
-      const { lintCompose } = await import('../../src/config/compose-lint.ts');
+      const { LINT_LIMITS, lintCompose } = await import('../../src/config/compose-lint.ts');
       const found: (Finding & { file: string })[] = [];
       for (const file of files) {
-        const findings = lintCompose(await read(file), {
+        const findings = lintCompose(await read(file, LINT_LIMITS.bytes), {
           algorithms: Object.keys(algorithms),
           proxied: PROXY_ALGORITHMS,
         });
@@ -39,17 +41,21 @@ Examples:
     });
 }
 
-async function read(file: string): Promise<string> {
+async function read(file: string, limitBytes: number): Promise<string> {
+  let contents: string;
   try {
-    return await readFile(file, 'utf8');
+    // Also of a file that has no end (a pipe, a device) no more than this is read.
+    contents = await textOf(createReadStream(file, { end: limitBytes }));
   } catch (cause) {
     throw new SwarmcutError('usage', 'the compose file cannot be read', { where: { file }, cause });
   }
+  if (Buffer.byteLength(contents) <= limitBytes) return contents;
+  throw new SwarmcutError('usage', `the compose file is longer than ${limitBytes / 2 ** 20} MiB`, { where: { file } });
 }
 
 /** `file:line:column: service x: message`, as editors understand it. */
 function text(finding: Finding & { file: string }): string {
-  const service = finding.service === undefined ? '' : `service ${finding.service}: `;
+  const service = finding.service === undefined ? '' : `service ${visible(finding.service)}: `;
   const advice = finding.advice === undefined ? '' : `\n    → ${finding.advice}`;
   const what =
     finding.warning === true

@@ -1,11 +1,29 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import { visibleJson, visibleLines } from '../../src/model/visible.ts';
 
 type Colour = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
 
-/** Colours only where somebody looks: not in pipes, not with NO_COLOR. */
+/** Colours only where somebody looks: not in pipes, not with NO_COLOR. Control bytes in the text are written out. */
 export function paint(colour: Colour, text: string): string {
-  return process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '' ? styleText(colour, text) : text;
+  const shown = visibleLines(text);
+  return coloured() ? styleText(colour, shown) : shown;
+}
+
+function coloured(): boolean {
+  return process.stdout.isTTY && (process.env.NO_COLOR ?? '') === '';
+}
+
+/** What {@link paint} writes: the only escape sequences that reach the terminal. */
+const PAINT = /(\u001b\[(?:1|2|22|31|32|33|39)m)/;
+
+/** Text for the terminal, which may be painted in places: names, labels and logs come from outside, and their control bytes are written out. */
+function shown(text: string): string {
+  if (!coloured()) return visibleLines(text);
+  return text
+    .split(PAINT)
+    .map((piece, index) => (index % 2 === 1 ? piece : visibleLines(piece)))
+    .join('');
 }
 
 /** A table without borders: easy to read, easy to cut columns from. */
@@ -32,7 +50,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     chars: none,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  made.push(...rows.map((row) => [...row]));
+  // Before the columns are measured.
+  made.push(...rows.map((row) => row.map(shown)));
   return made
     .toString()
     .split('\n')
@@ -42,12 +61,12 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** A line on stdout. Everything that is a result goes there; progress and errors go to stderr. */
 export function say(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${shown(text)}\n`);
 }
 
 /** One JSON document on stdout. */
 export function sayJson(value: unknown): void {
-  say(JSON.stringify(value, undefined, 2));
+  process.stdout.write(`${visibleJson(JSON.stringify(value, undefined, 2))}\n`);
 }
 
 const SIZE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { visibleJson, visibleLines } from '../../src/model/visible.ts';
 
 const NO_PERMISSION = new Set(['EACCES', 'EPERM', 'EROFS']);
 
@@ -31,7 +32,7 @@ export function asSwarmcutError(error: unknown): SwarmcutError {
 }
 
 /**
- * What failed, where, why, and what to do, one line each:
+ * What failed, where, why, and what to do, one line each; control bytes (a log's, a label's) are written out:
  * ```
  * coordinator: cannot dump: Can't dump nested uts namespace
  *       where: node n2, task bank_branch-a.1
@@ -49,12 +50,12 @@ export function errorText(error: SwarmcutError, verbose: boolean): string {
     const stack = error.cause instanceof Error ? error.cause.stack : error.stack;
     if (stack !== undefined) lines.push(stack);
   }
-  return lines.join('\n');
+  return visibleLines(lines.join('\n'));
 }
 
 /** The same for programs: `{"error":{"code","exitCode","message","where","why","advice"}}`. */
 export function errorJson(error: SwarmcutError): string {
-  return JSON.stringify({
+  const text = JSON.stringify({
     error: {
       code: error.code,
       exitCode: error.exitCode,
@@ -64,6 +65,7 @@ export function errorJson(error: SwarmcutError): string {
       advice: error.advice,
     },
   });
+  return visibleJson(text);
 }
 
 /** The innermost cause that says something the message does not. */

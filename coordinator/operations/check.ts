@@ -1,4 +1,4 @@
-import { messageOf } from '../../src/model/errors.ts';
+import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { CoordinatorContext, NodeInfo } from '../api.ts';
 import { openSession } from '../orchestrator/swarm/session.ts';
 
@@ -14,8 +14,22 @@ export async function checkNodes(ctx: CoordinatorContext): Promise<NodeInfo[]> {
             .of(hostname)
             .info({ preflight: true }, { deadlineMs: 60_000, signal: ctx.signal });
         } catch (error) {
-          return { node: hostname, error: messageOf(error) };
+          if (isOurs(error)) throw error;
+          return { node: hostname, error: textOf(error) };
         }
       }),
   );
+}
+
+/** It is the same for every node. */
+function isOurs(error: unknown): boolean {
+  if (!(error instanceof SwarmcutError)) return false;
+  const { node, file } = error.where;
+  return error.code === 'precondition' && file !== undefined && node === undefined;
+}
+
+/** What is wrong, and in a second line what to do, where that is known. */
+function textOf(error: unknown): string {
+  const advice = error instanceof SwarmcutError ? error.advice : undefined;
+  return advice === undefined ? messageOf(error) : `${messageOf(error)}\n${advice}`;
 }

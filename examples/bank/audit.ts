@@ -53,19 +53,33 @@ export class Control {
     });
   }
 
-  /** @throws Unreachable if the connection ends, or there is no answer within `timeoutMs`. */
+  /** @throws Unreachable if the connection has ended or ends, or there is no answer within `timeoutMs`: then it is of no more use. */
   async request(op: ControlOp, timeoutMs: number): Promise<BranchReport> {
+    if (this.socket.destroyed) throw this.unreachable(`the connection has ended, "${op}" was not asked`);
     this.socket.write(`${JSON.stringify({ op })}\n`);
-    const timer = setTimeout(() => this.socket.destroy(), timeoutMs);
-    try {
-      const line = await this.lines.next();
-      if (line.done !== true) return JSON.parse(line.value) as BranchReport;
-    } catch {
-      // The stream's own error: the same as an end for us.
-    } finally {
-      clearTimeout(timer);
+    const answered = new AbortController();
+    const late = sleep(timeoutMs, 'late' as const, { signal: answered.signal }).catch(() => 'late' as const);
+    // Beside the answer, not instead of it: readline's iterator does not end when its socket is destroyed.
+    const line = await Promise.race([this.lines.next().catch(() => undefined), late]);
+    answered.abort();
+    if (line !== 'late' && line?.done === false) {
+      try {
+        return JSON.parse(line.value) as BranchReport;
+      } catch {
+        this.close();
+        throw this.unreachable(`its answer to "${op}" is not JSON`);
+      }
     }
-    throw new Unreachable(`${this.address}: no answer to "${op}" in ${timeoutMs} ms, or connection closed`);
+    this.close();
+    throw this.unreachable(
+      line === 'late'
+        ? `it accepts, but does not answer "${op}" in ${timeoutMs} ms: frozen, or it hangs`
+        : `the connection ended without an answer to "${op}"`,
+    );
+  }
+
+  private unreachable(why: string): Unreachable {
+    return new Unreachable(`${this.address}: ${why}`);
   }
 
   close(): void {

@@ -1,5 +1,5 @@
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
-import type { Document, Node } from 'yaml';
+import { LineCounter, isMap } from 'yaml';
+import { ComposeTree, MAX_TEXT_LENGTH, TreeError, scalarText } from './compose-tree.ts';
 import { LABELS, LABEL_PREFIX, checkLabel, labelOf, opinions, opinionsText } from './labels.ts';
 import type { ServiceLabels } from './labels.ts';
 import { parseDurationMs } from './duration.ts';
@@ -22,6 +22,9 @@ export interface LintContext {
   readonly proxied?: readonly string[];
 }
 
+/** What bounds a lint. A longer file is refused; of more findings than this, the first are told. */
+export const LINT_LIMITS = { bytes: MAX_TEXT_LENGTH, findings: 1_000 } as const;
+
 /** One label of ours, and where it stands. */
 interface Label {
   readonly name: string;
@@ -32,31 +35,32 @@ interface Label {
 /**
  * Checks the `swarmcut.*` labels in a compose file: in `deploy.labels` and `labels` of each service, as a map or as a list.
  * @param text the file's contents
- * @returns what is wrong, in the order of the file; empty when nothing is
+ * @returns what is wrong, in the order of the file; empty when nothing is. Values in messages are shortened, and have no control bytes
  */
-export function lintCompose(text: string, { algorithms, proxied = [] }: LintContext): Finding[] {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const at = (offset: number): { line: number; column: number } => {
-    const { line, col } = lines.linePos(offset);
-    return { line, column: col };
-  };
-  if (document.errors.length > 0) {
-    return document.errors.map((error) => ({
-      ...at(error.pos[0]),
-      message: `not YAML: ${error.message.split('\n', 1)[0] ?? ''}`,
-    }));
+export function lintCompose(text: string, context: LintContext): Finding[] {
+  const at = locator(text.slice(0, MAX_TEXT_LENGTH));
+  try {
+    return firstOf(findingsOf(new ComposeTree(text), at, context));
+  } catch (error) {
+    if (error instanceof TreeError) return [{ ...at(error.offset), message: error.message }];
+    // What YAML's parser and our own walk through the tree have in common: both are recursive.
+    if (error instanceof RangeError) return [{ line: 1, column: 1, message: 'the file is nested too deeply' }];
+    throw error;
   }
-  const services = document.get('services');
+}
+
+function findingsOf(tree: ComposeTree, at: Locate, { algorithms, proxied = [] }: LintContext): Finding[] {
+  if (tree.errors.length > 0) return tree.errors.map(({ message, offset }) => ({ ...at(offset), message }));
+  const services = tree.child(tree.root, 'services');
   if (!isMap(services)) {
     return [{ line: 1, column: 1, message: 'there are no services', advice: 'is this a compose file?' }];
   }
 
   const findings: Finding[] = [];
   const labelled: LabelledService[] = [];
-  for (const { name: service, value: body, offset } of entriesOf(document, services)) {
-    const onService = labelsOf(document, child(document, body, 'deploy'));
-    const onContainer = labelsOf(document, body);
+  for (const { name: service, value: body, offset } of tree.entries(services)) {
+    const onService = labelsOf(tree, tree.child(body, 'deploy'));
+    const onContainer = labelsOf(tree, body);
     for (const label of [...onService, ...onContainer]) {
       const problem = checkLabel(label.name, label.value, algorithms);
       if (problem === undefined) continue;
@@ -73,6 +77,28 @@ export function lintCompose(text: string, { algorithms, proxied = [] }: LintCont
   }
   findings.push(...disagreements(labelled, at), ...sidecarWarnings(labelled, at, proxied));
   return findings.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function firstOf(findings: Finding[]): Finding[] {
+  const more = findings.length - LINT_LIMITS.findings;
+  if (more <= 0) return findings;
+  const shown = findings.slice(0, LINT_LIMITS.findings);
+  const last = shown.at(-1);
+  return [
+    ...shown,
+    { line: last?.line ?? 1, column: last?.column ?? 1, message: `${more} findings more are not shown` },
+  ];
+}
+
+/** Lines and columns of offsets into a text. */
+function locator(text: string): Locate {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1);
+  return (offset) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
 }
 
 interface LabelledService extends ServiceLabels {
@@ -139,55 +165,13 @@ function disagreements(services: readonly LabelledService[], at: Locate): Findin
 }
 
 /** Our labels under `labels` of a node: `name: value` pairs, or a list of `name=value`. */
-function labelsOf(document: Document, owner: unknown): Label[] {
-  const labels = child(document, owner, 'labels');
-  const found = isSeq(labels)
-    ? labels.items.map((item): Label => {
-        const [name = '', ...rest] = scalarText(resolve(document, item)).split('=');
-        return { name, value: rest.join('='), offset: offsetOf(item) };
-      })
-    : entriesOf(document, labels).map(({ name, value, offset }): Label => ({ name, value: scalarText(value), offset }));
+function labelsOf(tree: ComposeTree, owner: unknown): Label[] {
+  const labels = tree.child(owner, 'labels');
+  const found =
+    tree.items(labels)?.map(({ value: item, offset }): Label => {
+      const [name = '', ...rest] = scalarText(item).split('=');
+      return { name, value: rest.join('='), offset };
+    }) ?? tree.entries(labels).map(({ name, value, offset }): Label => ({ name, value: scalarText(value), offset }));
   // What a variable stands for is known only when the stack is deployed.
   return found.filter(({ name, value }) => name.startsWith(LABEL_PREFIX) && !value.includes('${'));
-}
-
-function child(document: Document, owner: unknown, key: string): unknown {
-  return entriesOf(document, owner).find(({ name }) => name === key)?.value;
-}
-
-/** Pairs of a map, aliases followed; those that `<<` merges in come last and give way to the map's own. */
-function entriesOf(document: Document, map: unknown): { name: string; value: unknown; offset: number }[] {
-  if (!isMap(map)) return [];
-  const own: { name: string; value: unknown; offset: number }[] = [];
-  const merged: typeof own = [];
-  for (const pair of map.items) {
-    const name = scalarText(pair.key);
-    const value = resolve(document, pair.value);
-    if (name !== '<<') own.push({ name, value, offset: offsetOf(pair.key) });
-    else
-      for (const source of isSeq(value) ? value.items : [value])
-        merged.push(...entriesOf(document, resolve(document, source)));
-  }
-  const names = new Set(own.map(({ name }) => name));
-  for (const entry of merged) {
-    if (names.has(entry.name)) continue;
-    names.add(entry.name);
-    own.push(entry);
-  }
-  return own;
-}
-
-/** Follows an alias to its anchor. */
-function resolve(document: Document, node: unknown): unknown {
-  return isAlias(node) ? node.resolve(document) : node;
-}
-
-function scalarText(node: unknown): string {
-  if (!isScalar(node)) return '';
-  const { value } = node;
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
-}
-
-function offsetOf(node: unknown): number {
-  return (node as Node | null)?.range?.[0] ?? 0;
 }

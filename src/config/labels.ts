@@ -1,5 +1,6 @@
 import { SwarmcutError } from '../model/errors.ts';
 import { nearest } from '../model/near.ts';
+import { excerpt } from '../model/visible.ts';
 import { parseDurationMs } from './duration.ts';
 
 /** Every label of ours begins like this; the rest of the name is not free to use. */
@@ -54,11 +55,11 @@ export function checkLabel(label: string, value: string, algorithms: readonly st
     case LABELS.algorithm:
       return algorithms.includes(value)
         ? undefined
-        : unknownValue(label, value, algorithms, `there is no algorithm "${value}"`);
+        : unknownValue(label, value, algorithms, `there is no algorithm "${excerpt(value)}"`);
     case LABELS.external:
       return value === 'close' || value === 'refuse'
         ? undefined
-        : unknownValue(label, value, ['close', 'refuse'], `${label} is "${value}"`);
+        : unknownValue(label, value, ['close', 'refuse'], `${label} is "${excerpt(value)}"`);
     case LABELS.freezeTimeout:
       return freezeTimeoutProblem(label, value);
     default: {
@@ -66,7 +67,7 @@ export function checkLabel(label: string, value: string, algorithms: readonly st
       const [near] = nearest(label, known);
       return {
         label,
-        message: `there is no label ${label}`,
+        message: `there is no label ${excerpt(label)}`,
         advice: near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`,
       };
     }
@@ -121,9 +122,26 @@ export function opinions(
   return [...found.values()];
 }
 
+/** How many opinions, and services of each, are named in a message. */
+const NAMED = 8;
+
 /** `lai-yang: bank_a, bank_b; sync: bank_c`. */
 export function opinionsText(all: ReturnType<typeof opinions>): string {
-  return all.map(({ value, services }) => `${value}: ${services.join(', ')}`).join('; ');
+  return firstFew(
+    all.map(
+      ({ value, services }) =>
+        `${excerpt(value)}: ${firstFew(
+          services.map((name) => excerpt(name)),
+          ', ',
+        )}`,
+    ),
+    '; ',
+  );
+}
+
+function firstFew(texts: readonly string[], separator: string): string {
+  const more = texts.length - NAMED;
+  return `${texts.slice(0, NAMED).join(separator)}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function agreed(
@@ -150,8 +168,12 @@ function unknownValue(label: string, value: string, known: readonly string[], me
 function freezeTimeoutProblem(label: string, value: string): LabelProblem | undefined {
   const milliseconds = parseDurationMs(value);
   if (milliseconds === undefined) {
-    return { label, message: `${label} is "${value}", which is no duration`, advice: 'write it like 500ms, 30s or 2m' };
+    return {
+      label,
+      message: `${label} is "${excerpt(value)}", which is no duration`,
+      advice: 'write it like 500ms, 30s or 2m',
+    };
   }
   if (milliseconds <= MAX_FREEZE_TIMEOUT_MS) return undefined;
-  return { label, message: `${label} is ${value}: too long`, advice: 'at most 10m' };
+  return { label, message: `${label} is ${excerpt(value)}: too long`, advice: 'at most 10m' };
 }

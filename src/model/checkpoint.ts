@@ -29,9 +29,17 @@ export const taskRefSchema = z.object({
   containerId: z.string(),
 });
 
+/** False for what no file can be called: the kernel's names end at a zero byte, and have an end. */
+export function isPath(text: string): boolean {
+  return text !== '' && text.length <= MAX_PATH_LENGTH && !text.includes('\0');
+}
+
+/** PATH_MAX of Linux. */
+const MAX_PATH_LENGTH = 4096;
+
 export const partSchema = z.object({
   kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM', 'CHANNELS']),
-  path: z.string(),
+  path: z.string().refine(isPath, 'no file can have this path'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sizeBytes: count,
 });

@@ -4,6 +4,7 @@ import { agentService } from './definition.ts';
 import { DEADLINES_MS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { MethodName, ReplyOf, RequestOf, StreamName, UnaryName } from './methods.ts';
 import { fromServiceError } from './status.ts';
+import { expiredError } from './validity.ts';
 import type { CallPlace } from './status.ts';
 
 export interface CallSettings {
@@ -89,7 +90,8 @@ function callUnary(
     const call = start(request, { deadline: Date.now() + place.deadlineMs }, (error, reply) => {
       signal?.removeEventListener('abort', cancel);
       if (error === null) resolve(reply);
-      else reject(signal?.aborted === true ? interrupted(signal, place) : fromServiceError(error, place));
+      else if (signal?.aborted === true) reject(interrupted(signal, place));
+      else void errorOf(error, place).then(reject);
     });
     const cancel = (): void => call.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
@@ -110,11 +112,19 @@ async function* readStream(
   try {
     for await (const message of call) yield message;
   } catch (error) {
-    throw signal !== undefined && gone() ? interrupted(signal, place) : fromServiceError(error as ServiceError, place);
+    throw signal !== undefined && gone() ? interrupted(signal, place) : await errorOf(error as ServiceError, place);
   } finally {
     signal?.removeEventListener('abort', cancel);
     call.cancel();
   }
+}
+
+/** Never rejects. TLS says that a certificate has expired, but not whose and when. */
+async function errorOf(error: ServiceError, place: CallPlace): Promise<SwarmcutError> {
+  const expired = /certificate.*expired/i.test(error.details)
+    ? await expiredError(place, error, new Date())
+    : undefined;
+  return expired ?? fromServiceError(error, place);
 }
 
 function interrupted(signal: AbortSignal, { node, method }: CallPlace): SwarmcutError {

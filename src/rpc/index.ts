@@ -1,5 +1,6 @@
 export { agentService, packageRoot } from './definition.ts';
 export { CERTIFICATE_FILES, clientCredentials, serverCredentials } from './credentials.ts';
+export { assertOwnCertificateValid, validUntil } from './validity.ts';
 export { connectAgent } from './client.ts';
 export type { AgentAddress, AgentClient, CallSettings } from './client.ts';
 export { createAgentServer } from './server.ts';

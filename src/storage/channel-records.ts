@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ChannelsRecord, RecordedStream } from '../formats/channel-record.ts';
 import type { TcpEnd } from '../formats/tcp-end.ts';
 import type { StreamCut } from '../model/checkpoint.ts';
+import { orDiskFull } from './disk-full.ts';
 
 export type { ChannelsRecord, RecordedStream } from '../formats/channel-record.ts';
 
@@ -29,8 +30,12 @@ export interface RoundRecord {
   }[];
 }
 
-/** Writes the record into `folder`, which is made. */
-export async function writeRecord(folder: string, record: RoundRecord): Promise<ChannelsRecord> {
+/** Writes the record into `folder`, which is made. @throws DiskFullError when there is no room */
+export function writeRecord(folder: string, record: RoundRecord): Promise<ChannelsRecord> {
+  return orDiskFull(folder, () => writeFiles(folder, record));
+}
+
+async function writeFiles(folder: string, record: RoundRecord): Promise<ChannelsRecord> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await using channels = await BytesFile.open(join(folder, CHANNEL_BYTES_FILE));
   await using ends = await BytesFile.open(join(folder, ENDS_FILE));

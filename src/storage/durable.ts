@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
+import { orDiskFull } from './disk-full.ts';
 
 /** Mode of every directory that swarmcut makes for itself: images and keys are nobody else's business. */
 export const PRIVATE_DIRECTORY_MODE = 0o700;
@@ -9,19 +10,30 @@ export const PRIVATE_FILE_MODE = 0o600;
 
 /** Makes a directory and those above it, for the owner only. Directories that exist keep their mode. */
 export async function ensureDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  try {
+    await mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY_MODE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(directory) === directory) throw error;
+    // Node says so also where the file system has no room for the directory: the plain call gives the true reason.
+    await ensureDirectory(dirname(directory));
+    await mkdir(directory, { mode: PRIVATE_DIRECTORY_MODE });
+  }
 }
 
 /**
  * Replaces a file so that after a power cut there is either the old or the new content, never a part: temporary file in the same
  * directory, fsync, rename, fsync of the directory. Makes the directory if need be.
- * @throws the system error of the step that failed; the old content is then still there.
+ * @throws DiskFullError, or the system's error of the step that failed; the old content is then still there.
  */
 export async function writeDurably(
   path: string,
   content: string | Uint8Array,
   mode: number = PRIVATE_FILE_MODE,
 ): Promise<void> {
+  await orDiskFull(dirname(path), () => replace(path, content, mode));
+}
+
+async function replace(path: string, content: string | Uint8Array, mode: number): Promise<void> {
   const directory = dirname(path);
   await ensureDirectory(directory);
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);

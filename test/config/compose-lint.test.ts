@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lintCompose } from '../../src/config/compose-lint.ts';
+import { LINT_LIMITS, lintCompose } from '../../src/config/compose-lint.ts';
 
 const lint = (text: string) =>
   lintCompose(text, { algorithms: ['lai-yang', 'sync', 'chandy-lamport'], proxied: ['chandy-lamport'] });
@@ -124,4 +124,90 @@ test('a proxy algorithm on the service alone, or on some services only, is a war
 
 test('services without sidecars are warned of nothing', () => {
   expect(lint('services: { a: { deploy: { labels: { swarmcut.algorithm: sync } } }, b: { image: x } }')).toEqual([]);
+});
+
+test('an anchor that merges itself is told, whatever the way round', () => {
+  const own = lint('services:\n  a: &a\n    <<: *a\n    labels: { swarmcut.algorithm: sync }\n');
+  expect(own).toMatchObject([{ line: 3, column: 9, message: 'the anchor *a is merged into itself' }]);
+  const round = lint('x-a: &a { b: &b { <<: *a }, <<: *b }\nservices: { s: { <<: *a } }\n');
+  expect(round).toMatchObject([{ line: 1, message: expect.stringContaining('merged into itself') as string }]);
+});
+
+test('an alias stands for the anchor before it, also when the name is used again', () => {
+  const findings = lint(`x-1: &labels { swarmcut.external: never }
+services:
+  a: { labels: *labels }
+x-2: &labels { swarmcut.external: close }
+`);
+  expect(findings).toMatchObject([{ line: 1, service: 'a' }]);
+});
+
+test('a key that stands twice in a map is told where it stands again', () => {
+  expect(lint('services:\n  a: { image: x }\n  b: {}\n  a: {}\n')).toMatchObject([
+    { line: 4, column: 3, message: 'not YAML: the key a stands twice in this map' },
+  ]);
+});
+
+test('a file that is too long is refused, and so is one that is nested too deeply', () => {
+  expect(lint(`services: {}\n#${'x'.repeat(LINT_LIMITS.bytes)}`)).toMatchObject([
+    { line: 1, message: 'the file is longer than 1 MiB' },
+  ]);
+  for (const { message } of lint(`services: ${'{a: '.repeat(50_000)}`)) expect(message).toMatch(/^not YAML|nested/);
+  const merged = Array.from({ length: 9_000 }, (_, i) => `x${i}: &x${i} { <<: *x${i - 1} }\n`).slice(1);
+  expect(lint(`x0: &x0 {}\n${merged.join('')}services: { a: { <<: *x8999 } }`)).toEqual([
+    { line: 1, column: 1, message: expect.stringContaining('nested too deeply') as string },
+  ]);
+});
+
+test('merges that multiply are refused', () => {
+  // Each map has the keys of all before it: 5000 of them are 12 million entries.
+  const labels = Array.from(
+    { length: 5_000 },
+    (_, i) => `x${i}: &x${i} { k${i}: 1${i === 0 ? '' : `, <<: *x${i - 1}`} }\n`,
+  );
+  const uses = Array.from({ length: 5_000 }, (_, i) => `  s${i}: { labels: *x${i} }\n`);
+  expect(lint(`${labels.join('')}services:\n${uses.join('')}`)).toMatchObject([
+    { message: expect.stringMatching(/merge|nested/) as string },
+  ]);
+  // Nine times nine times nine …: but every map is merged once.
+  const laughs = Array.from({ length: 12 }, (_, i) => `x${i + 1}: &x${i + 1} { <<: [${`*x${i},`.repeat(9)}] }\n`);
+  expect(lint(`x0: &x0 { image: x }\n${laughs.join('')}services: { a: { <<: *x12 } }`)).toEqual([]);
+});
+
+test(
+  'as many services as fit into a file take seconds: with the square of their number it would be minutes',
+  { timeout: 240_000 },
+  () => {
+    const services = Array.from({ length: 70_000 }, (_, i) => `  s${i}: {}\n`).join('');
+    // Of the processor, not of the clock: other tests run beside this one.
+    const before = process.cpuUsage();
+    expect(lint(`services:\n${services}`)).toEqual([]);
+    const { user } = process.cpuUsage(before);
+    expect(user / 1e6).toBeLessThan(30);
+  },
+);
+
+test('many findings are cut short, and so are long values', () => {
+  const findings = lint(
+    `services:\n${Array.from({ length: 2_000 }, (_, i) => `  s${i}: { labels: { swarmcut.algorithm: x } }\n`).join('')}`,
+  );
+  expect(findings).toHaveLength(LINT_LIMITS.findings + 1);
+  expect(findings.at(-1)?.message).toBe('1000 findings more are not shown');
+  const [finding] = lint(`services: { a: { labels: { swarmcut.external: ${'x'.repeat(10_000)} } } }`);
+  expect(finding?.message.length).toBeLessThan(200);
+});
+
+test('services that disagree are named, but not thousands of them', () => {
+  const [finding] = lint(
+    `services:\n${Array.from({ length: 1_000 }, (_, i) => `  s${i}: { labels: { swarmcut.algorithm: ${i < 500 ? 'sync' : 'lai-yang'} } }\n`).join('')}`,
+  );
+  expect(finding?.message).toContain('sync: s0, s1, s2, s3, s4, s5, s6, s7 and 492 more; lai-yang: s500');
+});
+
+test('control bytes of values and names are written out', () => {
+  const text = lint('services: { "a\\e[2J": { labels: { swarmcut.external: "\\e]0;x\\a" } } }')
+    .map(({ message }) => message)
+    .join('\n');
+  expect(text).not.toMatch(/\p{Cc}/u);
+  expect(text).toContain('\\x1b]0;x\\x07');
 });

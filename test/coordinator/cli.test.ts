@@ -116,6 +116,34 @@ describe('errors', () => {
   });
 });
 
+describe('text from outside', () => {
+  test('reaches the terminal without its control bytes, and JSON as the same JSON', async () => {
+    const manifest = manifestOf({ stack: 'ba\u001b]0;title\u0007nk', algorithm: '\u009b2J' });
+    await new Catalogue(state).write({
+      ...manifest,
+      tasks: manifest.tasks.map((task) => ({ ...task, notes: ['\r\u001b[1A'] })),
+    });
+    for (const args of [['list'], ['inspect', 'latest'], ['list', 'other'], ['inspect', 'latest:other']]) {
+      const { stdout, stderr } = await run(...args);
+      expect(stdout + stderr).not.toMatch(/[^\n\P{Cc}]/u);
+    }
+    expect((await run('list')).stdout).toContain('ba\\x1b]0;title\\x07nk');
+    const { stdout } = await run('inspect', 'latest', '--json');
+    expect(stdout).not.toMatch(/[^\n\P{Cc}]/u);
+    expect(JSON.parse(stdout)).toMatchObject({ stack: manifest.stack, algorithm: manifest.algorithm });
+  });
+
+  test('a path of a part that no file can have makes the snapshot a damaged one: 7', async () => {
+    const manifest = manifestOf();
+    await new Catalogue(state).write(manifest);
+    const file = new Catalogue(state).manifestPath(manifest.id);
+    writeFileSync(file, readFileSync(file, 'utf8').replace('pages-1.img', 'pages\\u0000.img'));
+    const { code, stderr } = await run('inspect', 'latest');
+    expect(code).toBe(7);
+    expect(stderr).toContain('field tasks.0.parts.0.path');
+  });
+});
+
 describe('list and inspect', () => {
   test('list shows newest first, filtered by stack, as table and as JSON', async () => {
     await add('2rg8000000', 'bank');
@@ -231,6 +259,20 @@ describe('lint', () => {
     writeFileSync(file, 'services: { a: { labels: { swarmcut.algorithm: sync } } }\n');
     expect(await run('lint', file)).toEqual({ code: 0, stdout: 'nothing is wrong', stderr: '' });
     expect((await run('lint', join(state, 'none.yml'))).code).toBe(2);
+  });
+
+  test('a file without an end is refused, and control bytes are written out', async () => {
+    const endless = await run('lint', '/dev/zero');
+    expect(endless).toMatchObject({ code: 2, stdout: '' });
+    expect(endless.stderr).toContain('the compose file is longer than 1 MiB');
+    mkdirSync(state, { recursive: true });
+    const file = join(state, 'hostile.yml');
+    writeFileSync(file, 'services: { "a\\e[2J": { labels: { swarmcut.external: "\\e[31m" } } }\n');
+    for (const json of [[], ['--json']]) {
+      const { code, stdout } = await run('lint', file, ...json);
+      expect(code).toBe(2);
+      expect(stdout).not.toContain('\u001b');
+    }
   });
 });
 

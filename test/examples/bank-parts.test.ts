@@ -1,7 +1,8 @@
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { reach } from '../../examples/bank/audit.ts';
+import { Control, reach } from '../../examples/bank/audit.ts';
 import { serveControl } from '../../examples/bank/control.ts';
 import { encodeHello, encodeTransfers, FrameError, FrameReader } from '../../examples/bank/frame.ts';
 import { Gaps } from '../../examples/bank/gaps.ts';
@@ -120,6 +121,26 @@ describe('the checker', () => {
     };
     expect(await reached('127.0.0.1', '127.0.0.1')).toBe(1);
     expect(await reached('127.0.0.1', '127.0.0.2')).toBe(2);
+  });
+
+  it.each([
+    ['accepts and says nothing', ''],
+    ['begins an answer', '{"id":"x"'],
+  ])('gives up a branch that %s, and says which and what for', { timeout: 5_000 }, async (_, said) => {
+    const server = createServer((socket) => socket.on('error', () => undefined).write(said));
+    onTestFinished(() => void server.close());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const control = await Control.connect('127.0.0.1', port);
+    await expect(control.request('pause', 100)).rejects.toThrow(
+      `127.0.0.1:${port}: it accepts, but does not answer "pause" in 100 ms: frozen, or it hangs`,
+    );
+    // The connection is of no use any more: a late answer would be taken for that to the next question.
+    await expect(control.request('status', 100)).rejects.toThrow('the connection has ended');
+    await expect(reach(() => Promise.resolve([['127.0.0.1', port]]), { timeoutMs: 0, expected: 1 })).rejects.toThrow(
+      'does not answer "status"',
+    );
   });
 });
 

@@ -12,17 +12,20 @@ x509.cryptoProvider.set(webcrypto);
 
 /** A certificate authority in a temporary folder, for tests that speak real TLS. */
 export interface TestAuthority {
-  /** Issues a certificate for these names and says in which folder it lies, as `serverCredentials` wants it. */
-  issue(folder: string, names: Names): Promise<string>;
-  agent(node: string): Promise<string>;
-  coordinator(): Promise<string>;
+  /**
+   * Issues a certificate for these names and says in which folder it lies, as `serverCredentials` wants it.
+   * @param notAfter default: tomorrow
+   */
+  issue(folder: string, names: Names, notAfter?: Date): Promise<string>;
+  agent(node: string, notAfter?: Date): Promise<string>;
+  coordinator(notAfter?: Date): Promise<string>;
   remove(): void;
 }
 
 export async function testAuthority(): Promise<TestAuthority> {
   const base = mkdtempSync(join(tmpdir(), 'swarmcut-tls-'));
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 86_400_000) };
+  const validity = { notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + 86_400_000) };
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=swarmcut test',
     keys,
@@ -30,7 +33,8 @@ export async function testAuthority(): Promise<TestAuthority> {
     extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
     ...validity,
   });
-  const issue = async (name: string, names: Names): Promise<string> => {
+  let made = 0;
+  const issue = async (name: string, names: Names, notAfter = validity.notAfter): Promise<string> => {
     const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
     const certificate = await x509.X509CertificateGenerator.create({
       subject: `CN=${name}`,
@@ -40,8 +44,9 @@ export async function testAuthority(): Promise<TestAuthority> {
       signingAlgorithm: ALGORITHM,
       extensions: [new x509.SubjectAlternativeNameExtension(names)],
       ...validity,
+      notAfter,
     });
-    const folder = join(base, name);
+    const folder = join(base, `${name}-${(made += 1)}`);
     mkdirSync(folder);
     const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey)).toString('base64');
     writeFileSync(join(folder, 'ca.crt'), ca.toString('pem'));
@@ -51,17 +56,25 @@ export async function testAuthority(): Promise<TestAuthority> {
   };
   return {
     issue,
-    agent: (node) =>
-      issue(node, [
-        { type: 'dns', value: node },
-        { type: 'ip', value: '127.0.0.1' },
-        { type: 'url', value: `swarmcut://agent/${node}` },
-      ]),
-    coordinator: () =>
-      issue('coordinator', [
-        { type: 'dns', value: 'coordinator' },
-        { type: 'url', value: 'swarmcut://coordinator' },
-      ]),
+    agent: (node, notAfter) =>
+      issue(
+        node,
+        [
+          { type: 'dns', value: node },
+          { type: 'ip', value: '127.0.0.1' },
+          { type: 'url', value: `swarmcut://agent/${node}` },
+        ],
+        notAfter,
+      ),
+    coordinator: (notAfter) =>
+      issue(
+        'coordinator',
+        [
+          { type: 'dns', value: 'coordinator' },
+          { type: 'url', value: 'swarmcut://coordinator' },
+        ],
+        notAfter,
+      ),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }

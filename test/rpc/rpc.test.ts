@@ -1,8 +1,17 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { clientCredentials, connectAgent, createAgentServer, peerOf, serverCredentials } from '../../src/rpc/index.ts';
+import {
+  assertOwnCertificateValid,
+  clientCredentials,
+  connectAgent,
+  createAgentServer,
+  peerOf,
+  serverCredentials,
+  validUntil,
+} from '../../src/rpc/index.ts';
 import type { AgentClient, AgentImplementation, AgentServer } from '../../src/rpc/index.ts';
 import { testAuthority } from './certificates.ts';
 import type { TestAuthority } from './certificates.ts';
@@ -36,11 +45,15 @@ afterAll(async () => {
   authority.remove();
 });
 
-async function serve(part: Partial<AgentImplementation>, errors: unknown[] = []): Promise<AgentServer> {
+async function serve(
+  part: Partial<AgentImplementation>,
+  errors: unknown[] = [],
+  certificate = folders.n1,
+): Promise<AgentServer> {
   const server = await createAgentServer(implementation(part), {
     host: '127.0.0.1',
     port: 0,
-    credentials: serverCredentials(folders.n1),
+    credentials: serverCredentials(certificate),
     onInternalError: (error) => errors.push(error),
   });
   open.push({ close: () => server.close(0) });
@@ -158,6 +171,32 @@ describe('calls over mutual TLS', () => {
     const error = await failure(connect(port, folders.coordinator, 'n2').info({}));
     expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n2' } });
     expect(error.message).toContain('cannot be trusted');
+  });
+
+  it('say that the agent has an expired certificate, since when, and how to get another', async () => {
+    const expired = new Date(Math.floor(Date.now() / 1000) * 1000 - 3_600_000);
+    const { port } = await serve({ info: () => ({}) }, [], await authority.agent('n1', expired));
+    const client = connect(port);
+    for (const call of [() => client.info({}), () => collect(client.fetch({}))]) {
+      const error = await failure(call());
+      expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n1' } });
+      expect(error.message).toBe(
+        `the certificate of the agent of node n1 (127.0.0.1:${port}) expired at ${expired.toISOString()}`,
+      );
+      expect(error.advice).toContain('`coordinator ca issue n1`');
+    }
+  });
+
+  it('know when an own certificate has expired, before anybody is called', async () => {
+    const expired = new Date(Math.floor(Date.now() / 1000) * 1000 - 3_600_000);
+    const folder = await authority.coordinator(expired);
+    expect(() => assertOwnCertificateValid(folder, new Date())).toThrow(`expired at ${expired.toISOString()}`);
+    const file = join(folder, 'tls.crt');
+    expect(validUntil(folder)).toEqual({ file, until: expired });
+    const error = await failure(Promise.resolve().then(() => assertOwnCertificateValid(folder, new Date())));
+    expect(error).toMatchObject({ code: 'precondition', where: { file } });
+    expect(error.advice).toContain('`coordinator ca init --force`');
+    assertOwnCertificateValid(folders.coordinator, new Date());
   });
 
   it('fail as unreachable when nobody listens', async () => {

@@ -3,9 +3,12 @@ import { chmod, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'n
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join, normalize, isAbsolute } from 'node:path';
 import type { Directories } from '../../../src/model/paths.ts';
+import { isPath } from '../../../src/model/checkpoint.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
+import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
+import { orDiskFull } from '../../../src/storage/disk-full.ts';
 import { syncDirectory } from '../../../src/storage/durable.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
@@ -51,9 +54,14 @@ export class PartStore {
   /**
    * Takes a file over: it is moved, not copied, where the file system allows. The file is gone afterwards. On disk, the part has
    * reached the platter when this resolves.
+   * @throws DiskFullError when there is no room; the file is then still there
    */
-  async adopt(file: string, options: AdoptOptions = {}): Promise<Hashed> {
+  adopt(file: string, options: AdoptOptions = {}): Promise<Hashed> {
     const base = options.memory === true ? this.#memory : this.#disk;
+    return orDiskFull(base, () => this.#adopt(file, base, options));
+  }
+
+  async #adopt(file: string, base: string, options: AdoptOptions): Promise<Hashed> {
     const sameDevice = (await stat(file)).dev === (await stat(base)).dev;
     if (sameDevice) {
       const hashed = await hashFile(file);
@@ -76,7 +84,7 @@ export class PartStore {
   async temporaryFile(options: AdoptOptions = {}): Promise<TemporaryPart> {
     const base = options.memory === true ? this.#memory : this.#disk;
     const path = join(base, INCOMING, `${process.pid}-${++this.#written}`);
-    const handle = await open(path, 'wx', 0o600);
+    const handle = await orDiskFull(base, () => open(path, 'wx', 0o600));
     let closed = false;
     const close = async (): Promise<void> => {
       if (!closed) await handle.close();
@@ -84,10 +92,11 @@ export class PartStore {
     };
     return {
       handle,
+      write: (data) => orDiskFull(base, () => handle.writeFile(data)),
       commit: async (sha256) => {
         await close();
         this.#pin(options.owner, sha256);
-        await this.#moveIn(path, base, sha256);
+        await orDiskFull(base, () => this.#moveIn(path, base, sha256));
       },
       discard: async () => {
         await close();
@@ -144,14 +153,21 @@ export class PartStore {
 
   /**
    * Puts parts under their paths into a folder, as hard links where possible: they must not be written to.
-   * @throws SwarmcutError `damaged` if one is missing or its path leads out of the folder
+   * @throws SwarmcutError `damaged` if one is missing, or its path leads out of the folder or is none; DiskFullError
    */
-  async materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
+  materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
+    return orDiskFull(folder, () => this.#materialize(parts, folder));
+  }
+
+  async #materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await concurrently(parts, PARALLEL, async ({ path, sha256 }) => {
       const inside = normalize(path);
-      if (isAbsolute(inside) || inside.startsWith('..') || inside === '.') {
-        throw new SwarmcutError('damaged', `part ${sha256} claims the path ${path}, outside of its folder`);
+      if (isAbsolute(inside) || inside.startsWith('..') || inside === '.' || !isPath(path)) {
+        throw new SwarmcutError(
+          'damaged',
+          `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
+        );
       }
       const target = join(folder, inside);
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
@@ -219,6 +235,8 @@ export class PartStore {
 /** A part that is being written. */
 export interface TemporaryPart {
   readonly handle: FileHandle;
+  /** Appends. @throws DiskFullError when there is no room */
+  write(data: Uint8Array): Promise<void>;
   /** The contents have this hash, which the caller has checked: it becomes a part. */
   commit(sha256: string): Promise<void>;
   /** Also after a failed `commit`. */
@@ -226,6 +244,6 @@ export interface TemporaryPart {
 }
 
 function place(base: string, sha256: string): string {
-  if (!SHA256.test(sha256)) throw new SwarmcutError('usage', `"${sha256}" is not a SHA-256 in lower-case hex`);
+  if (!SHA256.test(sha256)) throw new SwarmcutError('usage', `"${excerpt(sha256)}" is not a SHA-256 in lower-case hex`);
   return join(base, sha256.slice(0, 2), sha256);
 }

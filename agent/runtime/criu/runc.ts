@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
 import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './config.ts';
 import { findFreezer, type Freezer } from '../../linux/freezer.ts';
+import { keepLog } from './kept-logs.ts';
 import { readCriuFailure } from './log.ts';
 import { mendImages } from './mend.ts';
 
@@ -15,6 +16,8 @@ export interface RuncOptions {
   readonly root: string;
   /** Longest time for anything but a checkpoint. Milliseconds. Default 10 000. */
   readonly timeoutMs?: number;
+  /** Where the log of a failed dump is kept ({@link keptLogsFolder}). Without it, it stays in the work directory. */
+  readonly keptLogs?: string;
 }
 
 export interface CheckpointOptions {
@@ -66,11 +69,13 @@ export class Runc {
   readonly #binary: string;
   readonly #root: string;
   readonly #timeoutMs: number;
+  readonly #keptLogs: string | undefined;
 
   constructor(options: RuncOptions) {
     this.#binary = options.binary ?? 'runc';
     this.#root = options.root;
     this.#timeoutMs = options.timeoutMs ?? 10_000;
+    this.#keptLogs = options.keptLogs;
   }
 
   /** @throws SwarmcutError `not-found` if runc knows no such container */
@@ -145,7 +150,7 @@ export class Runc {
         });
       }
       if (result.exitCode !== 0) {
-        throw await criuError('dump', containerId, options.workPath, runcReason(result));
+        throw await criuError('dump', containerId, options.workPath, runcReason(result), this.#keptLogs);
       }
       await mendImages(options.imagePath);
       return { wallUs: Number((process.hrtime.bigint() - startedAt) / 1000n) };
@@ -234,20 +239,28 @@ export function restoreEnvironment(criuConfigFile: string): Readonly<Record<stri
 }
 
 /**
- * The error of a failed dump or restore, with CRIU's own words.
+ * The error of a failed dump or restore, with CRIU's own words and the name of a log that is there to be read.
  * @param fallback what runc said, for the case that CRIU wrote no log
+ * @param keptLogs where the log is kept when the work directory has gone; without it, the one in the work directory is named
  */
 export async function criuError(
   step: 'dump' | 'restore',
   containerId: string,
   workPath: string,
   fallback: string,
+  keptLogs?: string,
 ): Promise<SwarmcutError> {
   const failure = await readCriuFailure(workPath, step === 'dump' ? 'dump.log' : 'restore.log');
   const reason = failure.line === '' ? fallback : failure.line;
+  const time = new Date().toISOString().replaceAll(':', '-');
+  const log =
+    keptLogs === undefined
+      ? failure.path
+      : await keepLog(failure.path, keptLogs, `${time}-${step}-${short(containerId)}.log`);
+  const hint = log === undefined ? 'CRIU left no log: see that of the agent' : `the full log is ${log}`;
   return new SwarmcutError('failed', `CRIU could not ${step} container ${short(containerId)}: ${reason}`, {
-    where: { file: failure.path },
-    advice: failure.advice ?? `the full log is ${failure.path}`,
+    ...(log === undefined ? {} : { where: { file: log } }),
+    advice: failure.advice ?? hint,
   });
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { clientCredentials, connectAgent } from '../../../src/rpc/index.ts';
+import { assertOwnCertificateValid, clientCredentials, connectAgent } from '../../../src/rpc/index.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { SwarmNode } from './types.ts';
 
@@ -16,7 +16,7 @@ export class Agents implements Disposable {
     this.#configDir = join(configDir, 'coordinator');
   }
 
-  /** The agent of a node. @throws SwarmcutError `not-found` for a node that the Swarm does not have */
+  /** The agent of a node. @throws SwarmcutError `not-found` for a node that the Swarm does not have; `precondition` when our certificate cannot be read or has expired */
   of(node: string): AgentClient {
     const known = this.#clients.get(node);
     if (known !== undefined) return known;
@@ -27,7 +27,9 @@ export class Agents implements Disposable {
         advice: `its nodes are ${[...this.#nodes.keys()].sort().join(', ')}`,
       });
     }
-    const client = connectAgent({ node, address: found.agentAddress, credentials: clientCredentials(this.#configDir) });
+    const credentials = clientCredentials(this.#configDir);
+    assertOwnCertificateValid(this.#configDir, new Date());
+    const client = connectAgent({ node, address: found.agentAddress, credentials });
     this.#clients.set(node, client);
     return client;
   }

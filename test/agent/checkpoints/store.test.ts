@@ -96,6 +96,19 @@ describe('PartStore', () => {
     }
   });
 
+  it('refuses paths and hashes that no file can have', async () => {
+    await store.adopt(file('one'));
+    for (const path of ['a\0b', '', 'x'.repeat(5_000), '../up', '/etc/passwd']) {
+      await expect(store.materialize([{ path, sha256: sha256('one') }], join(base, 'images'))).rejects.toMatchObject({
+        code: 'damaged',
+      });
+    }
+    await expect(store.find('a\0b')).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('a\\x00b') as string,
+    });
+  });
+
   it('lays parts out under their paths without copying, and again over old ones', async () => {
     for (const text of ['one', 'two']) await store.adopt(file(text));
     const parts = [

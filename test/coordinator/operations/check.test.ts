@@ -43,6 +43,13 @@ test('nodes across, checks down, and advice for each cell that is not green', ()
   ]);
 });
 
+test('a certificate that has expired is not an agent that does not answer', () => {
+  const text = checkText([{ node: 'n1', error: 'the certificate of node n1 expired at noon\nrenew it' }]);
+  expect(text).toContain('✘ certificate');
+  expect(text).toContain('n1: the certificate of node n1 expired at noon\n    → renew it');
+  expect(text).not.toContain('answer');
+});
+
 test('when all is well, it says so', () => {
   expect(checkText([info('n1', [{ name: 'criu', verdict: 'OK', found: '4.2.1', advice: '' }])])).toContain(
     'the node is ready',

@@ -93,15 +93,22 @@ export class HeldTask {
     return this.#unlessMoved(() => this.interceptor.unhold());
   }
 
-  /** Lets it run on and calls the dead man's switch off. One that has ended is no error. @param awake called between the two */
+  /** Lets it run on and calls the dead man's switch off. @param awake called between the two */
   thaw(awake: () => void = () => undefined): Promise<void> {
     return this.#unlessMoved(async () => {
-      try {
-        await this.#options.runc.resume(this.containerId);
-        awake();
-      } catch (error) {
-        if (!(error instanceof SwarmcutError) || error.code !== 'not-found') throw error;
-      }
+      await this.#options.runc.resume(this.containerId);
+      awake();
+      this.#state = 'running';
+      await this.#disarm();
+    });
+  }
+
+  /** Unblocks and thaws it, if that is still to be done. One that has ended is no error. */
+  async letGo(): Promise<void> {
+    if (this.#state === 'running') return;
+    await this.unblock();
+    await this.thaw().catch(async (error: unknown) => {
+      if (!(error instanceof SwarmcutError) || error.code !== 'not-found') throw error;
       this.#state = 'running';
       await this.#disarm();
     });

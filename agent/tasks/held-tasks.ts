@@ -233,10 +233,7 @@ export class HeldTasks {
     try {
       this.#options.expectations.unmarkMoved(containerId);
       await keeper.letGo(reason);
-      if (task.state !== 'running') {
-        await task.unblock();
-        await task.thaw();
-      }
+      await task.letGo();
       await this.giveBack(task);
     } catch (error) {
       // The dead man's switch is still armed: it will do what we could not.

@@ -69,8 +69,7 @@ export function holderText({ kind, id }: Holder): string {
 export function suspendedTask(task: HeldTask, sidecars: Pick<Sidecars, 'hold' | 'release'>): Keeper {
   return {
     letGo: async () => {
-      await task.unblock();
-      await task.thaw();
+      await task.letGo();
       await sidecars.release(task.containerId);
     },
     renewing: (deadlineMs) => sidecars.hold(task.containerId, deadlineMs + SIDECAR_MARGIN_MS),

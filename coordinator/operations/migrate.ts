@@ -64,7 +64,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   readonly services: readonly string[];
   readonly keys: readonly string[];
   readonly timeoutMs: number;
-  /** A restored part is of no use to anybody else. */
+  /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
   readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
   readonly #session: Session;

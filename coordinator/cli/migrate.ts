@@ -2,9 +2,8 @@ import { Command } from 'commander';
 import { taskKey } from '../../src/model/task.ts';
 import type { MigrateReport } from '../api.ts';
 import { runOperation } from './context.ts';
-import { globalOptionsOf } from './options.ts';
+import { globalOptionsOf, parseDuration } from './options.ts';
 import { bytesText, durationText, say, sayJson, table } from './output.ts';
-import { parseDuration } from './snapshot.ts';
 
 interface Options {
   from?: string;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { durationAdvice, parseDurationMs } from '../../src/config/duration.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../../src/model/paths.ts';
 import type { Directories } from '../../src/model/paths.ts';
 
@@ -74,6 +75,14 @@ export function parseCount(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1 up.');
   return value;
+}
+
+/** Milliseconds. @throws InvalidArgumentError, which commander prints with the option's name. */
+export function parseDuration(text: string): number {
+  const milliseconds = parseDurationMs(text);
+  if (milliseconds !== undefined) return milliseconds;
+  const advice = durationAdvice(text);
+  throw new InvalidArgumentError(advice.charAt(0).toUpperCase() + advice.slice(1) + (advice.endsWith('?') ? '' : '.'));
 }
 
 /** For options that may be repeated; `a,b` is the same as giving it twice. */

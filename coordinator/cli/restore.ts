@@ -3,9 +3,8 @@ import { Catalogue } from '../../src/storage/catalogue.ts';
 import { taskKey } from '../../src/model/task.ts';
 import type { RestoreReport } from '../api.ts';
 import { runOperation } from './context.ts';
-import { collect, globalOptionsOf } from './options.ts';
+import { collect, globalOptionsOf, parseDuration } from './options.ts';
 import { bytesText, durationText, say, sayJson, table } from './output.ts';
-import { parseDuration } from './snapshot.ts';
 
 interface Options {
   to: string[];

@@ -2,9 +2,8 @@ import { Command } from 'commander';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { Catalogue } from '../../src/storage/catalogue.ts';
 import { runOperation } from './context.ts';
-import { globalOptionsOf } from './options.ts';
+import { globalOptionsOf, parseDuration } from './options.ts';
 import { say, sayJson } from './output.ts';
-import { parseDuration } from './snapshot.ts';
 
 /** `coordinator rm <snapshot…>`. */
 export function rmCommand(): Command {

@@ -25,26 +25,26 @@ export function simulateCommand(): Command {
     .option('--topology <name>', 'ring, line, star, full, grid, regular (default: regular)')
     .option('--degree <n>', 'neighbours per process of the topology regular (default: 4, or what is possible)')
     .option('--behaviour <name>', 'ping-pong, ring, all-to-all, client-server, bank, bursty, idle (default: bank)')
-    .option('--think <ms>', 'mean time between two actions of a process (default: 10)')
-    .option('--message-bytes <n>', 'size of a message (default: 200)')
-    .option('--state-bytes <n>', 'memory of a process (default: 20e6)')
+    .option('--think <duration>', 'mean time between two actions of a process (default: 10ms)')
+    .option('--message-size <size>', 'of a message (default: 200B)')
+    .option('--state-size <size>', 'memory of a process (default: 20MB)')
     .option('--fifo <yes|no>', 'messages keep their order; chandy-lamport and the logs insist on it (default: yes)')
-    .option('--latency <ms>', 'of the network (default: 0.2)')
-    .option('--jitter <ms>', 'mean of what is added to it (default: 0.1)')
+    .option('--latency <duration>', 'of the network (default: 200us)')
+    .option('--jitter <duration>', 'mean of what is added to it (default: 100us)')
     .option('--jitter-distribution <name>', 'constant, uniform, exponential, pareto (default: exponential)')
-    .option('--bandwidth <n>', 'bytes per second of a channel (default: 1e9)')
+    .option('--bandwidth <size/s>', 'of a channel (default: 1GB/s)')
     .option('--bandwidth-distribution <name>', 'of the time that a byte takes, as above (default: constant)')
-    .option('--interval <ms>', 'between rounds, or checkpoints of a process (default: 2000)')
-    .option('--mtbf <s>', 'mean time between failures of one process, 0 for none (default: 0)')
+    .option('--interval <duration>', 'between rounds, or checkpoints of a process (default: 2s)')
+    .option('--mtbf <duration>', 'mean time between failures of one process, 0s for none (default: 0s)')
     .option('--loss <part>', 'of packets lost, 0 to 0.9 (default: 0)')
     .option('--partitions <n>', 'network partitions per second (default: 0)')
     .option('--coordinator-crashes <n>', 'per second (default: 0)')
     .option('--agent-crashes <n>', 'per second; what an agent had frozen stays so for a while (default: 0)')
     .option('--reconnects <n>', 'connections that end and are made anew, per second (default: 0)')
     .option('--slowness <factor>', 'on control messages (default: 1)')
-    .option('--duration <ms>', 'simulated time (default: 10000)')
+    .option('--duration <duration>', 'simulated time (default: 10s)')
     .option('--messages <n>', 'end after so many application messages, 0 for no limit (default: 0)')
-    .option('--deadline <ms>', 'of a round (default: 10000)')
+    .option('--deadline <duration>', 'of a round (default: 10s)')
     .option('--seed <n>', 'same seed, same run (default: 1)')
     .option('-f, --file <yaml>', 'take these options from a file (names as here, camelCase); the command line wins')
     .option('--report <html>', 'write a page with plots and a space-time diagram')
@@ -53,11 +53,12 @@ export function simulateCommand(): Command {
     .addHelpText(
       'after',
       `
+Durations are written like 200us, 500ms, 30s or 2m, sizes like 200B, 64kB or 20MB; numbers without a unit are refused.
 Exit code 7 when a checker finds a fault. Ctrl-C prints what there is. What the columns mean: docs/overhead.md.
 
 Examples:
   coordinator simulate -a sync,lai-yang,chandy-lamport -n 24 --behaviour bank
-  coordinator simulate -n 100 --mtbf 60 --duration 60000 --report overhead.html
+  coordinator simulate -n 100 --mtbf 60s --duration 1m --report overhead.html
   coordinator simulate -a causal-log --fuzz 1 --seed 536`,
     )
     .action(async (options: Options, command: Command) => {

@@ -1,10 +1,9 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { algorithms } from '../../src/algorithms/index.ts';
-import { parseDurationMs } from '../../src/config/duration.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { runOperation } from './context.ts';
-import { globalOptionsOf } from './options.ts';
+import { globalOptionsOf, parseDuration } from './options.ts';
 import { bytesText, durationText, say, sayJson, table } from './output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from './sizes.ts';
 
@@ -45,13 +44,6 @@ Examples:
       if (globalOptionsOf(command).json) sayJson(summary(manifest));
       else say(text(manifest));
     });
-}
-
-/** @throws InvalidArgumentError, which commander prints with the option's name. */
-export function parseDuration(value: string): number {
-  const milliseconds = parseDurationMs(value);
-  if (milliseconds === undefined) throw new InvalidArgumentError('Write it like 500ms, 30s, 2m or 7d.');
-  return milliseconds;
 }
 
 function summary(manifest: Manifest): unknown {

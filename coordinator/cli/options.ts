@@ -3,12 +3,15 @@ import { InvalidArgumentError, Option } from 'commander';
 import { durationAdvice, parseDurationMs } from '../../src/config/duration.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../../src/model/paths.ts';
 import type { Directories } from '../../src/model/paths.ts';
+import { PROGRESS, type ProgressKind } from './listeners/kinds.ts';
 
 /** What every verb knows from the options before or behind it. */
 export interface GlobalOptions {
   readonly directories: Directories;
   /** Results and errors as JSON on stdout and stderr, no progress. */
   readonly json: boolean;
+  /** How operations show what they are at. */
+  readonly progress: ProgressKind;
   readonly verbose: boolean;
   readonly logFile: string;
   readonly dockerSocket: string;
@@ -20,6 +23,7 @@ interface RawGlobalOptions {
   runDir: string;
   configDir: string;
   json?: true;
+  progress: ProgressKind;
   verbose?: true;
   logFile?: string;
   dockerSocket: string;
@@ -54,6 +58,11 @@ export function addGlobalOptions(program: Command): Command {
         .default(DEFAULT_AGENT_PORT),
     )
     .option('--json', 'print results and errors as JSON, no progress')
+    .addOption(
+      new Option('--progress <how>', 'on stderr; auto: live on a terminal, otherwise plain lines, none with --json')
+        .choices(PROGRESS)
+        .default('auto'),
+    )
     .option('--verbose', 'write debug lines to the log, and show stack traces of internal errors')
     .option('--log-file <file>', 'where to log (default: <state-dir>/log/coordinator.log)');
 }
@@ -63,6 +72,7 @@ export function globalOptionsOf(command: Command): GlobalOptions {
   return {
     directories: { state: raw.stateDir, run: raw.runDir, config: raw.configDir },
     json: raw.json ?? false,
+    progress: raw.progress,
     verbose: raw.verbose ?? false,
     logFile: raw.logFile ?? `${raw.stateDir}/log/coordinator.log`,
     dockerSocket: raw.dockerSocket,

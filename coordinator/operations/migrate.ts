@@ -4,16 +4,16 @@ import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { nearest } from '../../src/model/near.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
-import type { CoordinatorContext, MigrateOptions, MigrateReport } from '../api.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { MigrateOptions, MigrateReport } from './session/reports.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
-import { openSession, type Session } from '../orchestrator/swarm/session.ts';
-import { refuseUndeclared, stackSettings } from '../orchestrator/swarm/settings.ts';
-import { STACK_LABEL } from '../orchestrator/swarm/swarm.ts';
-import type { Stack, SwarmService } from '../orchestrator/swarm/types.ts';
+import { openSession, type Session } from './session/session.ts';
+import { refuseUndeclared, stackSettings } from './session/settings.ts';
+import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import { migrationPlans, refuseBrokenMove, type Moved } from './relocation/migration-plans.ts';
 import { reachableAgents } from './relocation/reach.ts';
 import { Relocation } from './relocation/relocation.ts';
@@ -77,13 +77,13 @@ class Migration {
   }
 
   async run(
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     moving: readonly RoundTask[],
     staying: readonly RoundTask[],
   ): Promise<MigrateReport> {
     const begun = performance.now();
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
-    const constraints = this.#constraints(excluded);
+    const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
@@ -92,7 +92,7 @@ class Migration {
         name: service.name,
         present: service,
         spec: service.spec,
-        constraints,
+        placement,
         publishesHostPorts: false,
       })),
     );
@@ -126,10 +126,10 @@ class Migration {
     }
   }
 
-  #constraints(excluded: readonly string[]): string[] {
+  #placement(excluded: readonly string[]): Placement {
     const { from, to } = this.#where;
-    if (to !== undefined) return [`node.hostname==${to}`];
-    return [...excluded, ...(from === undefined ? [] : [from])].map((node) => `node.hostname!=${node}`);
+    if (to !== undefined) return { only: to };
+    return { except: [...excluded, ...(from === undefined ? [] : [from])] };
   }
 
   /** The final cut: the moving tasks stop together and stay stopped; their parts stay in memory. */
@@ -158,7 +158,7 @@ class Migration {
       freezeTimeoutMs,
       keepFrozen: true,
       tasks: moving,
-      reporter: this.#ctx.reporter,
+      emit: this.#ctx.emit,
       // Nothing to write: whether the migration succeeds is decided by the restore, and the tasks stay frozen until then.
       commit: (checkpoints) => {
         if (moved.proxied) refuseBrokenMove({ ...moved, checkpoints });
@@ -206,9 +206,10 @@ class Migration {
     await Promise.all(
       [...new Set(moving.map(({ agent }) => agent))].map((agent) =>
         agent.abort({ snapshotId: this.#id, reason }).catch((error: unknown) => {
-          this.#ctx.reporter.info(
-            `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
-          );
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
+          });
         }),
       ),
     );
@@ -258,13 +259,13 @@ function movingAlgorithm(stack: Stack): Algorithm {
 async function findTarget(
   session: Session,
   what: string,
-): Promise<{ stack: Stack; services: readonly SwarmService[] }> {
-  const stack = await session.swarm.stack(what, session.nodes);
+): Promise<{ stack: Stack; services: readonly ClusterService[] }> {
+  const stack = await session.cluster.stack(what, session.nodes);
   if (stack.services.length > 0) return { stack, services: stack.services };
-  const service = await session.swarm.service(what);
-  const owner = service?.labels[STACK_LABEL];
+  const service = await session.cluster.service(what);
+  const owner = service?.stack;
   if (service !== undefined && owner !== undefined) {
-    const ownerStack = await session.swarm.stack(owner, session.nodes);
+    const ownerStack = await session.cluster.stack(owner, session.nodes);
     return { stack: ownerStack, services: ownerStack.services.filter(({ id }) => id === service.id) };
   }
   if (service !== undefined) {
@@ -273,8 +274,8 @@ async function findTarget(
       advice: 'deploy it with `docker stack deploy`: only stacks can be moved',
     });
   }
-  const services = await session.swarm.services();
-  const names = [...new Set([...services.map(({ name }) => name), ...(await session.swarm.stackNames())])];
+  const services = await session.cluster.services();
+  const names = [...new Set([...services.map(({ name }) => name), ...(await session.cluster.stackNames())])];
   const near = nearest(what, names);
   throw new SwarmcutError('not-found', `there is no stack or service named ${what}`, {
     advice: near.length > 0 ? `did you mean ${near.join(' or ')}?` : `known are ${names.sort().join(', ')}`,
@@ -299,11 +300,11 @@ function existingNode(name: string, session: Session): string {
  * `--from`, every service that has a task there.
  */
 function chosenServices(
-  services: readonly SwarmService[],
+  services: readonly ClusterService[],
   tasks: readonly RoundTask[],
   from: string | undefined,
   to: string | undefined,
-): readonly SwarmService[] {
+): readonly ClusterService[] {
   const moving = services.filter((service) => {
     const own = tasks.filter(({ task }) => task.serviceId === service.id);
     if (own.length === 0) return false;

@@ -5,9 +5,9 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import type { NetworkPlan } from '../../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import type { ProxyPlan } from '../../../src/rpc/generated/swarmcut/ProxyPlan.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import type { SwarmService, SwarmTask } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import type { TaskPlan } from './plans.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
@@ -17,7 +17,7 @@ const RELEASE_MS = 30_000;
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
   readonly key: string;
-  readonly task: SwarmTask;
+  readonly task: ClusterTask;
   readonly containerId: string;
   readonly agent: AgentClient;
 }
@@ -76,17 +76,17 @@ export class Relocation {
 
   /**
    * Waits until a container of the new generation waits for each of these tasks.
-   * @param generations the `ForceUpdate` of the new tasks, by service id
+   * @param generations of the new tasks, by service id
    * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
    */
   async arrivals(
     keys: readonly string[],
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
     const deadline = performance.now() + timeoutMs;
-    for (const key of keys) this.#ctx.reporter.begin(key, 'wait for Swarm');
+    for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
       this.check();
       await this.#sort(new Set(keys), services, generations);
@@ -183,7 +183,7 @@ export class Relocation {
     await Promise.all(
       [...this.#arrivals.values()].map(async ({ agent, containerId, key }) => {
         await agent.releaseRestored({ restoreId: this.id, containerId });
-        this.#ctx.reporter.done(key, 'run');
+        this.#ctx.emit({ kind: 'step-done', task: key, step: 'run' });
       }),
     );
     await Promise.all(
@@ -203,9 +203,10 @@ export class Relocation {
         try {
           await agent.abortRestore({ restoreId: this.id, reason });
         } catch (error) {
-          this.#ctx.reporter.info(
-            `node ${agent.node} could not be told to give up (${messageOf(error)}); its own deadlines will`,
-          );
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `node ${agent.node} could not be told to give up (${messageOf(error)}); its own deadlines will`,
+          });
         }
       }),
     );
@@ -228,16 +229,16 @@ export class Relocation {
     step: string,
     act: (task: SavedTask, arrival: Arrival) => Promise<string>,
   ): Promise<void> {
-    const { reporter } = this.#ctx;
+    const { emit } = this.#ctx;
     const results = await Promise.allSettled(
       saved.map(async (task) => {
         const arrival = this.#arrivals.get(task.key);
         if (arrival === undefined) throw new SwarmcutError('internal', `no container waits for ${task.key}`);
-        reporter.begin(task.key, step);
+        emit({ kind: 'step-begun', task: task.key, step });
         try {
-          reporter.done(task.key, step, await act(task, arrival));
+          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival) });
         } catch (error) {
-          reporter.failed(task.key, step, messageOf(error));
+          emit({ kind: 'step-failed', task: task.key, step, reason: messageOf(error) });
           if (!(error instanceof SwarmcutError)) throw error;
           throw new SwarmcutError(error.code, `cannot ${step} ${task.key} on ${arrival.agent.node}: ${error.message}`, {
             where: { ...error.where, node: arrival.agent.node, service: task.ref.service, slot: task.ref.slot },
@@ -258,6 +259,7 @@ export class Relocation {
       { node: agent.node, phase: event.phase, task: event.task, detail: event.detail },
       'restore event',
     );
+    if (event.phase === 'FETCHING') this.#tellFetched(watched);
     if (event.phase === 'ARRIVED') this.#candidates.push(watched);
     if (event.phase === 'FAILED') {
       const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
@@ -273,6 +275,13 @@ export class Relocation {
     this.#wake();
   }
 
+  #tellFetched({ agent, event }: WatchedEvent): void {
+    const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
+    if (arrival === undefined) return;
+    const { bytesDone, bytesTotal } = event;
+    this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
+  }
+
   #fail(error: SwarmcutError): void {
     this.#failure ??= error;
     this.#wake();
@@ -281,17 +290,17 @@ export class Relocation {
   /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
   async #sort(
     keys: ReadonlySet<string>,
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (this.#candidates.length === 0) return;
-    const tasks = await this.#session.swarm.tasks(services, this.#session.nodes);
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     for (const { agent, event } of this.#candidates.splice(0)) {
       const ref = event.task;
       if (ref === null) continue;
       const task = tasks.find(({ taskId }) => taskId === ref.taskId);
       const wanted =
-        task !== undefined && task.forceUpdate === generations.get(task.serviceId) && keys.has(taskKey(task));
+        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
       if (!wanted) {
         await agent.pass({ restoreId: this.id, containerId: ref.containerId });
         continue;
@@ -306,19 +315,19 @@ export class Relocation {
         return;
       }
       this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
-      this.#ctx.reporter.done(key, 'wait for Swarm', agent.node);
+      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
     }
   }
 
   async #lateness(
     missing: readonly string[],
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<SwarmcutError> {
-    const tasks = await this.#session.swarm.tasks(services, this.#session.nodes);
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const reasons = missing.map((key) => {
-      const task = tasks.findLast((one) => taskKey(one) === key && one.forceUpdate === generations.get(one.serviceId));
+      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
       if (task === undefined) return `${key}: Swarm has made no new task`;
       return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
     });

@@ -5,14 +5,16 @@ import { messageOf, SwarmcutError } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
 import { clientCredentials, createAgentServer, packageRoot, serverCredentials } from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
+import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
 import { Restores } from './restores/restores.ts';
 import { StateStager } from './restores/state-stager.ts';
-import { Suspensions } from './tasks/suspensions.ts';
+import { HeldTasks } from './tasks/held-tasks.ts';
 import { Journal } from './tasks/journal.ts';
+import { openTask } from './tasks/open-task.ts';
 import { recoverTasks } from './tasks/recover.ts';
 import { Rounds } from './tasks/rounds.ts';
 import { agentService } from './service.ts';
@@ -77,16 +79,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     world: new Worlds({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
     log,
   });
-  const rounds = new Rounds({ directories, containers, journal, store, ledger, memory, sidecars, log });
-  const suspensions = new Suspensions({
-    runDir: directories.run,
-    containers,
-    expectations,
+  const held = new HeldTasks({
+    open: (containerId) => openTask(containers, containerId),
+    arm: (deadman) => armDeadman({ ...deadman, runDir: directories.run }),
     journal,
-    rounds,
+    expectations,
     sidecars,
     log,
   });
+  const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const peers = new PeerAgents(clientCredentials(certificates));
   const stager = new StateStager({
     directories,
@@ -102,7 +103,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     expectations,
     stager,
     network: new RestoredNetwork(memory),
-    suspensions,
+    held,
     sidecars,
     log,
   });
@@ -111,7 +112,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, suspensions, sidecars, memory, ledger, store }),
+    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store }),
     {
       host: options.host,
       port: options.port,

@@ -8,7 +8,8 @@ import { KernelInterceptor } from './network/interceptor.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Restores } from './restores/restores.ts';
-import type { Suspensions } from './tasks/suspensions.ts';
+import type { HeldTasks } from './tasks/held-tasks.ts';
+import { relocation, round } from './tasks/holder.ts';
 import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, PartStore } from './checkpoints/store/index.ts';
@@ -20,7 +21,7 @@ export interface AgentParts {
   readonly containers: Containers;
   readonly rounds: Rounds;
   readonly restores: Restores;
-  readonly suspensions: Suspensions;
+  readonly held: HeldTasks;
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
@@ -29,7 +30,7 @@ export interface AgentParts {
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, suspensions, sidecars, memory, ledger, store } = parts;
+  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
@@ -112,13 +113,24 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await restores.end(restoreId);
       return {};
     },
-    suspend: async ({ restoreId, containerId, deadlineMs, moving }) => {
-      await suspensions.suspend(restoreId, containerId, deadlineMs);
-      if (moving) suspensions.markMoving(containerId);
+    suspend: async ({ restoreId, containerId, deadlineMs }) => {
+      await held.suspend(relocation(restoreId), containerId, deadlineMs);
       return {};
     },
-    endSuspension: async ({ restoreId, containerId, moved }) => {
-      await suspensions.end(restoreId, containerId, moved);
+    takeOver: async ({ restoreId, containerId, snapshotId }) => {
+      await held.takeOver(relocation(restoreId), round(snapshotId), containerId);
+      return {};
+    },
+    prepareRetirement: async ({ restoreId, containerId, deadlineMs }) => {
+      await held.prepareRetirement(relocation(restoreId), containerId, deadlineMs);
+      return {};
+    },
+    retire: async ({ restoreId, containerId }) => {
+      await held.retire(relocation(restoreId), containerId);
+      return {};
+    },
+    resume: async ({ restoreId, reason }) => {
+      await held.release(relocation(restoreId), reason);
       return {};
     },
     connections: async ({ containerId }) => {

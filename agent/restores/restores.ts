@@ -15,15 +15,13 @@ import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
 import type { ShimHandler } from '../runtime/shim/server.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
-import { EventLog } from './event-log.ts';
 import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
 import type { StateStager } from './state-stager.ts';
-import type { Suspensions } from '../tasks/suspensions.ts';
-import { WaitingContainer } from './waiting-container.ts';
-
-/** A restore that nobody watches for this long is given up: its coordinator is gone. Milliseconds. */
-const WATCH_GRACE_MS = 10_000;
+import type { HeldTasks } from '../tasks/held-tasks.ts';
+import { relocation } from '../tasks/holder.ts';
+import { RestoreSession } from './restore-session.ts';
+import type { WaitingContainer } from './waiting-container.ts';
 
 /** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
 const RESUME_TIMEOUT_MS = 5_000;
@@ -36,22 +34,14 @@ export interface RestoresOptions {
   readonly expectations: Expectations;
   readonly stager: StateStager;
   readonly network: RestoredNetwork;
-  readonly suspensions: Suspensions;
+  readonly held: Pick<HeldTasks, 'release'>;
   readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end' | 'warmUp'>;
   readonly log: Logger;
 }
 
-interface Session {
-  readonly id: string;
-  readonly events: EventLog;
-  readonly containers: Map<string, WaitingContainer>;
-  watchers: number;
-  orphaned: NodeJS.Timeout | undefined;
-}
-
 /** The restores and migrations that are under way on this node: what waits in the shim, and what becomes of it. */
 export class Restores implements ShimHandler {
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, RestoreSession>();
   readonly #options: RestoresOptions;
 
   constructor(options: RestoresOptions) {
@@ -63,36 +53,26 @@ export class Restores implements ShimHandler {
   expect(restoreId: string, services: readonly string[]): void {
     this.#options.expectations.add(restoreId, services);
     if (this.#sessions.has(restoreId)) return;
-    const session: Session = {
+    const session = new RestoreSession({
       id: restoreId,
-      events: new EventLog(),
-      containers: new Map(),
-      watchers: 0,
-      orphaned: undefined,
-    };
+      onOrphaned: () => void this.abort(restoreId, 'its coordinator is gone'),
+      log: this.#options.log,
+    });
     this.#sessions.set(restoreId, session);
-    this.#watchOver(session);
   }
 
   async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
-    const session = this.#session(restoreId);
-    session.watchers++;
-    clearTimeout(session.orphaned);
-    try {
-      yield* session.events.read(signal);
-    } finally {
-      session.watchers--;
-      this.#watchOver(session);
-    }
+    yield* this.#session(restoreId).watch(signal);
   }
 
   pass(restoreId: string, containerId: string): void {
-    const container = this.#container(restoreId, containerId);
+    const session = this.#session(restoreId);
+    const container = session.container(containerId);
     if (container.phase === 'passed') return;
     container.mustBe('arrived');
     container.phase = 'passed';
     container.decision.resolve({ action: 'pass' });
-    this.#event(restoreId, container, 'PASSED');
+    session.event(container, 'PASSED');
   }
 
   async stage(
@@ -101,7 +81,8 @@ export class Restores implements ShimHandler {
     request: { saved: TaskRef; parts: readonly Part[]; sources: readonly Source__Output[]; inMemory: boolean },
     signal: AbortSignal,
   ): Promise<number> {
-    const container = this.#container(restoreId, containerId);
+    const session = this.#session(restoreId);
+    const container = session.container(containerId);
     if (container.staged !== undefined) return container.staged.fetchedBytes;
     container.mustBe('arrived');
     const { bundle } = container.request;
@@ -109,7 +90,7 @@ export class Restores implements ShimHandler {
     const staged = await this.#options.stager.stage(
       { restoreId, containerId, bundle, ...request },
       signal,
-      (done, total) => this.#event(restoreId, container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
+      (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
     );
     if (container.phase !== 'arrived') {
       await staged.files.undo();
@@ -117,7 +98,7 @@ export class Restores implements ShimHandler {
     }
     container.staged = staged;
     container.phase = 'staged';
-    this.#event(restoreId, container, 'STAGED');
+    session.event(container, 'STAGED');
     return staged.fetchedBytes;
   }
 
@@ -129,7 +110,8 @@ export class Restores implements ShimHandler {
     connections: readonly Connection[],
     proxy: ProxyPlan__Output | null,
   ): Promise<number> {
-    const container = this.#container(restoreId, containerId);
+    const session = this.#session(restoreId);
+    const container = session.container(containerId);
     container.mustBe('staged');
     const { staged, request } = container;
     if (staged === undefined) throw new SwarmcutError('internal', 'staged, but nothing is staged');
@@ -161,22 +143,23 @@ export class Restores implements ShimHandler {
     if (outcome.code !== 0) {
       const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
       container.fail(error.message);
-      this.#event(restoreId, container, 'FAILED', { detail: error.message });
+      session.event(container, 'FAILED', { detail: error.message });
       throw error;
     }
-    await this.#orFail(restoreId, container, async () => {
+    await this.#orFail(session, container, async () => {
       // CRIU has said that all is well; the kernel must say so too before anybody relies on it.
       const pid = Number(await readFile(pidFileOf(request), 'utf8'));
       await this.#options.network.check(pid, connections);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
     container.phase = 'restored';
-    this.#event(restoreId, container, 'RESTORED');
+    session.event(container, 'RESTORED');
     return Math.round(performance.now() - begun);
   }
 
   async releaseRestored(restoreId: string, containerId: string): Promise<void> {
-    const container = this.#container(restoreId, containerId);
+    const session = this.#session(restoreId);
+    const container = session.container(containerId);
     if (container.phase === 'released') return;
     container.mustBe('restored');
     const { plan, staged } = container;
@@ -185,7 +168,7 @@ export class Restores implements ShimHandler {
     await this.#resume(container);
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
-    this.#event(restoreId, container, 'RELEASED');
+    session.event(container, 'RELEASED');
     // The task runs: what is left to do must not keep the others waiting.
     void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
       this.#complain('tidy up after', container, error),
@@ -198,7 +181,9 @@ export class Restores implements ShimHandler {
   async abort(restoreId: string, reason: string): Promise<void> {
     const session = this.#sessions.get(restoreId);
     this.#options.expectations.remove(restoreId);
-    for (const container of session?.containers.values() ?? []) {
+    // They have been standing still long enough, and the new ones are blocked until their release.
+    const resumed = this.#options.held.release(relocation(restoreId), reason);
+    for (const container of session?.containers ?? []) {
       if (container.phase === 'released' || container.phase === 'passed') continue;
       container.fail(`the restore was given up: ${reason}`);
       const { containerId } = container.task;
@@ -207,7 +192,7 @@ export class Restores implements ShimHandler {
         .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
       await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
     }
-    await this.#options.suspensions.abort(restoreId);
+    await resumed;
     await this.#close(session);
   }
 
@@ -225,21 +210,14 @@ export class Restores implements ShimHandler {
       // Starting it empty could be wrong; failing never is: Swarm makes another one.
       return { action: 'fail', message: `swarmcut: the restore of service ${request.service} is over or was given up` };
     }
-    let container = session.containers.get(request.containerId);
-    if (container === undefined) {
-      container = new WaitingContainer(request);
-      session.containers.set(request.containerId, container);
-      this.#event(session.id, container, 'ARRIVED');
-    }
-    this.#failWhenGone(session, container, signal);
-    return container.decision.promise;
+    return session.arrived(request, signal).decision.promise;
   }
 
   async restored(request: RestoredRequest, signal: AbortSignal): Promise<RestoredAnswer> {
     for (const session of this.#sessions.values()) {
-      const container = session.containers.get(request.containerId);
+      const container = session.find(request.containerId);
       if (container === undefined) continue;
-      this.#failWhenGone(session, container, signal);
+      session.failWhenGone(container, signal);
       container.outcome.resolve(request);
       return container.verdict.promise;
     }
@@ -248,14 +226,14 @@ export class Restores implements ShimHandler {
 
   // --- inside ---
 
-  async #orFail(restoreId: string, container: WaitingContainer, work: () => Promise<void>): Promise<void> {
+  async #orFail(session: RestoreSession, container: WaitingContainer, work: () => Promise<void>): Promise<void> {
     try {
       await work();
       container.mustBe('restoring');
     } catch (error) {
       await this.#options.sidecars.end(container.task.containerId).catch(() => undefined);
       container.fail(messageOf(error));
-      this.#event(restoreId, container, 'FAILED', { detail: messageOf(error) });
+      session.event(container, 'FAILED', { detail: messageOf(error) });
       throw error;
     }
   }
@@ -285,20 +263,7 @@ export class Restores implements ShimHandler {
     ]).catch((error: unknown) => this.#complain('resume the connections of', container, error));
   }
 
-  #failWhenGone(session: Session, container: WaitingContainer, signal: AbortSignal): void {
-    signal.addEventListener(
-      'abort',
-      () => {
-        if (container.phase === 'released' || container.phase === 'passed' || container.phase === 'failed') return;
-        const detail = `the engine gave the container up while it was ${container.phase}`;
-        container.fail(detail);
-        this.#event(session.id, container, 'FAILED', { detail });
-      },
-      { once: true },
-    );
-  }
-
-  #session(restoreId: string): Session {
+  #session(restoreId: string): RestoreSession {
     const session = this.#sessions.get(restoreId);
     if (session === undefined)
       throw new SwarmcutError(
@@ -308,42 +273,10 @@ export class Restores implements ShimHandler {
     return session;
   }
 
-  #container(restoreId: string, containerId: string): WaitingContainer {
-    const container = this.#session(restoreId).containers.get(containerId);
-    if (container === undefined)
-      throw new SwarmcutError(
-        'not-found',
-        `container ${containerId.slice(0, 12)} does not wait in restore ${restoreId}`,
-      );
-    return container;
-  }
-
-  #event(
-    restoreId: string,
-    container: WaitingContainer,
-    phase: RestoreEvent['phase'],
-    more: Partial<RestoreEvent> = {},
-  ): void {
-    if (phase !== 'FETCHING') this.#options.log.info({ restoreId, phase, task: container.task, ...more }, 'restore');
-    this.#sessions
-      .get(restoreId)
-      ?.events.add({ ...more, task: container.task, ...(phase === undefined ? {} : { phase }) });
-  }
-
-  /** Gives a session up that nobody watches any more. */
-  #watchOver(session: Session): void {
-    clearTimeout(session.orphaned);
-    if (session.watchers > 0 || !this.#sessions.has(session.id)) return;
-    session.orphaned = setTimeout(() => {
-      if (session.watchers === 0) void this.abort(session.id, 'its coordinator is gone');
-    }, WATCH_GRACE_MS);
-  }
-
-  async #close(session: Session | undefined): Promise<void> {
+  async #close(session: RestoreSession | undefined): Promise<void> {
     if (session === undefined) return;
-    clearTimeout(session.orphaned);
     this.#sessions.delete(session.id);
-    session.events.end();
+    session.close();
     await this.#options.stager.cleanUp(session.id);
   }
 

@@ -44,6 +44,11 @@ export class WaitingContainer {
     };
   }
 
+  /** Nothing can become of it any more. */
+  get decided(): boolean {
+    return this.phase === 'released' || this.phase === 'passed' || this.phase === 'failed';
+  }
+
   /** @throws SwarmcutError `precondition` unless the container is in one of these phases */
   mustBe(...phases: readonly WaitingPhase[]): void {
     if (phases.includes(this.phase)) return;
@@ -58,7 +63,7 @@ export class WaitingContainer {
 
   /** The container fails in whatever phase it is: the shim tells the engine why. */
   fail(message: string): void {
-    if (this.phase === 'released' || this.phase === 'passed' || this.phase === 'failed') return;
+    if (this.decided) return;
     this.phase = 'failed';
     this.decision.resolve({ action: 'fail', message });
     this.outcome.reject(new SwarmcutError('failed', message));

@@ -2,28 +2,21 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DumpTimes } from '../../src/model/checkpoint.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
-import { armDeadman, type Deadman } from '../runtime/criu/deadman.ts';
 import type { ContainerFacts } from '../runtime/docker/containers.ts';
 import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts';
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
-import type { TaskInterceptor } from '../network/task-interceptor.ts';
+import type { HeldTask } from './held-task.ts';
 import type { TaskHandle } from './participant-runner.ts';
-
-/** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so. Milliseconds. */
-const DEADMAN_MARGIN_MS = 2_000;
-
-/** The block must outlive the dead man's switch by this much, so that nothing runs unfrozen behind an expired block. Milliseconds. */
-const HOLD_MARGIN_MS = 5_000;
 
 export interface ContainerTaskOptions {
   readonly facts: ContainerFacts;
-  readonly interceptor: TaskInterceptor;
-  readonly runc: Runc;
+  /** The same container: block and freeze. */
+  readonly held: HeldTask;
+  readonly runc: Pick<Runc, 'checkpoint'>;
   /** Directory for the images and tars of this dump; made by `save`, gone with `discard`. */
   readonly stageDir: string;
-  readonly runDir: string;
   /** Longest time frozen, milliseconds: after it the dead man's switch thaws, whatever has become of the agent. */
   readonly deadlineMs: number;
   /** Where the container has inotify watches: CRIU must be told (agent/linux/inotify.ts). */
@@ -38,11 +31,10 @@ export interface StagedDump {
   readonly files: SavedFiles;
 }
 
-/** One running container, under either interceptor: hold and freeze it, dump it, let it go. */
+/** One running container in a round, under either interceptor: block and freeze it, dump it, let it go. */
 export class ContainerTask implements TaskHandle {
   readonly #options: ContainerTaskOptions;
   readonly #abort = new AbortController();
-  #deadman: Deadman | undefined;
   #saving: Promise<unknown> = Promise.resolve();
   #staged: StagedDump | undefined;
   /** Of all its processes, as they were while it was frozen. */
@@ -73,21 +65,13 @@ export class ContainerTask implements TaskHandle {
   }
 
   async hold(): Promise<void> {
-    const { facts, interceptor, deadlineMs, runc, runDir } = this.#options;
-    // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
-    this.#deadman = await armDeadman({
-      containerId: facts.id,
-      afterMs: deadlineMs + DEADMAN_MARGIN_MS,
-      runDir,
-      undo: [runc.command('resume', facts.id), ...interceptor.undoCommands()],
-    });
-    await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + HOLD_MARGIN_MS);
+    const { held, deadlineMs } = this.#options;
+    await held.block(deadlineMs);
     this.#times = { ...this.#times, holdAtMs: Date.now() };
   }
 
   async freeze(): Promise<void> {
-    const { facts, runc } = this.#options;
-    await runc.pause(facts.id);
+    await this.#options.held.freeze();
     this.#times = { ...this.#times, frozenAtMs: Date.now() };
   }
 
@@ -98,20 +82,19 @@ export class ContainerTask implements TaskHandle {
   }
 
   async advance(epoch: number): Promise<void> {
-    await this.#options.interceptor.advance(epoch);
+    await this.#options.held.advance(epoch);
   }
 
   async unhold(): Promise<void> {
-    await this.#options.interceptor.unhold();
+    await this.#options.held.unblock();
   }
 
   async thaw(): Promise<void> {
-    const { facts, runc } = this.#options;
-    await runc.resume(facts.id);
-    // What was sent into the block counts as unsent, and would wait for a timer.
-    pushUnsent(this.#openFiles);
-    this.#times = { ...this.#times, thawedAtMs: Date.now() };
-    await this.#deadman?.cancel();
+    await this.#options.held.thaw(() => {
+      // What was sent into the block counts as unsent, and would wait for a timer.
+      pushUnsent(this.#openFiles);
+      this.#times = { ...this.#times, thawedAtMs: Date.now() };
+    });
   }
 
   async discard(): Promise<void> {
@@ -121,22 +104,9 @@ export class ContainerTask implements TaskHandle {
     await rm(this.#options.stageDir, { recursive: true, force: true });
   }
 
-  /** Puts the end of freeze and block off. @throws SwarmcutError `interrupted` when it has come already */
-  async renew(deadlineMs: number): Promise<void> {
-    await this.#options.interceptor.renewHold(deadlineMs + HOLD_MARGIN_MS);
-    this.#deadman = await this.#deadman?.rearm(deadlineMs);
-  }
-
-  /** Somebody else now answers for the frozen task (live migration): its dead man's switch is not ours to cancel any more. */
-  handOver(): Deadman | undefined {
-    const deadman = this.#deadman;
-    this.#deadman = undefined;
-    return deadman;
-  }
-
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, runc, stageDir, inotifyPaths } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths } = this.#options;
     const imageDir = join(stageDir, 'criu');
     const workDir = join(stageDir, 'work');
     const filesDir = join(stageDir, 'files');
@@ -153,7 +123,7 @@ export class ContainerTask implements TaskHandle {
     if (opened.status === 'fulfilled') this.#openFiles = opened.value;
     if (dumped.status === 'rejected') throw dumped.reason;
     if (filed.status === 'rejected') throw filed.reason;
-    if (await this.#deadman?.fired())
+    if (await held.thawedByDeadman())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });

@@ -1,24 +1,21 @@
-import { algorithms, type Algorithm } from '../../src/algorithms/index.ts';
-import { sync } from '../../src/algorithms/coordinated/sync.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
-import { nearest } from '../../src/model/near.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
-import { nextEpoch } from './rounds/epochs.ts';
-import { AgentExecutor } from './rounds/agent-executor.ts';
+import { openSession, type Session } from './session/session.ts';
+import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { runRound } from './rounds/round-driver.ts';
-import { openSession, type Session } from './session/session.ts';
-import { refuseUndeclared, stackSettings } from './session/settings.ts';
-import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
-import { migrationPlans, refuseBrokenMove, type Moved } from './relocation/migration-plans.ts';
+import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
+import { migrationPlans, refuseBrokenMove, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
+import { OldTasks } from './relocation/old-tasks.ts';
 import { reachableAgents } from './relocation/reach.ts';
-import { Relocation } from './relocation/relocation.ts';
+import { Relocation, type SavedTask } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './relocation/replacement-journal.ts';
+import { relocate, type ArrivalsByKey, type RelocationSteps } from './relocation/sequence.ts';
 import { knownNode } from './relocation/targets.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -38,16 +35,14 @@ export async function migrate(ctx: CoordinatorContext, what: string, options: Mi
     await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
     const all = roundTasks(stack, session.agents);
     const chosen = chosenServices(services, all, from, to);
-    const migration = new Migration(ctx, session, id, stack, {
-      from,
-      to,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    const where = { from, to, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS };
+    const moves = ({ task }: RoundTask): boolean => chosen.some((service) => service.id === task.serviceId);
+    const migration = new Migration(ctx, session, id, stack, where, {
+      services: chosen,
+      moving: all.filter(moves),
+      staying: all.filter((task) => !moves(task)),
     });
-    return await migration.run(
-      chosen,
-      all.filter(({ task }) => chosen.some((service) => service.id === task.serviceId)),
-      all.filter(({ task }) => !chosen.some((service) => service.id === task.serviceId)),
-    );
+    return await migration.run();
   } finally {
     await lock.release();
   }
@@ -59,28 +54,47 @@ interface Where {
   readonly timeoutMs: number;
 }
 
-class Migration {
+interface Who {
+  readonly services: readonly ClusterService[];
+  readonly moving: readonly RoundTask[];
+  readonly staying: readonly RoundTask[];
+}
+
+/** A round that keeps its tasks frozen, followed by their relocation. */
+class Migration implements RelocationSteps<MigrationPlans> {
+  readonly services: readonly string[];
+  readonly keys: readonly string[];
+  readonly timeoutMs: number;
+  /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
+  readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
   readonly #session: Session;
   readonly #id: string;
   readonly #stack: Stack;
   readonly #where: Where;
-  readonly #algorithm: Algorithm;
+  readonly #who: Who;
+  readonly #old: OldTasks;
+  /** The tasks have sidecars. */
+  readonly #proxied: boolean;
+  /** The final cut, and the round that made it. */
+  #cut: (FinalCut & { readonly snapshotId: string }) | undefined;
 
-  constructor(ctx: CoordinatorContext, session: Session, id: string, stack: Stack, where: Where) {
+  constructor(ctx: CoordinatorContext, session: Session, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
     this.#session = session;
     this.#id = id;
     this.#stack = stack;
     this.#where = where;
-    this.#algorithm = movingAlgorithm(stack);
+    this.#who = who;
+    this.services = who.services.map(({ name }) => name);
+    this.keys = who.moving.map(({ key }) => key);
+    this.timeoutMs = where.timeoutMs;
+    this.#proxied = movingAlgorithm(stack).interceptor === 'proxy';
+    const old = who.moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent }));
+    this.#old = new OldTasks(ctx, id, old);
   }
 
-  async run(
-    services: readonly ClusterService[],
-    moving: readonly RoundTask[],
-    staying: readonly RoundTask[],
-  ): Promise<MigrateReport> {
+  async run(): Promise<MigrateReport> {
     const begun = performance.now();
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     const placement = this.#placement(excluded);
@@ -88,7 +102,7 @@ class Migration {
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#stack.name },
-      services.map((service) => ({
+      this.#who.services.map((service) => ({
         name: service.name,
         present: service,
         spec: service.spec,
@@ -96,98 +110,40 @@ class Migration {
         publishesHostPorts: false,
       })),
     );
-    const relocation = new Relocation(this.#ctx, this.#session, this.#id, agents);
-    try {
-      await relocation.expect(services.map(({ name }) => name));
-      await replacement.begin();
-      // The old tasks run on while Swarm places the new ones: its latency is not downtime.
-      const arrivals = await relocation.arrivals(
-        moving.map(({ key }) => key),
-        replacement.services,
-        replacement.generations,
-        this.#where.timeoutMs,
-      );
-      const cut = await this.#cut(moving, staying);
-      const moved = { ...cut, arrivals };
-      const downtimeMs = await this.#relocate(relocation, replacement, moved);
-      await replacement.settle();
-      await this.#forget(moving);
-      const wallMs = Math.round(performance.now() - begun);
-      this.#ctx.log.info({ migration: this.#id, wallMs, downtimeMs }, 'migration is complete');
-      return this.#report(moved, wallMs, downtimeMs);
-    } catch (error) {
-      // The frozen tasks first: they have been standing still long enough.
-      await this.#thaw(moving, messageOf(error));
-      await replacement.undo();
-      await relocation.abort(messageOf(error));
-      throw error;
-    } finally {
-      await relocation.end();
-    }
+    const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
+    const { arrivals, releasedAtMs } = await relocate(relocation, replacement, this);
+    await this.#forgetParts();
+    const wallMs = Math.round(performance.now() - begun);
+    const downtimeMs = releasedAtMs - this.#frozenAtMs();
+    this.#ctx.log.info({ migration: this.#id, wallMs, downtimeMs }, 'migration is complete');
+    return this.#report(arrivals, wallMs, downtimeMs);
   }
 
-  #placement(excluded: readonly string[]): Placement {
-    const { from, to } = this.#where;
-    if (to !== undefined) return { only: to };
-    return { except: [...excluded, ...(from === undefined ? [] : [from])] };
-  }
-
-  /** The final cut: the moving tasks stop together and stay stopped; their parts stay in memory. */
-  async #cut(moving: readonly RoundTask[], staying: readonly RoundTask[]): Promise<Omit<Moved, 'arrivals'>> {
-    const { freezeTimeoutMs } = stackSettings(this.#stack);
-    const epoch = await nextEpoch(this.#ctx.directories.state, this.#stack.name);
-    const moved = {
-      id: this.#id,
-      stack: this.#stack.name,
-      epoch,
-      proxied: this.#algorithm.interceptor === 'proxy',
-      moving,
-      staying,
-    };
-    const round = this.#algorithm.round({
-      processes: moving.map(({ key }) => key),
-      epoch,
-      deadlineMs: freezeTimeoutMs,
-      keepFrozen: true,
-    });
-    const executor = new AgentExecutor({
-      snapshotId: this.#id,
-      stack: this.#stack.name,
-      algorithm: this.#algorithm.name,
-      epoch,
-      freezeTimeoutMs,
-      keepFrozen: true,
-      tasks: moving,
-      emit: this.#ctx.emit,
-      // Nothing to write: whether the migration succeeds is decided by the restore, and the tasks stay frozen until then.
-      commit: (checkpoints) => {
-        if (moved.proxied) refuseBrokenMove({ ...moved, checkpoints });
-        return Promise.resolve();
-      },
-    });
-    // The round must not end by detaching: only the migration knows when the tasks may go on.
-    executor.finish = () => Promise.resolve();
-    await runRound(round, executor, this.#ctx.signal);
-    return { ...moved, checkpoints: executor.checkpoints };
-  }
-
-  /** @returns milliseconds from the first hold to the last release, by the nodes' and our own wall clock */
-  async #relocate(relocation: Relocation, replacement: ServiceReplacement, moved: Moved): Promise<number> {
-    const { moving, staying, checkpoints } = moved;
-    const frozenAtMs = Math.min(...[...checkpoints.values()].map(({ times }) => times.holdAtMs));
-    relocation.adopt(moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent })));
-    const saved = moving.map(({ key, ref, agent }) => ({
+  /** The moving tasks stop together and stay frozen; their parts stay in memory. */
+  async stopOld(): Promise<readonly SavedTask[]> {
+    const { moving, staying } = this.#who;
+    const snapshotId = newId(Date.now(), Math.random());
+    this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
+    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, () => this.#old.takeOver(snapshotId));
+    this.#cut = { ...cut, snapshotId };
+    if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
+    return moving.map(({ key, ref, agent }) => ({
       key,
       ref,
-      parts: checkpoints.get(key)?.parts ?? [],
-      connections: checkpoints.get(key)?.connections ?? [],
+      parts: cut.checkpoints.get(key)?.parts ?? [],
+      connections: cut.checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
-    const [plans] = await Promise.all([migrationPlans(moved), relocation.stage(saved, true)]);
-    await relocation.restore(saved, plans.plans);
-    // Peers must know the new way before the moved tasks speak.
+  }
+
+  plan(arrivals: ArrivalsByKey): Promise<MigrationPlans> {
+    return migrationPlans(this.#moved(arrivals));
+  }
+
+  /** Peers must know the new way before the moved tasks speak. */
+  async tellOthers(plans: MigrationPlans): Promise<void> {
     await Promise.all(
-      staying.map(async ({ key, ref, agent }) => {
+      this.#who.staying.map(async ({ key, ref, agent }) => {
         const plan = plans.live.get(key);
         if (plan === undefined) return;
         await agent.rewrite({
@@ -198,41 +154,51 @@ class Migration {
         });
       }),
     );
-    await relocation.release(() => replacement.releasing());
-    return Date.now() - frozenAtMs;
   }
 
-  async #thaw(moving: readonly RoundTask[], reason: string): Promise<void> {
-    await Promise.all(
-      [...new Set(moving.map(({ agent }) => agent))].map((agent) =>
-        agent.abort({ snapshotId: this.#id, reason }).catch((error: unknown) => {
-          this.#ctx.emit({
-            kind: 'warning',
-            message: `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
-          });
-        }),
-      ),
-    );
+  #placement(excluded: readonly string[]): Placement {
+    const { from, to } = this.#where;
+    if (to !== undefined) return { only: to };
+    return { except: [...excluded, ...(from === undefined ? [] : [from])] };
+  }
+
+  get #made(): FinalCut & { readonly snapshotId: string } {
+    if (this.#cut === undefined) throw new SwarmcutError('internal', 'there was no final cut');
+    return this.#cut;
+  }
+
+  #moved(arrivals: ArrivalsByKey): Moved {
+    const { epoch, checkpoints } = this.#made;
+    const { moving, staying } = this.#who;
+    const { name: stack } = this.#stack;
+    return { id: this.#id, stack, epoch, proxied: this.#proxied, moving, staying, checkpoints, arrivals };
+  }
+
+  /** When the first task was blocked, by its node's wall clock. */
+  #frozenAtMs(): number {
+    return Math.min(...[...this.#made.checkpoints.values()].map(({ times }) => times.holdAtMs));
   }
 
   /** The parts in memory have done their work. */
-  async #forget(moving: readonly RoundTask[]): Promise<void> {
+  async #forgetParts(): Promise<void> {
+    const { snapshotId } = this.#made;
     await Promise.all(
-      [...new Set(moving.map(({ agent }) => agent))].map((agent) =>
-        agent.remove({ snapshotId: this.#id }).catch((error: unknown) => {
+      this.#old.agents.map((agent) =>
+        agent.remove({ snapshotId }).catch((error: unknown) => {
           this.#ctx.log.warn({ node: agent.node, reason: messageOf(error) }, 'cannot remove the parts of a migration');
         }),
       ),
     );
   }
 
-  #report({ moving, arrivals, checkpoints }: Moved, wallMs: number, downtimeMs: number): MigrateReport {
+  #report(arrivals: ArrivalsByKey, wallMs: number, downtimeMs: number): MigrateReport {
+    const { checkpoints } = this.#made;
     return {
       id: this.#id,
       stack: this.#stack.name,
       wallMs,
       downtimeMs,
-      tasks: moving.map(({ key, task }) => ({
+      tasks: this.#who.moving.map(({ key, task }) => ({
         service: task.service,
         slot: task.slot,
         from: task.node,
@@ -241,90 +207,4 @@ class Migration {
       })),
     };
   }
-}
-
-/**
- * A stack with sidecars moves by its own algorithm: only its streams can be parked with those that stay. Any other stops all moving tasks
- * together.
- * @throws SwarmcutError `precondition` when some service of a stack with sidecars has none
- */
-function movingAlgorithm(stack: Stack): Algorithm {
-  const own = algorithms[stackSettings(stack).algorithm];
-  if (own?.interceptor !== 'proxy') return sync;
-  refuseUndeclared(stack, own.name);
-  return own;
-}
-
-/** A stack, or a service with or without its stack's prefix. */
-async function findTarget(
-  session: Session,
-  what: string,
-): Promise<{ stack: Stack; services: readonly ClusterService[] }> {
-  const stack = await session.cluster.stack(what, session.nodes);
-  if (stack.services.length > 0) return { stack, services: stack.services };
-  const service = await session.cluster.service(what);
-  const owner = service?.stack;
-  if (service !== undefined && owner !== undefined) {
-    const ownerStack = await session.cluster.stack(owner, session.nodes);
-    return { stack: ownerStack, services: ownerStack.services.filter(({ id }) => id === service.id) };
-  }
-  if (service !== undefined) {
-    throw new SwarmcutError('precondition', `service ${what} does not belong to a stack`, {
-      where: { service: what },
-      advice: 'deploy it with `docker stack deploy`: only stacks can be moved',
-    });
-  }
-  const services = await session.cluster.services();
-  const names = [...new Set([...services.map(({ name }) => name), ...(await session.cluster.stackNames())])];
-  const near = nearest(what, names);
-  throw new SwarmcutError('not-found', `there is no stack or service named ${what}`, {
-    advice: near.length > 0 ? `did you mean ${near.join(' or ')}?` : `known are ${names.sort().join(', ')}`,
-  });
-}
-
-function existingNode(name: string, session: Session): string {
-  const node = session.nodes.find((candidate) => candidate.hostname === name);
-  if (node !== undefined) return node.hostname;
-  const near = nearest(
-    name,
-    session.nodes.map(({ hostname }) => hostname),
-  );
-  throw new SwarmcutError('not-found', `there is no node named ${name}`, {
-    where: { node: name },
-    advice: near.length > 0 ? `did you mean ${near.join(' or ')}?` : '`docker node ls` lists them',
-  });
-}
-
-/**
- * The services that are to move. Swarm places a service's tasks by one set of constraints, so that a service moves as a whole: with
- * `--from`, every service that has a task there.
- */
-function chosenServices(
-  services: readonly ClusterService[],
-  tasks: readonly RoundTask[],
-  from: string | undefined,
-  to: string | undefined,
-): readonly ClusterService[] {
-  const moving = services.filter((service) => {
-    const own = tasks.filter(({ task }) => task.serviceId === service.id);
-    if (own.length === 0) return false;
-    if (from !== undefined) return own.some(({ task }) => task.node === from);
-    return to === undefined || own.some(({ task }) => task.node !== to);
-  });
-  if (moving.length === 0) {
-    const place = from === undefined ? `is on ${to ?? 'a node'} already` : `has a task on ${from}`;
-    throw new SwarmcutError('precondition', from === undefined ? `everything ${place}` : `nothing of it ${place}`, {
-      advice: '`docker stack ps` shows where the tasks are',
-    });
-  }
-  const stuck = moving.find((service) => service.mode === 'global' || service.publishesHostPorts);
-  if (stuck !== undefined) {
-    const why =
-      stuck.mode === 'global' ? 'is global: it has a task on every node' : 'publishes ports of its nodes (mode host)';
-    throw new SwarmcutError('precondition', `service ${stuck.name} cannot be moved live: it ${why}`, {
-      where: { service: stuck.name },
-      advice: 'name the services that are to move one by one, or use snapshot and restore',
-    });
-  }
-  return moving;
 }

@@ -1,18 +1,21 @@
 import type { Manifest } from '../../src/model/checkpoint.ts';
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
+import { reconcile } from './rounds/reconcile.ts';
 import { openSession, type Session } from './session/session.ts';
-import type { Stack } from '../orchestrator/index.ts';
+import type { Resources, Stack } from '../orchestrator/index.ts';
 import { reachableAgents } from './relocation/reach.ts';
-import { restorePlans } from './relocation/plans.ts';
-import { Relocation, type OldTask } from './relocation/relocation.ts';
+import { OldTasks } from './relocation/old-tasks.ts';
+import { restorePlans, type RestorePlans } from './relocation/plans.ts';
+import { Relocation } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './relocation/replacement-journal.ts';
+import { relocate, type Relocated } from './relocation/sequence.ts';
 import { readTargets } from './relocation/targets.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -63,16 +66,44 @@ class Restore {
 
   async run(): Promise<RestoreReport> {
     const { cluster, nodes } = this.#session;
+    const manifest = this.#manifest;
     const begun = performance.now();
-    await putServicesBack(this.#ctx, this.#session, this.#manifest.stack);
-    const before = await cluster.stack(this.#manifest.stack, nodes);
+    await putServicesBack(this.#ctx, this.#session, manifest.stack);
+    // A round that was cut short would keep the running tasks from being suspended.
+    const { agents: all, catalogue } = this.#session;
+    await reconcile(this.#ctx, manifest.stack, nodes, all, catalogue);
+    const before = await cluster.stack(manifest.stack, nodes);
+    const old = this.#oldTasks(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     await this.#partsAreThere(agents.map(({ node }) => node));
     await this.#remnantsAreGone(before);
-    const resources = await cluster.ensureResources(this.#manifest, (message) =>
+    const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
     );
-    const replacement = new ServiceReplacement(
+    const replacement = this.#replacement(before, resources, excluded);
+    const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
+    const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
+    let suspendedAtMs = 0;
+    const done = await relocate(relocation, replacement, {
+      services: manifest.services.map(({ name }) => name),
+      keys: saved.map(({ key }) => key),
+      timeoutMs: this.#timeoutMs,
+      inMemory: false,
+      stopOld: async () => {
+        suspendedAtMs = Date.now();
+        await old.suspend(this.#timeoutMs);
+        return saved;
+      },
+      plan: (arrivals) => restorePlans(manifest, arrivals),
+      undo: () => resources.undo(),
+    });
+    const wallMs = Math.round(performance.now() - begun);
+    this.#ctx.log.info({ restore: this.#id, snapshot: manifest.id, wallMs }, 'restore is complete');
+    return this.#report(done, wallMs, old.tasks.length === 0 ? 0 : done.releasedAtMs - suspendedAtMs);
+  }
+
+  #replacement(before: Stack, resources: Resources, excluded: readonly string[]): ServiceReplacement {
+    return new ServiceReplacement(
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#manifest.stack },
@@ -88,74 +119,37 @@ class Restore {
         };
       }),
     );
-    const relocation = new Relocation(this.#ctx, this.#session, this.#id, agents);
-    try {
-      return await this.#relocate(relocation, replacement, before, begun);
-    } catch (error) {
-      // Services first: otherwise Swarm would make another task for each that fails, and start it empty.
-      await replacement.undo();
-      await relocation.abort(messageOf(error));
-      await resources.undo();
-      throw error;
-    } finally {
-      await relocation.end();
-    }
   }
 
-  async #relocate(
-    relocation: Relocation,
-    replacement: ServiceReplacement,
-    before: Stack,
-    begun: number,
-  ): Promise<RestoreReport> {
-    const { manifest } = { manifest: this.#manifest };
-    const saved = manifest.tasks.map((task) => ({
-      key: taskKey(task.task),
-      ref: task.task,
-      parts: task.parts,
-      connections: task.connections,
-      node: task.node,
-    }));
-    await relocation.expect(manifest.services.map(({ name }) => name));
-    await replacement.begin();
-    const arrivals = await relocation.arrivals(
-      saved.map(({ key }) => key),
-      replacement.services,
-      replacement.generations,
-      this.#timeoutMs,
+  #oldTasks(before: Stack): OldTasks {
+    const running = before.tasks.filter(
+      ({ state, service }) => state === 'running' && this.#manifest.services.some(({ name }) => name === service),
     );
-    const old: OldTask[] = before.tasks
-      .filter((task) => task.state === 'running' && manifest.services.some(({ name }) => name === task.service))
-      .map((task) => ({
-        key: taskKey(task),
-        containerId: task.containerId,
-        agent: this.#session.agents.of(task.node),
-      }));
-    const suspendedAt = performance.now();
-    await relocation.suspend(old, this.#timeoutMs);
-    const fetched = await relocation.stage(saved, false);
-    const { plans, closed } = restorePlans(manifest, arrivals);
-    const times = await relocation.restore(saved, plans);
-    await relocation.release(() => replacement.releasing());
-    const releasedAt = performance.now();
-    await replacement.settle();
-    const wallMs = Math.round(performance.now() - begun);
-    this.#ctx.log.info({ restore: this.#id, snapshot: manifest.id, wallMs }, 'restore is complete');
+    const old = running.map((task) => ({
+      key: taskKey(task),
+      containerId: task.containerId,
+      agent: this.#session.agents.of(task.node),
+    }));
+    return new OldTasks(this.#ctx, this.#id, old);
+  }
+
+  #report(done: Relocated<RestorePlans>, wallMs: number, downtimeMs: number): RestoreReport {
+    const { arrivals, plans, fetched, restored } = done;
     return {
       id: this.#id,
-      snapshot: manifest.id,
-      stack: manifest.stack,
+      snapshot: this.#manifest.id,
+      stack: this.#manifest.stack,
       wallMs,
-      downtimeMs: old.length === 0 ? 0 : Math.round(releasedAt - suspendedAt),
+      downtimeMs,
       tasks: [...arrivals.values()].map(({ key, task, agent, containerId }) => ({
         service: task.service,
         slot: task.slot,
         node: agent.node,
         containerId,
-        restoreMs: times.get(key) ?? 0,
+        restoreMs: restored.get(key) ?? 0,
         fetchedBytes: fetched.get(key) ?? 0,
       })),
-      closedConnections: closed,
+      closedConnections: plans.closed,
     };
   }
 

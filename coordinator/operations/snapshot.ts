@@ -76,27 +76,29 @@ async function snapshotLocked(
     algorithm: algorithm.name,
     epoch,
     freezeTimeoutMs: settings.freezeTimeoutMs,
-    keepFrozen: false,
     tasks,
     emit: ctx.emit,
-    commit: async (checkpoints) => {
-      const built = buildManifest({
-        id,
-        stack,
-        algorithm: algorithm.name,
-        epoch,
-        startedAtMs,
-        external: settings.external,
-        tasks,
-        checkpoints,
-        infos,
-        resources,
-      });
-      // A snapshot that breaks the cut condition must never be called complete.
-      refuseBrokenCut(built.stack, cutOf(built));
-      if (settings.external === 'refuse') refuseExternal(built);
-      await session.catalogue.write(built);
-      manifest = built;
+    ending: {
+      kind: 'commit',
+      commit: async (checkpoints) => {
+        const built = buildManifest({
+          id,
+          stack,
+          algorithm: algorithm.name,
+          epoch,
+          startedAtMs,
+          external: settings.external,
+          tasks,
+          checkpoints,
+          infos,
+          resources,
+        });
+        // A snapshot that breaks the cut condition must never be called complete.
+        refuseBrokenCut(built.stack, cutOf(built));
+        if (settings.external === 'refuse') refuseExternal(built);
+        await session.catalogue.write(built);
+        manifest = built;
+      },
     },
   });
   ctx.log.info({ id, stack: stack.name, algorithm: algorithm.name, epoch, tasks: processes }, 'snapshot begins');

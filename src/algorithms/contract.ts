@@ -145,11 +145,21 @@ export type RoundEffect =
   | { readonly kind: 'commit' }
   /** Tell every agent that the checkpoints are permanent, and detach what the round attached. */
   | { readonly kind: 'finish'; readonly processes: readonly ProcessId[] }
+  /** Instead of `commit`, with `keepFrozen`: the round ends here. Whoever asked for it answers for the frozen processes from now on. */
+  | { readonly kind: 'hand-over'; readonly processes: readonly ProcessId[] }
   /** Tell every agent to discard, thaw and unblock; the round has failed. Sent at most once. */
   | { readonly kind: 'abort'; readonly processes: readonly ProcessId[]; readonly reason: string };
 
 export type RoundPhase =
-  'idle' | 'preparing' | 'cutting' | 'releasing' | 'collecting' | 'committing' | 'committed' | 'aborted';
+  | 'idle'
+  | 'preparing'
+  | 'cutting'
+  | 'releasing'
+  | 'collecting'
+  | 'committing'
+  | 'committed'
+  | 'handed-over'
+  | 'aborted';
 
 /** The coordinator's state machine for one global checkpoint. */
 export interface Round {
@@ -164,7 +174,7 @@ export interface RoundOptions {
   readonly epoch: Epoch;
   /** Longest time from `begin` until all have saved (and been released). Milliseconds. */
   readonly deadlineMs: number;
-  /** The processes stay frozen when the round ends (live migration). */
+  /** The processes stay frozen when the round ends (live migration): it ends by `hand-over`, not by `commit`. */
   readonly keepFrozen: boolean;
 }
 

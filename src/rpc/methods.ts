@@ -60,7 +60,10 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   abortRestore: MINUTE,
   endRestore: 30 * SECOND,
   suspend: 30 * SECOND,
-  endSuspension: 30 * SECOND,
+  takeOver: 30 * SECOND,
+  prepareRetirement: 30 * SECOND,
+  retire: 30 * SECOND,
+  resume: 15 * SECOND,
   connections: 30 * SECOND,
   rewrite: 30 * SECOND,
 };

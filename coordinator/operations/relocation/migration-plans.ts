@@ -6,7 +6,7 @@ import type { StreamTask } from '../../../src/model/stream-cut.ts';
 import { cutOfTasks, refuseBrokenCut } from '../rounds/cut-check.ts';
 import { overlaySubnets, type RoundTask } from '../rounds/participants.ts';
 import { taskPlans, type TaskPlan } from './plans.ts';
-import type { Arrival } from './relocation.ts';
+import type { Arrival } from './arrivals.ts';
 
 /** A migration after its final cut: who has moved where, and who stays. */
 export interface Moved {
@@ -38,7 +38,11 @@ export async function migrationPlans(moved: Moved): Promise<MigrationPlans> {
  * The cut of the moving tasks alone, as far as it can be judged: what a staying task has of a stream is compared when its sidecar is called.
  * @throws SwarmcutError `failed` when it is broken
  */
-export function refuseBrokenMove({ stack, staying, ...moved }: Omit<Moved, 'arrivals'>): void {
+export function refuseBrokenMove({
+  stack,
+  staying,
+  ...moved
+}: Pick<Moved, 'stack' | 'moving' | 'staying' | 'checkpoints'>): void {
   refuseBrokenCut(stack, cutOfTasks(cutTasks(moved), { partial: staying.length > 0 }));
 }
 

@@ -1,33 +1,15 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { Connection } from '../../../src/model/connection.ts';
-import { taskKey, type TaskRef } from '../../../src/model/task.ts';
+import type { TaskRef } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
-import type { NetworkPlan } from '../../../src/rpc/generated/swarmcut/NetworkPlan.ts';
-import type { ProxyPlan } from '../../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Session } from '../session/session.ts';
-import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
+import type { ClusterService } from '../../orchestrator/index.ts';
+import { Arrivals, type Arrival } from './arrivals.ts';
+import { networkMessage, proxyMessage } from './messages.ts';
+import type { OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
-import { RestoreWatch, type WatchedEvent } from './watch.ts';
-
-/** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
-const RELEASE_MS = 30_000;
-
-/** A new container that waits in the shim for its saved state. */
-export interface Arrival {
-  readonly key: string;
-  readonly task: ClusterTask;
-  readonly containerId: string;
-  readonly agent: AgentClient;
-}
-
-/** An old task that must not run on beside the new one. */
-export interface OldTask {
-  readonly key: string;
-  readonly containerId: string;
-  readonly agent: AgentClient;
-}
 
 /** One saved task, and who has its parts. */
 export interface SavedTask {
@@ -39,82 +21,48 @@ export interface SavedTask {
 }
 
 /**
- * What restore and migrate share: agents hold back the new containers, old tasks are suspended, state is laid into the new ones, everything is
- * restored blocked, and then either all go on in the new place or all in the old.
+ * The steps that agents take in a restore or migration: they hold back the new containers, lay state into them, restore everything blocked,
+ * and then either all go on in the new place or all in the old. In which order, sequence.ts says.
  */
 export class Relocation {
   readonly id: string;
+  /** The tasks that are replaced. */
+  readonly old: OldTasks;
   readonly #ctx: CoordinatorContext;
   readonly #session: Session;
   readonly #agents: readonly AgentClient[];
-  readonly #watch: RestoreWatch;
-  readonly #arrivals = new Map<string, Arrival>();
-  readonly #candidates: WatchedEvent[] = [];
-  #suspended: OldTask[] = [];
-  #failure: SwarmcutError | undefined;
-  #wake: () => void = () => undefined;
+  readonly #arrivals: Arrivals;
   #released = false;
 
   /** @param agents of every node on which Swarm may place the new tasks */
-  constructor(ctx: CoordinatorContext, session: Session, id: string, agents: readonly AgentClient[]) {
+  constructor(
+    ctx: CoordinatorContext,
+    session: Session,
+    id: string,
+    parts: { readonly agents: readonly AgentClient[]; readonly old: OldTasks },
+  ) {
     this.#ctx = ctx;
     this.#session = session;
     this.id = id;
-    this.#agents = agents;
-    this.#watch = new RestoreWatch(
-      id,
-      (event) => this.#onEvent(event),
-      (error) => this.#fail(error),
-    );
+    this.old = parts.old;
+    this.#agents = parts.agents;
+    this.#arrivals = new Arrivals(ctx, session, id);
   }
 
   /** From now on, new containers of these services wait on every agent. */
   async expect(services: readonly string[]): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent.expect({ restoreId: this.id, services: [...services] })));
-    for (const agent of this.#agents) this.#watch.follow(agent);
+    this.#arrivals.follow(this.#agents);
   }
 
-  /**
-   * Waits until a container of the new generation waits for each of these tasks.
-   * @param generations of the new tasks, by service id
-   * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
-   */
-  async arrivals(
+  /** As {@link Arrivals.waitFor}. */
+  arrivals(
     keys: readonly string[],
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
-    const deadline = performance.now() + timeoutMs;
-    for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
-    for (;;) {
-      this.check();
-      await this.#sort(new Set(keys), services, generations);
-      const missing = keys.filter((key) => !this.#arrivals.has(key));
-      if (missing.length === 0) return this.#arrivals;
-      if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
-      await this.#sleep(500);
-    }
-  }
-
-  /** Throws what has gone wrong meanwhile: an agent lost, a waiting container gone, the user's Ctrl-C. */
-  check(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#ctx.signal.aborted)
-      throw new SwarmcutError('interrupted', 'interrupted: everything is put back as it was');
-  }
-
-  /** Holds and freezes the old tasks; they go on if the relocation fails. */
-  async suspend(tasks: readonly OldTask[], deadlineMs: number): Promise<void> {
-    this.adopt(tasks);
-    await Promise.all(
-      tasks.map(({ agent, containerId }) => agent.suspend({ restoreId: this.id, containerId, deadlineMs })),
-    );
-  }
-
-  /** Old tasks that a round has left frozen: from now on the relocation answers for them. */
-  adopt(tasks: readonly OldTask[]): void {
-    this.#suspended = [...this.#suspended, ...tasks];
+    return this.#arrivals.waitFor(keys, services, generations, timeoutMs);
   }
 
   /** Fetches and lays out the saved state of every arrival. @returns bytes fetched, by task key */
@@ -170,34 +118,23 @@ export class Relocation {
    * @param note what has to be on disk before that; done while the old tasks are being asked
    */
   async release(note: () => Promise<void>): Promise<void> {
-    this.check();
-    // Fails if an old task was frozen for too long and runs on: then its successor must not. Marked before the release, since the
-    // engine's `kill` may come as soon as the first new task is seen running.
-    await Promise.all([
-      note(),
-      ...this.#suspended.map(({ agent, containerId }) =>
-        agent.suspend({ restoreId: this.id, containerId, deadlineMs: RELEASE_MS, moving: true }),
-      ),
-    ]);
+    this.#arrivals.check();
+    await Promise.all([note(), this.old.prepareRetirement()]);
     this.#released = true;
     await Promise.all(
-      [...this.#arrivals.values()].map(async ({ agent, containerId, key }) => {
+      [...this.#arrivals.all.values()].map(async ({ agent, containerId, key }) => {
         await agent.releaseRestored({ restoreId: this.id, containerId });
         this.#ctx.emit({ kind: 'step-done', task: key, step: 'run' });
       }),
     );
-    await Promise.all(
-      this.#suspended.map(({ agent, containerId }) =>
-        agent.endSuspension({ restoreId: this.id, containerId, moved: true }),
-      ),
-    );
+    await this.old.retire();
   }
 
   /** Gives up: new containers fail, old tasks go on. Never throws. Without effect after {@link release}. */
   async abort(reason: string): Promise<void> {
-    this.#watch.stop();
+    this.#arrivals.stop();
     if (this.#released) return;
-    const agents = new Set([...this.#agents, ...this.#suspended.map(({ agent }) => agent)]);
+    const agents = new Set([...this.#agents, ...this.old.agents]);
     await Promise.all(
       [...agents].map(async (agent) => {
         try {
@@ -214,7 +151,7 @@ export class Relocation {
 
   /** The new tasks run: agents forget the relocation. Never throws. */
   async end(): Promise<void> {
-    this.#watch.stop();
+    this.#arrivals.stop();
     await Promise.all(
       this.#agents.map((agent) =>
         agent.endRestore({ restoreId: this.id }).catch((error: unknown) => {
@@ -232,7 +169,7 @@ export class Relocation {
     const { emit } = this.#ctx;
     const results = await Promise.allSettled(
       saved.map(async (task) => {
-        const arrival = this.#arrivals.get(task.key);
+        const arrival = this.#arrivals.all.get(task.key);
         if (arrival === undefined) throw new SwarmcutError('internal', `no container waits for ${task.key}`);
         emit({ kind: 'step-begun', task: task.key, step });
         try {
@@ -250,122 +187,6 @@ export class Relocation {
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-    this.check();
+    this.#arrivals.check();
   }
-
-  #onEvent(watched: WatchedEvent): void {
-    const { agent, event } = watched;
-    this.#ctx.log.debug(
-      { node: agent.node, phase: event.phase, task: event.task, detail: event.detail },
-      'restore event',
-    );
-    if (event.phase === 'FETCHING') this.#tellFetched(watched);
-    if (event.phase === 'ARRIVED') this.#candidates.push(watched);
-    if (event.phase === 'FAILED') {
-      const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
-      // Containers that Swarm gave up before we decided on them are not ours to worry about.
-      if (known !== undefined) {
-        this.#fail(
-          new SwarmcutError('failed', `${known.key} on ${agent.node}: ${event.detail}`, {
-            where: { node: agent.node, service: known.task.service, slot: known.task.slot },
-          }),
-        );
-      }
-    }
-    this.#wake();
-  }
-
-  #tellFetched({ agent, event }: WatchedEvent): void {
-    const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
-    if (arrival === undefined) return;
-    const { bytesDone, bytesTotal } = event;
-    this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
-  }
-
-  #fail(error: SwarmcutError): void {
-    this.#failure ??= error;
-    this.#wake();
-  }
-
-  /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
-  async #sort(
-    keys: ReadonlySet<string>,
-    services: readonly ClusterService[],
-    generations: ReadonlyMap<string, number>,
-  ): Promise<void> {
-    if (this.#candidates.length === 0) return;
-    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    for (const { agent, event } of this.#candidates.splice(0)) {
-      const ref = event.task;
-      if (ref === null) continue;
-      const task = tasks.find(({ taskId }) => taskId === ref.taskId);
-      const wanted =
-        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
-      if (!wanted) {
-        await agent.pass({ restoreId: this.id, containerId: ref.containerId });
-        continue;
-      }
-      const key = taskKey(task);
-      if (this.#arrivals.has(key)) {
-        this.#fail(
-          new SwarmcutError('failed', `Swarm has started ${key} twice`, {
-            where: { service: task.service, slot: task.slot },
-          }),
-        );
-        return;
-      }
-      this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
-      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
-    }
-  }
-
-  async #lateness(
-    missing: readonly string[],
-    services: readonly ClusterService[],
-    generations: ReadonlyMap<string, number>,
-    timeoutMs: number,
-  ): Promise<SwarmcutError> {
-    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    const reasons = missing.map((key) => {
-      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
-      if (task === undefined) return `${key}: Swarm has made no new task`;
-      return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
-    });
-    return new SwarmcutError(
-      'failed',
-      `Swarm did not start every task within ${timeoutMs / 1000} s: ${reasons.join('; ')}`,
-      {
-        advice:
-          'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image?',
-      },
-    );
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-}
-
-/** The generated message types want arrays that may be changed. */
-function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
-  if (plan === undefined) return {};
-  const { subnets, ownAddresses, rewrites, close, aliases, unsent } = plan.network;
-  return {
-    subnets: [...subnets],
-    ownAddresses: [...ownAddresses],
-    rewrites: [...rewrites],
-    close: [...close],
-    aliases: [...aliases],
-    unsent: [...unsent],
-  };
-}
-
-function proxyMessage({ stack, epoch, streams, former }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
-  return { stack, epoch, streams: [...streams], former: [...former] };
 }

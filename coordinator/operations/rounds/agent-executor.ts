@@ -4,18 +4,25 @@ import type { Emit } from '../events/events.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
 
+type Checkpoints = ReadonlyMap<string, TaskCheckpoint>;
+
+/** What becomes of a round once every checkpoint is collected. */
+export type RoundEnding =
+  /** `commit` makes the checkpoints permanent; the tasks run on. */
+  | { readonly kind: 'commit'; readonly commit: (checkpoints: Checkpoints) => Promise<void> }
+  /** Live migration: the tasks stay frozen and their parts in memory, and `handOver` finds somebody who answers for them from then on. */
+  | { readonly kind: 'hand-over'; readonly handOver: (checkpoints: Checkpoints) => Promise<void> };
+
 export interface AgentExecutorOptions {
   readonly snapshotId: string;
   readonly stack: string;
   readonly algorithm: string;
   readonly epoch: number;
   readonly freezeTimeoutMs: number;
-  /** Live migration: tasks stay frozen after their dump, and their parts stay in memory. */
-  readonly keepFrozen: boolean;
   readonly tasks: readonly RoundTask[];
   readonly emit: Emit;
-  /** What makes the round permanent, once every checkpoint is collected. */
-  readonly commit: (checkpoints: ReadonlyMap<string, TaskCheckpoint>) => Promise<void>;
+  /** Must be the one that the round was made with (`keepFrozen`). */
+  readonly ending: RoundEnding;
 }
 
 /** Calls beyond the freeze itself get this much longer, so that the agent's own deadline speaks first. */
@@ -34,12 +41,16 @@ export class AgentExecutor implements RoundExecutor {
     this.#subnets = overlaySubnets(options.tasks.map(({ task }) => task));
   }
 
-  get checkpoints(): ReadonlyMap<string, TaskCheckpoint> {
+  get checkpoints(): Checkpoints {
     return this.#checkpoints;
   }
 
+  get #keepFrozen(): boolean {
+    return this.#options.ending.kind === 'hand-over';
+  }
+
   prepare(key: string): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, keepFrozen } = this.#options;
+    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await agent.prepare({
         snapshotId,
@@ -49,7 +60,7 @@ export class AgentExecutor implements RoundExecutor {
         task: ref,
         subnets: this.#subnets,
         deadlineMs: freezeTimeoutMs,
-        keepFrozen,
+        keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],
       });
       return undefined;
@@ -73,9 +84,9 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   collect(key: string): Promise<void> {
-    const { snapshotId, keepFrozen } = this.#options;
+    const { snapshotId } = this.#options;
     return this.#step(key, 'store', async ({ agent, ref }) => {
-      const checkpoint = await agent.collect({ snapshotId, task: ref, inMemory: keepFrozen });
+      const checkpoint = await agent.collect({ snapshotId, task: ref, inMemory: this.#keepFrozen });
       if (checkpoint.task === null || checkpoint.times === null) {
         throw new SwarmcutError('internal', `the agent of ${agent.node} sent an incomplete checkpoint`);
       }
@@ -85,8 +96,16 @@ export class AgentExecutor implements RoundExecutor {
     });
   }
 
-  commit(): Promise<void> {
-    return this.#options.commit(this.#checkpoints);
+  async commit(): Promise<void> {
+    const { ending } = this.#options;
+    if (ending.kind !== 'commit') throw new SwarmcutError('internal', 'this round is not to be committed');
+    await ending.commit(this.#checkpoints);
+  }
+
+  async handOver(): Promise<void> {
+    const { ending } = this.#options;
+    if (ending.kind !== 'hand-over') throw new SwarmcutError('internal', 'this round keeps no task frozen');
+    await ending.handOver(this.#checkpoints);
   }
 
   /** The manifest is written: an agent that cannot be told now is told at the next command on this stack (reconcile.ts). */

@@ -16,6 +16,8 @@ export interface RoundExecutor {
   /** Writes the manifest durably. */
   commit(): Promise<void>;
   finish(processes: readonly ProcessId[]): Promise<void>;
+  /** The round ends with its processes frozen: settles when somebody else answers for them. */
+  handOver(processes: readonly ProcessId[]): Promise<void>;
   abort(processes: readonly ProcessId[], reason: string): Promise<void>;
 }
 
@@ -23,7 +25,8 @@ type Untimed = RoundInput extends infer I ? (I extends { now: number } ? Omit<I,
 
 /**
  * Runs one round to its end: feeds the state machine and executes its effects.
- * @throws SwarmcutError: the error of the process that failed, when the round was aborted; everything has been undone by then
+ * @throws SwarmcutError: the error of the process that failed, when the round was aborted; everything has been undone by then. That of
+ *   `handOver`, when the round ends by it: then tasks may still be frozen, and whoever was to take them over must let them go
  */
 export async function runRound(round: Round, executor: RoundExecutor, signal: AbortSignal): Promise<void> {
   let firstError: unknown;
@@ -66,6 +69,9 @@ export async function runRound(round: Round, executor: RoundExecutor, signal: Ab
       case 'finish':
         last = executor.finish(effect.processes);
         return finished();
+      case 'hand-over':
+        last = executor.handOver(effect.processes);
+        return finished();
       case 'abort':
         last = executor.abort(effect.processes, effect.reason);
         return finished();
@@ -87,7 +93,7 @@ export async function runRound(round: Round, executor: RoundExecutor, signal: Ab
     clearInterval(ticker);
     signal.removeEventListener('abort', cancel);
   }
-  if (round.phase === 'committed') return;
+  if (round.phase === 'committed' || round.phase === 'handed-over') return;
   if (gone(signal)) throw new SwarmcutError('interrupted', 'interrupted: the round was aborted and every task runs on');
   if (firstError instanceof Error) throw firstError;
   throw new SwarmcutError('failed', `the round was aborted: ${round.reason ?? 'no reason given'}`, {

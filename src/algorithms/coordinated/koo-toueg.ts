@@ -117,7 +117,7 @@ export class KooTouegRound implements Round {
       case 'released':
         return this.#arrived('releasing', input.process) ? this.#collect() : [];
       case 'collected':
-        return this.#arrived('collecting', input.process) ? this.#enter('committing', { kind: 'commit' }) : [];
+        return this.#arrived('collecting', input.process) ? this.#collected() : [];
       case 'committed':
         if (this.#phase !== 'committing') return [];
         return this.#enter('committed', { kind: 'finish', processes: this.participants });
@@ -182,6 +182,11 @@ export class KooTouegRound implements Round {
     return this.#enter('collecting', { kind: 'collect', processes: this.participants });
   }
 
+  #collected(): readonly RoundEffect[] {
+    if (!this.#options.keepFrozen) return this.#enter('committing', { kind: 'commit' });
+    return this.#enter('handed-over', { kind: 'hand-over', processes: this.participants });
+  }
+
   #prepare(processes: readonly ProcessId[]): RoundEffect {
     return { kind: 'prepare', processes, epoch: this.#options.epoch };
   }
@@ -204,7 +209,7 @@ export class KooTouegRound implements Round {
   }
 
   #abort(reason: string): readonly RoundEffect[] {
-    if (this.#phase === 'committed' || this.#phase === 'aborted') return [];
+    if (this.#phase === 'committed' || this.#phase === 'handed-over' || this.#phase === 'aborted') return [];
     const begun = this.#phase !== 'idle';
     this.#phase = 'aborted';
     this.#reason = reason;

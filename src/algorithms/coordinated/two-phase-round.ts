@@ -51,6 +51,7 @@ export class TwoPhaseRound implements Round {
         return this.#arrived('releasing', input.process) ? this.#collect() : [];
       case 'collected':
         if (!this.#arrived('collecting', input.process)) return [];
+        if (this.#options.keepFrozen) return this.#enter('handed-over', { kind: 'hand-over', processes: this.#all });
         return this.#enter('committing', { kind: 'commit' });
       case 'committed':
         if (this.#phase !== 'committing') return [];
@@ -91,8 +92,8 @@ export class TwoPhaseRound implements Round {
   }
 
   #abort(reason: string): readonly RoundEffect[] {
-    // After the manifest is written there is no way back, and before `begin` there is nothing to undo.
-    if (this.#phase === 'committed' || this.#phase === 'aborted') return [];
+    // After the manifest is written there is no way back, what is handed over is somebody else's, and before `begin` there is nothing to undo.
+    if (this.#phase === 'committed' || this.#phase === 'handed-over' || this.#phase === 'aborted') return [];
     const begun = this.#phase !== 'idle';
     this.#phase = 'aborted';
     this.#reason = reason;

@@ -17,7 +17,6 @@ import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutR
 import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from './swarmcut/CutRequest.ts';
 import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from './swarmcut/DumpTimes.ts';
 import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from './swarmcut/Empty.ts';
-import type { EndSuspensionRequest as _swarmcut_EndSuspensionRequest, EndSuspensionRequest__Output as _swarmcut_EndSuspensionRequest__Output } from './swarmcut/EndSuspensionRequest.ts';
 import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './swarmcut/Endpoint.ts';
 import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './swarmcut/ExpectRequest.ts';
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './swarmcut/FetchRequest.ts';
@@ -28,6 +27,7 @@ import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swar
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
 import type { PrepareReply as _swarmcut_PrepareReply, PrepareReply__Output as _swarmcut_PrepareReply__Output } from './swarmcut/PrepareReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
+import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
@@ -46,6 +46,7 @@ import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _s
 import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from './swarmcut/StreamCut.ts';
 import type { StreamPlan as _swarmcut_StreamPlan, StreamPlan__Output as _swarmcut_StreamPlan__Output } from './swarmcut/StreamPlan.ts';
 import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from './swarmcut/SuspendRequest.ts';
+import type { TakeOverRequest as _swarmcut_TakeOverRequest, TakeOverRequest__Output as _swarmcut_TakeOverRequest__Output } from './swarmcut/TakeOverRequest.ts';
 import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './swarmcut/TaskCheckpoint.ts';
 import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './swarmcut/TaskRef.ts';
 import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from './swarmcut/TaskRequest.ts';
@@ -74,7 +75,6 @@ export interface ProtoGrpcType {
     CutRequest: MessageTypeDefinition<_swarmcut_CutRequest, _swarmcut_CutRequest__Output>
     DumpTimes: MessageTypeDefinition<_swarmcut_DumpTimes, _swarmcut_DumpTimes__Output>
     Empty: MessageTypeDefinition<_swarmcut_Empty, _swarmcut_Empty__Output>
-    EndSuspensionRequest: MessageTypeDefinition<_swarmcut_EndSuspensionRequest, _swarmcut_EndSuspensionRequest__Output>
     Endpoint: MessageTypeDefinition<_swarmcut_Endpoint, _swarmcut_Endpoint__Output>
     ExpectRequest: MessageTypeDefinition<_swarmcut_ExpectRequest, _swarmcut_ExpectRequest__Output>
     FetchRequest: MessageTypeDefinition<_swarmcut_FetchRequest, _swarmcut_FetchRequest__Output>
@@ -85,6 +85,7 @@ export interface ProtoGrpcType {
     Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
     PrepareReply: MessageTypeDefinition<_swarmcut_PrepareReply, _swarmcut_PrepareReply__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
+    PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>
@@ -103,6 +104,7 @@ export interface ProtoGrpcType {
     StreamCut: MessageTypeDefinition<_swarmcut_StreamCut, _swarmcut_StreamCut__Output>
     StreamPlan: MessageTypeDefinition<_swarmcut_StreamPlan, _swarmcut_StreamPlan__Output>
     SuspendRequest: MessageTypeDefinition<_swarmcut_SuspendRequest, _swarmcut_SuspendRequest__Output>
+    TakeOverRequest: MessageTypeDefinition<_swarmcut_TakeOverRequest, _swarmcut_TakeOverRequest__Output>
     TaskCheckpoint: MessageTypeDefinition<_swarmcut_TaskCheckpoint, _swarmcut_TaskCheckpoint__Output>
     TaskRef: MessageTypeDefinition<_swarmcut_TaskRef, _swarmcut_TaskRef__Output>
     TaskRequest: MessageTypeDefinition<_swarmcut_TaskRequest, _swarmcut_TaskRequest__Output>

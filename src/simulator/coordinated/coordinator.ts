@@ -203,6 +203,8 @@ export class Coordinator {
       this.#commit(open);
       return;
     }
+    // Only rounds that keep their processes frozen end by it; none is started here.
+    if (effect.kind === 'hand-over') return;
     for (const name of effect.processes) {
       const agent = this.#byName.get(name);
       if (agent === undefined) continue;
@@ -212,7 +214,11 @@ export class Coordinator {
   }
 
   /** A call has reached an agent. */
-  #atAgent(agent: SimulatedAgent, open: OpenRound, effect: Exclude<RoundEffect, { kind: 'commit' }>): void {
+  #atAgent(
+    agent: SimulatedAgent,
+    open: OpenRound,
+    effect: Exclude<RoundEffect, { kind: 'commit' | 'hand-over' }>,
+  ): void {
     const world = this.#world;
     const { epoch, round } = open;
     const process = agent.process.name;

@@ -99,5 +99,8 @@ describe('KooTouegRound', () => {
     const round = newRound(true);
     round.step({ kind: 'begin', now });
     expect(cut(round, 'a')).toContainEqual({ kind: 'collect', processes: ['a'] });
+    expect(round.step({ kind: 'collected', process: 'a', now })).toEqual([{ kind: 'hand-over', processes: ['a'] }]);
+    expect(round.phase).toBe('handed-over');
+    expect(round.step({ kind: 'cancel', reason: 'x', now })).toEqual([]);
   });
 });

@@ -4,8 +4,8 @@ import { algorithms } from '../../../src/algorithms/index.ts';
 import type { Round } from '../../../src/algorithms/index.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 
-function round(algorithm: string, processes: readonly string[]): Round {
-  const made = algorithms[algorithm]?.round({ processes, epoch: 1, deadlineMs: 60_000, keepFrozen: false });
+function round(algorithm: string, processes: readonly string[], keepFrozen = false): Round {
+  const made = algorithms[algorithm]?.round({ processes, epoch: 1, deadlineMs: 60_000, keepFrozen });
   if (made === undefined) throw new Error(algorithm);
   return made;
 }
@@ -27,6 +27,7 @@ function executor(options: { broken?: string; stuck?: string } = {}): { calls: s
       collect: (process) => call(`collect ${process}`),
       commit: () => call('commit'),
       finish: () => call('finish'),
+      handOver: () => call('hand over'),
       abort: (_processes, reason) => call(`abort ${reason}`),
     },
   };
@@ -55,6 +56,22 @@ describe('a round', () => {
     await runRound(round('sync', ['a', 'b']), executes, never);
     expect(calls.indexOf('release a')).toBeGreaterThan(calls.indexOf('start b'));
     expect(calls).toContain('release b');
+  });
+
+  it.each(['lai-yang', 'sync', 'chandy-lamport'])(
+    'that keeps its tasks frozen hands them over at its end: %s',
+    async (name) => {
+      const { calls, executor: executes } = executor();
+      await runRound(round(name, ['a', 'b'], true), executes, never);
+      expect(calls.slice(-3)).toEqual(['collect a', 'collect b', 'hand over']);
+      expect(calls.filter((call) => /release|commit|finish|abort/.test(call))).toEqual([]);
+    },
+  );
+
+  it('says so when nobody takes the frozen tasks, and leaves them to whoever was to do so', async () => {
+    const { calls, executor: executes } = executor({ broken: 'hand over' });
+    await expect(runRound(round('sync', ['a'], true), executes, never)).rejects.toThrow('hand over is broken');
+    expect(calls.at(-1)).toBe('hand over');
   });
 
   it.each(['prepare b', 'start b', 'collect b', 'commit'])(

@@ -5,12 +5,10 @@ export interface SuspendRequest {
   'restoreId'?: (string);
   'containerId'?: (string);
   'deadlineMs'?: (number);
-  'moving'?: (boolean);
 }
 
 export interface SuspendRequest__Output {
   'restoreId': (string);
   'containerId': (string);
   'deadlineMs': (number);
-  'moving': (boolean);
 }

@@ -1,14 +1,14 @@
 // Original file: proto/agent.proto
 
 
-export interface EndSuspensionRequest {
+export interface PrepareRetirementRequest {
   'restoreId'?: (string);
   'containerId'?: (string);
-  'moved'?: (boolean);
+  'deadlineMs'?: (number);
 }
 
-export interface EndSuspensionRequest__Output {
+export interface PrepareRetirementRequest__Output {
   'restoreId': (string);
   'containerId': (string);
-  'moved': (boolean);
+  'deadlineMs': (number);
 }

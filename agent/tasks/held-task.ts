@@ -1,0 +1,180 @@
+import type { Epoch } from '../../src/algorithms/index.ts';
+import type { Deadman, DeadmanOptions } from '../runtime/criu/deadman.ts';
+import type { TaskInterceptor } from '../network/task-interceptor.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import type { Runc } from '../runtime/criu/runc.ts';
+
+/** The dead man's switch leaves the agent, which lets go at the deadline by itself, this much time to do so. Milliseconds. */
+const DEADMAN_MARGIN_MS = 2_000;
+
+/** The block outlives the dead man's switch by this much, so that nothing runs unfrozen behind an expired block. Milliseconds. */
+const BLOCK_MARGIN_MS = 5_000;
+
+/**
+ * A task that has moved away is ended when the engine says so. If the engine does not within this time, it is ended all the same: it must
+ * never run beside its successor. Milliseconds.
+ */
+export const MOVED_GRACE_MS = 60_000;
+
+/**
+ * - `running`: nothing is done to it, whether somebody has taken it or not.
+ * - `blocked`: cut off from the network, but not frozen.
+ * - `frozen`: not one of its threads runs.
+ * - `moved`: handed over. Its successor runs: it stays frozen until the engine, or its own time-out, ends it. There is no way back.
+ */
+export type TaskState = 'running' | 'blocked' | 'frozen' | 'moved';
+
+export interface HeldTaskOptions {
+  readonly containerId: string;
+  readonly interceptor: TaskInterceptor;
+  readonly runc: Pick<Runc, 'pause' | 'resume' | 'command'>;
+  readonly arm: (options: Omit<DeadmanOptions, 'runDir'>) => Promise<Deadman>;
+}
+
+/**
+ * One container, and what is done to it so that it stands still: the block, the freeze, and the dead man's switch that undoes both. Who may
+ * do so is not asked here (held-tasks.ts). Every method can be called again with no further effect; a task that has moved is never
+ * touched again. Calls take turns.
+ */
+export class HeldTask {
+  readonly containerId: string;
+  readonly interceptor: TaskInterceptor;
+  readonly #options: HeldTaskOptions;
+  #state: TaskState = 'running';
+  #deadman: Deadman | undefined;
+  #deadlineMs = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: HeldTaskOptions) {
+    this.containerId = options.containerId;
+    this.interceptor = options.interceptor;
+    this.#options = options;
+  }
+
+  get state(): TaskState {
+    return this.#state;
+  }
+
+  /** Until the moment at which it must have been let go; negative when that is past. Milliseconds. */
+  get leftMs(): number {
+    return this.#deadlineMs - performance.now();
+  }
+
+  /** Nothing of it enters or leaves the network. @param deadlineMs from now; the dead man's switch undoes everything soon after it */
+  block(deadlineMs: number): Promise<void> {
+    return this.#unlessMoved(async () => {
+      const { containerId, interceptor, runc, arm } = this.#options;
+      this.#deadlineMs = performance.now() + deadlineMs;
+      // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
+      this.#deadman ??= await arm({
+        containerId,
+        afterMs: deadlineMs + DEADMAN_MARGIN_MS,
+        undo: [runc.command('resume', containerId), ...interceptor.undoCommands()],
+      });
+      // Before the first step, so that whatever fails in it is undone.
+      this.#state = 'blocked';
+      await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+    });
+  }
+
+  freeze(): Promise<void> {
+    return this.#unlessMoved(async () => {
+      await this.#options.runc.pause(this.containerId);
+      this.#state = 'frozen';
+    });
+  }
+
+  /** Opens the block and carries the new epoch from here on, as one transaction. */
+  advance(epoch: Epoch): Promise<void> {
+    return this.#unlessMoved(() => this.interceptor.advance(epoch));
+  }
+
+  unblock(): Promise<void> {
+    return this.#unlessMoved(() => this.interceptor.unhold());
+  }
+
+  /** Lets it run on and calls the dead man's switch off. @param awake called between the two */
+  thaw(awake: () => void = () => undefined): Promise<void> {
+    return this.#unlessMoved(async () => {
+      await this.#options.runc.resume(this.containerId);
+      awake();
+      this.#state = 'running';
+      await this.#disarm();
+    });
+  }
+
+  /** Unblocks and thaws it, if that is still to be done. One that has ended is no error. */
+  async letGo(): Promise<void> {
+    if (this.#state === 'running') return;
+    await this.unblock();
+    await this.thaw().catch(async (error: unknown) => {
+      if (!(error instanceof SwarmcutError) || error.code !== 'not-found') throw error;
+      this.#state = 'running';
+      await this.#disarm();
+    });
+  }
+
+  /** True if the dead man's switch has let it go: what was saved since the freeze is worthless then. */
+  async thawedByDeadman(): Promise<boolean> {
+    return (await this.#deadman?.fired()) ?? false;
+  }
+
+  /** True if it has not run since it was frozen. */
+  async standsStill(): Promise<boolean> {
+    return this.#state === 'frozen' && !(await this.thawedByDeadman());
+  }
+
+  /**
+   * Puts the end of freeze and block off.
+   * @param deadlineMs from now
+   * @throws SwarmcutError `interrupted` when it has come already, and the task runs
+   */
+  renew(deadlineMs: number): Promise<void> {
+    return this.#unlessMoved(async () => {
+      if (this.#state !== 'frozen') throw new SwarmcutError('interrupted', 'the task runs on');
+      try {
+        this.#deadman = await this.#deadman?.rearm(deadlineMs + DEADMAN_MARGIN_MS);
+      } catch (error) {
+        if (error instanceof SwarmcutError && error.code === 'interrupted') this.#state = 'running';
+        throw error;
+      }
+      this.#deadlineMs = performance.now() + deadlineMs;
+      await this.interceptor.renewHold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+    });
+  }
+
+  /**
+   * Its successor runs: it is frozen for good, and ended in the end.
+   * @throws when it cannot be kept from its peers; it is ended all the same
+   */
+  retire(): Promise<void> {
+    return this.#unlessMoved(async () => {
+      const { containerId, interceptor, runc, arm } = this.#options;
+      // It may have been let go since the decision (its sidecar has died): two of it must not run.
+      if (this.#state !== 'frozen') await runc.pause(containerId);
+      // Its own name, so that it is not mistaken for the switch that thaws.
+      await arm({
+        containerId: `${containerId}-moved`,
+        afterMs: MOVED_GRACE_MS,
+        unattended: true,
+        undo: [runc.command('kill', containerId, 'KILL'), runc.command('resume', containerId)],
+      });
+      this.#state = 'moved';
+      await this.#disarm();
+      // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
+      await interceptor.renewHold(2 * MOVED_GRACE_MS);
+    });
+  }
+
+  #unlessMoved(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(() => (this.#state === 'moved' ? undefined : work()));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #disarm(): Promise<void> {
+    const deadman = this.#deadman;
+    this.#deadman = undefined;
+    await deadman?.cancel();
+  }
+}

@@ -1,0 +1,179 @@
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { taskKey } from '../../../src/model/task.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
+import { RestoreWatch, type WatchedEvent } from './watch.ts';
+
+/** A new container that waits in the shim for its saved state. */
+export interface Arrival {
+  readonly key: string;
+  readonly task: ClusterTask;
+  readonly containerId: string;
+  readonly agent: AgentClient;
+}
+
+/** The new containers of a relocation, as agents announce them: waits for them, and notices when one of them is lost. */
+export class Arrivals {
+  readonly #ctx: CoordinatorContext;
+  readonly #session: Session;
+  readonly #restoreId: string;
+  readonly #watch: RestoreWatch;
+  readonly #arrivals = new Map<string, Arrival>();
+  readonly #candidates: WatchedEvent[] = [];
+  #failure: SwarmcutError | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(ctx: CoordinatorContext, session: Session, restoreId: string) {
+    this.#ctx = ctx;
+    this.#session = session;
+    this.#restoreId = restoreId;
+    this.#watch = new RestoreWatch(
+      restoreId,
+      (event) => this.#onEvent(event),
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** By task key. Complete after {@link waitFor}. */
+  get all(): ReadonlyMap<string, Arrival> {
+    return this.#arrivals;
+  }
+
+  follow(agents: readonly AgentClient[]): void {
+    for (const agent of agents) this.#watch.follow(agent);
+  }
+
+  stop(): void {
+    this.#watch.stop();
+  }
+
+  /**
+   * Waits until a container of the new generation waits for each of these tasks.
+   * @param generations of the new tasks, by service id
+   * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
+   */
+  async waitFor(
+    keys: readonly string[],
+    services: readonly ClusterService[],
+    generations: ReadonlyMap<string, number>,
+    timeoutMs: number,
+  ): Promise<ReadonlyMap<string, Arrival>> {
+    const deadline = performance.now() + timeoutMs;
+    for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
+    for (;;) {
+      this.check();
+      await this.#sort(new Set(keys), services, generations);
+      const missing = keys.filter((key) => !this.#arrivals.has(key));
+      if (missing.length === 0) return this.#arrivals;
+      if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
+      await this.#sleep(500);
+    }
+  }
+
+  /** Throws what has gone wrong meanwhile: an agent lost, a waiting container gone, the user's Ctrl-C. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#ctx.signal.aborted)
+      throw new SwarmcutError('interrupted', 'interrupted: everything is put back as it was');
+  }
+
+  #onEvent(watched: WatchedEvent): void {
+    const { agent, event } = watched;
+    this.#ctx.log.debug(
+      { node: agent.node, phase: event.phase, task: event.task, detail: event.detail },
+      'restore event',
+    );
+    if (event.phase === 'FETCHING') this.#tellFetched(watched);
+    if (event.phase === 'ARRIVED') this.#candidates.push(watched);
+    if (event.phase === 'FAILED') {
+      const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
+      // Containers that Swarm gave up before we decided on them are not ours to worry about.
+      if (known !== undefined) {
+        this.#fail(
+          new SwarmcutError('failed', `${known.key} on ${agent.node}: ${event.detail}`, {
+            where: { node: agent.node, service: known.task.service, slot: known.task.slot },
+          }),
+        );
+      }
+    }
+    this.#wake();
+  }
+
+  #tellFetched({ agent, event }: WatchedEvent): void {
+    const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
+    if (arrival === undefined) return;
+    const { bytesDone, bytesTotal } = event;
+    this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
+  }
+
+  #fail(error: SwarmcutError): void {
+    this.#failure ??= error;
+    this.#wake();
+  }
+
+  /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
+  async #sort(
+    keys: ReadonlySet<string>,
+    services: readonly ClusterService[],
+    generations: ReadonlyMap<string, number>,
+  ): Promise<void> {
+    if (this.#candidates.length === 0) return;
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    for (const { agent, event } of this.#candidates.splice(0)) {
+      const ref = event.task;
+      if (ref === null) continue;
+      const task = tasks.find(({ taskId }) => taskId === ref.taskId);
+      const wanted =
+        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
+      if (!wanted) {
+        await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
+        continue;
+      }
+      const key = taskKey(task);
+      if (this.#arrivals.has(key)) {
+        this.#fail(
+          new SwarmcutError('failed', `Swarm has started ${key} twice`, {
+            where: { service: task.service, slot: task.slot },
+          }),
+        );
+        return;
+      }
+      this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
+      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
+    }
+  }
+
+  async #lateness(
+    missing: readonly string[],
+    services: readonly ClusterService[],
+    generations: ReadonlyMap<string, number>,
+    timeoutMs: number,
+  ): Promise<SwarmcutError> {
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    const reasons = missing.map((key) => {
+      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
+      if (task === undefined) return `${key}: Swarm has made no new task`;
+      return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
+    });
+    return new SwarmcutError(
+      'failed',
+      `Swarm did not start every task within ${timeoutMs / 1000} s: ${reasons.join('; ')}`,
+      {
+        advice:
+          'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image?',
+      },
+    );
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,97 @@
+import { messageOf } from '../../../src/model/errors.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+
+/** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
+const RELEASE_MS = 30_000;
+
+/** An old task that must not run on beside the new one. */
+export interface OldTask {
+  readonly key: string;
+  readonly containerId: string;
+  readonly agent: AgentClient;
+}
+
+/**
+ * The running tasks that a relocation replaces. They stand still, by its own request or by that of a round, until it is known whether they or
+ * the new ones go on.
+ */
+export class OldTasks {
+  readonly tasks: readonly OldTask[];
+  readonly #ctx: Pick<CoordinatorContext, 'emit'>;
+  readonly #restoreId: string;
+  /** Some of them may stand still. */
+  #stopped = false;
+  /** The round that has stopped them, if one has. */
+  #snapshotId: string | undefined;
+
+  constructor(ctx: Pick<CoordinatorContext, 'emit'>, restoreId: string, tasks: readonly OldTask[]) {
+    this.#ctx = ctx;
+    this.#restoreId = restoreId;
+    this.tasks = tasks;
+  }
+
+  /** Each once. */
+  get agents(): readonly AgentClient[] {
+    return [...new Set(this.tasks.map(({ agent }) => agent))];
+  }
+
+  /** Blocks and freezes them. @param deadlineMs they run on by themselves after so long */
+  async suspend(deadlineMs: number): Promise<void> {
+    this.#stopped = true;
+    await this.#each(({ agent, containerId }) =>
+      agent.suspend({ restoreId: this.#restoreId, containerId, deadlineMs }),
+    );
+  }
+
+  /** A round has left them frozen: from now on the relocation answers for them. The round's deadline goes on. */
+  async takeOver(snapshotId: string): Promise<void> {
+    this.#stopped = true;
+    this.#snapshotId = snapshotId;
+    await this.#each(({ agent, containerId }) =>
+      agent.takeOver({ restoreId: this.#restoreId, containerId, snapshotId }),
+    );
+  }
+
+  /**
+   * Their successors are about to be released. Fails if one of them was frozen for too long and runs on: then its successor must not. The
+   * engine's `kill` may come as soon as the first new task is seen running, and ends them at once from now on.
+   */
+  async prepareRetirement(): Promise<void> {
+    if (!this.#stopped) return;
+    const deadlineMs = RELEASE_MS;
+    await this.#each(({ agent, containerId }) =>
+      agent.prepareRetirement({ restoreId: this.#restoreId, containerId, deadlineMs }),
+    );
+  }
+
+  /** Their successors run. */
+  async retire(): Promise<void> {
+    if (!this.#stopped) return;
+    await this.#each(({ agent, containerId }) => agent.retire({ restoreId: this.#restoreId, containerId }));
+  }
+
+  /** They go on, but for those that were retired. Never throws. */
+  async resume(reason: string): Promise<void> {
+    if (!this.#stopped) return;
+    const [restoreId, snapshotId] = [this.#restoreId, this.#snapshotId];
+    await Promise.all(
+      this.agents.map(async (agent) => {
+        try {
+          // What was not taken over is still the round's; its checkpoints are discarded.
+          const abort = snapshotId === undefined ? undefined : agent.abort({ snapshotId, reason });
+          await Promise.all([agent.resume({ restoreId, reason }), abort]);
+        } catch (error) {
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
+          });
+        }
+      }),
+    );
+  }
+
+  async #each(call: (task: OldTask) => Promise<unknown>): Promise<void> {
+    await Promise.all(this.tasks.map(call));
+  }
+}

@@ -1,0 +1,139 @@
+import type { Deadman, DeadmanOptions } from '../../../agent/runtime/criu/deadman.ts';
+import { HeldTasks } from '../../../agent/tasks/held-tasks.ts';
+import { relocation, round, type Holder, type Keeper } from '../../../agent/tasks/holder.ts';
+import type { HeldTask, TaskState } from '../../../agent/tasks/held-task.ts';
+import type { OpenedTask } from '../../../agent/tasks/open-task.ts';
+import type { TaskInterceptor } from '../../../agent/network/task-interceptor.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+
+export const CONTAINER = 'c1';
+export const ROUND = round('s1');
+export const RESTORE = relocation('r1');
+export const OTHER = relocation('r2');
+
+class FakeDeadman implements Deadman {
+  readonly containerId: string;
+  readonly firesAtMs = 0;
+  readonly afterMs: number;
+  hasFired = false;
+  readonly #bed: HeldBed;
+
+  constructor(bed: HeldBed, { containerId, afterMs }: Pick<DeadmanOptions, 'containerId' | 'afterMs'>) {
+    this.#bed = bed;
+    this.containerId = containerId;
+    this.afterMs = afterMs;
+    bed.armed.add(this);
+  }
+
+  fired(): Promise<boolean> {
+    return Promise.resolve(this.hasFired);
+  }
+
+  cancel(): Promise<{ fired: boolean }> {
+    this.#bed.armed.delete(this);
+    return Promise.resolve({ fired: this.hasFired });
+  }
+
+  rearm(afterMs: number): Promise<Deadman> {
+    this.#bed.armed.delete(this);
+    if (this.hasFired) return Promise.reject(new SwarmcutError('interrupted', 'it has fired'));
+    return Promise.resolve(new FakeDeadman(this.#bed, { containerId: this.containerId, afterMs }));
+  }
+}
+
+/** The owner of held tasks over containers that are only written down. */
+export class HeldBed {
+  /** Everything that was done, in order. */
+  readonly done: string[] = [];
+  readonly frozen = new Set<string>();
+  readonly blocked = new Set<string>();
+  readonly moved = new Set<string>();
+  /** Container and owner. */
+  readonly journal = new Map<string, string>();
+  readonly armed = new Set<FakeDeadman>();
+  readonly errors: string[] = [];
+  /** Steps that fail, and steps that wait for something first. */
+  readonly broken = new Map<string, Error>();
+  readonly before = new Map<string, () => Promise<void>>();
+  readonly held: HeldTasks;
+
+  constructor() {
+    this.held = new HeldTasks({
+      open: (containerId) => this.#step('open').then(() => this.container(containerId)),
+      arm: ({ containerId, afterMs }) =>
+        this.#step(containerId.endsWith('-moved') ? 'arm execution' : 'arm').then(
+          () => new FakeDeadman(this, { containerId, afterMs }),
+        ),
+      journal: {
+        note: ({ containerId, owner }) => this.#step('note').then(() => void this.journal.set(containerId, owner)),
+        forget: (id) => this.#step('forget').then(() => void this.journal.delete(id)),
+      },
+      expectations: {
+        markMoved: (id) => void this.moved.add(id),
+        unmarkMoved: (id) => void this.moved.delete(id),
+      },
+      sidecars: {
+        hold: () => this.#step('hold sidecar'),
+        release: () => this.#step('release sidecar'),
+        end: () => this.#step('end sidecar'),
+      },
+      log: { error: (_: unknown, text: string) => void this.errors.push(text), warn: () => undefined } as never,
+    });
+  }
+
+  container(containerId: string): OpenedTask {
+    const block = (): void => void this.blocked.add(containerId);
+    const open = (): void => void this.blocked.delete(containerId);
+    const interceptor: TaskInterceptor = {
+      netns: '',
+      prepare: () => this.#step('prepare'),
+      hold: () => this.#step('block').then(block),
+      renewHold: () => this.#step('renew block').then(block),
+      advance: () => this.#step('advance').then(open),
+      unhold: () => this.#step('unblock').then(open),
+      openRestored: () => Promise.resolve(),
+      detach: () => this.#step('detach').then(open),
+      undoCommands: () => [],
+    };
+    const runc = {
+      pause: () => this.#step('freeze').then(() => void this.frozen.add(containerId)),
+      resume: () => this.#step('thaw').then(() => void this.frozen.delete(containerId)),
+      command: (...args: readonly string[]) => [...args],
+    };
+    return { containerId, pid: 1, interceptor, runc };
+  }
+
+  /** A task that a round has taken and brought to this state. */
+  async roundTask(state: TaskState, keeper: Partial<Keeper> = {}, holder: Holder = ROUND): Promise<HeldTask> {
+    const made: { task?: HeldTask } = {};
+    const task = await this.held.take(holder, this.container(CONTAINER), {
+      letGo: async () => {
+        await made.task?.unblock();
+        await made.task?.thaw();
+      },
+      ...keeper,
+    });
+    made.task = task;
+    if (state !== 'running') await task.block(10_000);
+    if (state === 'frozen' || state === 'moved') await task.freeze();
+    if (state === 'moved') await task.retire();
+    return task;
+  }
+
+  /** What is left of everything, for comparisons. */
+  get left(): object {
+    const { frozen, blocked, moved, journal, armed } = this;
+    const switches = [...armed].map(({ containerId }) => containerId);
+    return { frozen: [...frozen], blocked: [...blocked], moved: [...moved], journal: [...journal], switches };
+  }
+
+  async #step(name: string): Promise<void> {
+    await this.before.get(name)?.();
+    this.done.push(name);
+    const error = this.broken.get(name);
+    if (error !== undefined) throw error;
+  }
+}
+
+/** Nothing was done, or all was undone. */
+export const NOTHING_LEFT = { frozen: [], blocked: [], moved: [], journal: [], switches: [] };

@@ -1,0 +1,146 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PrepareOptions, SessionOptions } from '../../../agent/tasks/round-session.ts';
+import { Rounds, type RoundsOptions } from '../../../agent/tasks/rounds.ts';
+import { round, type Keeper } from '../../../agent/tasks/holder.ts';
+import { deferred } from '../../../src/platform/deferred.ts';
+import { CONTAINER, HeldBed, NOTHING_LEFT, OTHER, RESTORE } from './held-bed.ts';
+
+/** Sessions without containers: what `openSession` makes is decided here. */
+const opening = vi.hoisted(() => ({
+  openSession: (_round: unknown, _options: unknown, _keeper: unknown): Promise<unknown> =>
+    Promise.reject(new Error('?')),
+}));
+vi.mock('../../../agent/tasks/round-session.ts', () => ({
+  openSession: (...all: [unknown, unknown, unknown]) => opening.openSession(...all),
+}));
+
+const TASK = { service: 'bank_a', slot: '1', taskId: 't', containerId: CONTAINER };
+const SNAPSHOT = 's1';
+
+function prepare(snapshotId = SNAPSHOT): PrepareOptions {
+  const rest = { stack: 'bank', algorithm: 'sync', epoch: 1, subnets: [], deadlineMs: 10_000, aliases: [] };
+  return { snapshotId, task: TASK, keepFrozen: true, ...rest };
+}
+
+let bed: HeldBed;
+let rounds: Rounds;
+let ledger: string[];
+let told: string[];
+/** A prepare waits for it. */
+let ready: Promise<void>;
+
+beforeEach(() => {
+  bed = new HeldBed();
+  ledger = [];
+  told = [];
+  ready = Promise.resolve();
+  opening.openSession = async (made, options, keeper): Promise<unknown> => {
+    const { snapshotId, task } = made as PrepareOptions;
+    await ready;
+    const { held: owner } = options as SessionOptions;
+    const held = await owner.take(round(snapshotId), bed.container(task.containerId), keeper as Keeper);
+    const runner = {
+      cut: async () => {
+        await held.block(10_000);
+        await held.freeze();
+        return { kind: 'saved', epoch: 1 };
+      },
+      feed: async ({ kind }: { kind: string }) => {
+        told.push(kind);
+        await held.unblock();
+        await held.thaw();
+      },
+      finish: () => Promise.resolve(void told.push('finish')),
+      close: () => void told.push('close'),
+    };
+    const session = {
+      snapshotId,
+      ref: task,
+      held,
+      runner,
+      aliases: [],
+      stageDir: '/nowhere/stage',
+      task: { times: {} },
+    };
+    return {
+      ...session,
+      prepared: { estimatedBytes: 1, stage: 'memory' },
+      collected: undefined,
+    };
+  };
+  const noted = (name: string) => (id: string) => Promise.resolve(void ledger.push(`${name} ${id}`));
+  const fake = { has: () => true, setState: noted('permanent'), release: noted('unpin'), remove: noted('remove') };
+  rounds = new Rounds({ held: bed.held, ledger: fake } as unknown as RoundsOptions);
+});
+
+describe('the rounds of a node', () => {
+  it('have a task until they are finished', async () => {
+    await rounds.prepare(prepare());
+    expect(await rounds.prepare(prepare())).toEqual({ estimatedBytes: 1, stage: 'memory' });
+    await expect(rounds.prepare(prepare('s2'))).rejects.toMatchObject({
+      code: 'conflict',
+      message: 'another round s1 has this task',
+      where: { service: 'bank_a', slot: '1' },
+    });
+    await rounds.finish(SNAPSHOT);
+    expect(bed.left).toEqual(NOTHING_LEFT);
+    expect(ledger).toEqual(['permanent s1']);
+    await rounds.prepare(prepare('s2'));
+  });
+
+  it('do not begin for a task that a restore has suspended', async () => {
+    await bed.held.suspend(RESTORE, CONTAINER, 5_000);
+    await expect(rounds.prepare(prepare())).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('let their tasks go when they are given up', async () => {
+    await rounds.prepare(prepare());
+    await rounds.cut(SNAPSHOT, TASK, 1);
+    expect(bed.frozen.has(CONTAINER)).toBe(true);
+    await rounds.abort(SNAPSHOT, 'x');
+    expect(bed.left).toEqual(NOTHING_LEFT);
+    expect(told).toEqual(['abort', 'finish', 'close']);
+    expect(ledger).toEqual(['unpin s1/bank_a.1', 'remove s1']);
+    await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('are not prepared any more when they were given up, not even by a prepare that is under way', async () => {
+    const waiting = deferred<undefined>();
+    ready = waiting.promise;
+    const preparing = rounds.prepare(prepare());
+    const aborting = rounds.abort(SNAPSHOT, 'x');
+    waiting.resolve(undefined);
+    await expect(preparing).rejects.toMatchObject({ code: 'interrupted', message: 'round s1 was given up' });
+    await aborting;
+    await expect(rounds.prepare(prepare())).rejects.toMatchObject({ code: 'interrupted' });
+    expect(bed.left).toEqual(NOTHING_LEFT);
+  });
+
+  it('watch no longer over a task that a relocation has taken over, which discards their checkpoint if it fails', async () => {
+    await rounds.prepare(prepare());
+    await rounds.cut(SNAPSHOT, TASK, 1);
+    await bed.held.takeOver(RESTORE, round(SNAPSHOT), CONTAINER);
+    expect(told).toEqual(['close']);
+    await rounds.finish(SNAPSHOT);
+    expect(bed.frozen.has(CONTAINER)).toBe(true);
+    await bed.held.release(RESTORE, 'its coordinator is gone');
+    expect(bed.left).toEqual(NOTHING_LEFT);
+    expect(told).toEqual(['close', 'abort', 'finish']);
+    expect(ledger).toContain('remove s1');
+  });
+
+  it('let a task go that was taken over when they are given up themselves, unless it has moved', async () => {
+    await rounds.prepare(prepare());
+    await rounds.cut(SNAPSHOT, TASK, 1);
+    await bed.held.takeOver(RESTORE, round(SNAPSHOT), CONTAINER);
+    await rounds.abort(SNAPSHOT, 'left behind');
+    expect(bed.left).toEqual(NOTHING_LEFT);
+
+    await rounds.prepare(prepare('s2'));
+    await rounds.cut('s2', TASK, 1);
+    await bed.held.takeOver(OTHER, round('s2'), CONTAINER);
+    await bed.held.retire(OTHER, CONTAINER);
+    await rounds.abort('s2', 'x');
+    expect(bed.frozen.has(CONTAINER)).toBe(true);
+  });
+});

@@ -76,6 +76,31 @@ export default tseslint.config(
               from: ['./agent', './test'],
               message: 'agent and coordinator know only the API between them.',
             },
+            {
+              target: './coordinator/operations',
+              from: './coordinator',
+              except: ['./operations', './orchestrator/index.ts'],
+              message:
+                "operations know of a cluster only what coordinator/orchestrator/index.ts says; nothing of Swarm's, nothing of the CLI's.",
+            },
+            {
+              target: './coordinator/orchestrator',
+              from: './coordinator',
+              except: ['./orchestrator'],
+              message: 'orchestrators are asked by operations; they know neither these nor the CLI.',
+            },
+            {
+              target: './coordinator/cli',
+              from: './coordinator/orchestrator',
+              except: ['./swarm/connect.ts'],
+              message: 'the CLI only connects to the cluster; the rest is done by operations.',
+            },
+            {
+              target: './coordinator/ca',
+              from: './coordinator',
+              except: ['./ca'],
+              message: 'certificates are made without the rest of the coordinator.',
+            },
             { target: './coordinator/!(cli)/**', from: './examples', message: 'only the CLI reaches the test bed.' },
             { target: './examples', from: ['./agent', './coordinator', './test'], message: 'examples stand alone.' },
           ],

@@ -1,12 +1,15 @@
 import type { Command } from 'commander';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { createLogger } from '../../src/platform/logger.ts';
-import type { CoordinatorContext } from '../api.ts';
+import { broadcast } from '../operations/events/broadcast.ts';
+import { logListener } from '../operations/events/log.ts';
+import { operate } from '../operations/events/operate.ts';
+import type { CoordinatorContext } from '../operations/index.ts';
 import { globalOptionsOf } from './options.ts';
-import { startProgress } from './progress.ts';
+import { displaysOf } from './listeners/index.ts';
 
 /**
- * Runs one operation with all that it needs: log, progress, and an end when the user asks for it. The first SIGINT or SIGTERM aborts
+ * Runs one operation with all that it needs: the cluster, listeners for what it tells, and an end when the user asks for it. The first SIGINT or SIGTERM aborts
  * `ctx.signal`, upon which the operation puts everything back; the second ends the process at once (the agents' own deadlines
  * then put things back).
  * @param title what is being done, for the display: `snapshot of bank`
@@ -24,35 +27,35 @@ export async function runOperation<Result>(
   });
   const log = root.child({ verb: command.name() });
   const aborter = new AbortController();
-  const progress = startProgress(title, { json: options.json });
+  const displays = displaysOf(options.progress, { json: options.json });
+  const emit = broadcast([logListener(log), ...displays], (reason) => log.warn({ reason }, 'progress cannot be shown'));
   const onSignal = (name: NodeJS.Signals): void => {
     if (aborter.signal.aborted) {
       log.warn({ signal: name }, 'second signal: ending at once');
       process.exit(130);
     }
     log.warn({ signal: name }, 'signal: putting everything back');
-    progress.reporter.info(`${name}: putting everything back; once more ends at once`);
+    emit({ kind: 'information', message: `${name}: putting everything back; once more ends at once` });
     aborter.abort(interrupted(name));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  let failed = true;
   try {
-    const result = await operation({
+    // Loaded here: the engine's client is not needed by verbs that only read what is on disk.
+    const { connectSwarm } = await import('../orchestrator/swarm/connect.ts');
+    const ctx: CoordinatorContext = {
       directories: options.directories,
       log,
       signal: aborter.signal,
-      reporter: progress.reporter,
-      dockerSocket: options.dockerSocket,
-      agentPort: options.agentPort,
-    });
-    failed = false;
-    return result;
+      emit,
+      cluster: connectSwarm({ socketPath: options.dockerSocket, agentPort: options.agentPort }),
+    };
+    return await operate(emit, title, () => operation(ctx));
   } catch (error) {
     log.error({ err: error }, messageOf(error));
     throw aborter.signal.aborted && !isInterrupted(error) ? withCause(aborter.signal.reason, error) : error;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    await progress.end(failed);
+    for (const { close } of displays) await close?.();
   }
 }
 

@@ -1,13 +1,17 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { durationAdvice, parseDurationMs } from '../../src/config/duration.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../../src/model/paths.ts';
 import type { Directories } from '../../src/model/paths.ts';
+import { PROGRESS, type ProgressKind } from './listeners/kinds.ts';
 
 /** What every verb knows from the options before or behind it. */
 export interface GlobalOptions {
   readonly directories: Directories;
   /** Results and errors as JSON on stdout and stderr, no progress. */
   readonly json: boolean;
+  /** How operations show what they are at. */
+  readonly progress: ProgressKind;
   readonly verbose: boolean;
   readonly logFile: string;
   readonly dockerSocket: string;
@@ -19,6 +23,7 @@ interface RawGlobalOptions {
   runDir: string;
   configDir: string;
   json?: true;
+  progress: ProgressKind;
   verbose?: true;
   logFile?: string;
   dockerSocket: string;
@@ -53,6 +58,11 @@ export function addGlobalOptions(program: Command): Command {
         .default(DEFAULT_AGENT_PORT),
     )
     .option('--json', 'print results and errors as JSON, no progress')
+    .addOption(
+      new Option('--progress <how>', 'on stderr; auto: live on a terminal, otherwise plain lines, none with --json')
+        .choices(PROGRESS)
+        .default('auto'),
+    )
     .option('--verbose', 'write debug lines to the log, and show stack traces of internal errors')
     .option('--log-file <file>', 'where to log (default: <state-dir>/log/coordinator.log)');
 }
@@ -62,6 +72,7 @@ export function globalOptionsOf(command: Command): GlobalOptions {
   return {
     directories: { state: raw.stateDir, run: raw.runDir, config: raw.configDir },
     json: raw.json ?? false,
+    progress: raw.progress,
     verbose: raw.verbose ?? false,
     logFile: raw.logFile ?? `${raw.stateDir}/log/coordinator.log`,
     dockerSocket: raw.dockerSocket,
@@ -74,6 +85,14 @@ export function parseCount(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('It must be a whole number from 1 up.');
   return value;
+}
+
+/** Milliseconds. @throws InvalidArgumentError, which commander prints with the option's name. */
+export function parseDuration(text: string): number {
+  const milliseconds = parseDurationMs(text);
+  if (milliseconds !== undefined) return milliseconds;
+  const advice = durationAdvice(text);
+  throw new InvalidArgumentError(advice.charAt(0).toUpperCase() + advice.slice(1) + (advice.endsWith('?') ? '' : '.'));
 }
 
 /** For options that may be repeated; `a,b` is the same as giving it twice. */

@@ -9,19 +9,19 @@ import { asSwarmcutError, errorJson, errorText } from './report-error.ts';
 
 /** One file per verb, in the order of the help text. */
 const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
-  snapshot: async () => (await import('./snapshot.ts')).snapshotCommand(),
-  restore: async () => (await import('./restore.ts')).restoreCommand(),
-  migrate: async () => (await import('./migrate.ts')).migrateCommand(),
-  list: async () => (await import('./list.ts')).listCommand(),
-  inspect: async () => (await import('./inspect.ts')).inspectCommand(),
-  verify: async () => (await import('./verify.ts')).verifyCommand(),
-  rm: async () => (await import('./rm.ts')).rmCommand(),
-  attach: async () => (await import('./attach.ts')).attachCommand(),
-  detach: async () => (await import('./detach.ts')).detachCommand(),
-  check: async () => (await import('./check.ts')).checkCommand(),
-  lint: async () => (await import('./lint.ts')).lintCommand(),
-  simulate: async () => (await import('./simulate.ts')).simulateCommand(),
-  ca: async () => (await import('./ca.ts')).caCommand(),
+  snapshot: async () => (await import('./verbs/snapshot.ts')).snapshotCommand(),
+  restore: async () => (await import('./verbs/restore.ts')).restoreCommand(),
+  migrate: async () => (await import('./verbs/migrate.ts')).migrateCommand(),
+  list: async () => (await import('./verbs/list.ts')).listCommand(),
+  inspect: async () => (await import('./verbs/inspect.ts')).inspectCommand(),
+  verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+  rm: async () => (await import('./verbs/rm.ts')).rmCommand(),
+  attach: async () => (await import('./verbs/attach.ts')).attachCommand(),
+  detach: async () => (await import('./verbs/detach.ts')).detachCommand(),
+  check: async () => (await import('./verbs/check.ts')).checkCommand(),
+  lint: async () => (await import('./verbs/lint.ts')).lintCommand(),
+  simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
+  ca: async () => (await import('./verbs/ca.ts')).caCommand(),
   testbed: loadTestbed,
 };
 
@@ -92,7 +92,7 @@ function shareGlobals(program: Command, command: Command): void {
 
 /** The test bed is absent from slim installations. */
 async function loadTestbed(): Promise<Command | undefined> {
-  const file = new URL(`./testbed${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
+  const file = new URL(`./verbs/testbed${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
   if (!existsSync(file)) return undefined;
   const module = (await import(file.href)) as { testbedCommand: () => Command };
   return module.testbedCommand();

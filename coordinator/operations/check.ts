@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import type { CoordinatorContext, NodeInfo } from '../api.ts';
-import { openSession } from '../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { NodeInfo } from './session/reports.ts';
+import { openSession } from './session/session.ts';
 
 /** Asks every node of the Swarm; unreachable ones are entries with an error. */
 export async function checkNodes(ctx: CoordinatorContext): Promise<NodeInfo[]> {

@@ -9,4 +9,6 @@ export { attachSidecars } from './sidecars/attach.ts';
 export { detachSidecars } from './sidecars/detach.ts';
 export { sidecarsOf } from './sidecars/sidecars.ts';
 export { migrate } from './migrate.ts';
-export type * from '../api.ts';
+export type * from './events/events.ts';
+export type * from './session/context.ts';
+export type * from './session/reports.ts';

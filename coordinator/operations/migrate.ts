@@ -1,9 +1,10 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
-import type { CoordinatorContext, MigrateOptions, MigrateReport } from '../api.ts';
-import { openSession, type Session } from '../orchestrator/swarm/session.ts';
-import type { Stack, SwarmService } from '../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { MigrateOptions, MigrateReport } from './session/reports.ts';
+import { openSession, type Session } from './session/session.ts';
+import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
@@ -54,7 +55,7 @@ interface Where {
 }
 
 interface Who {
-  readonly services: readonly SwarmService[];
+  readonly services: readonly ClusterService[];
   readonly moving: readonly RoundTask[];
   readonly staying: readonly RoundTask[];
 }
@@ -96,7 +97,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
-    const constraints = this.#constraints(excluded);
+    const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
@@ -105,7 +106,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
         name: service.name,
         present: service,
         spec: service.spec,
-        constraints,
+        placement,
         publishesHostPorts: false,
       })),
     );
@@ -155,10 +156,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
     );
   }
 
-  #constraints(excluded: readonly string[]): string[] {
+  #placement(excluded: readonly string[]): Placement {
     const { from, to } = this.#where;
-    if (to !== undefined) return [`node.hostname==${to}`];
-    return [...excluded, ...(from === undefined ? [] : [from])].map((node) => `node.hostname!=${node}`);
+    if (to !== undefined) return { only: to };
+    return { except: [...excluded, ...(from === undefined ? [] : [from])] };
   }
 
   get #made(): FinalCut & { readonly snapshotId: string } {

@@ -1,6 +1,6 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import type { CoordinatorContext } from '../api.ts';
-import { openSession } from '../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import { openSession } from './session/session.ts';
 
 /**
  * Removes a snapshot here and on every agent. The manifest goes first: from then on the snapshot does not exist, and agents that cannot be
@@ -21,5 +21,8 @@ export async function removeSnapshot(ctx: CoordinatorContext, id: string): Promi
     }),
   );
   if (unreached.length > 0)
-    ctx.reporter.info(`the snapshot is removed, but its parts still lie on ${unreached.join(', ')}`);
+    ctx.emit({
+      kind: 'warning',
+      message: `the snapshot is removed, but its parts still lie on ${unreached.join(', ')}`,
+    });
 }

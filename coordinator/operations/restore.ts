@@ -3,20 +3,19 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
-import type { CoordinatorContext, RestoreOptions, RestoreReport } from '../api.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { openSession, type Session } from '../orchestrator/swarm/session.ts';
-import type { Stack } from '../orchestrator/swarm/types.ts';
+import { openSession, type Session } from './session/session.ts';
+import type { Resources, Stack } from '../orchestrator/index.ts';
 import { reachableAgents } from './relocation/reach.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
 import { restorePlans, type RestorePlans } from './relocation/plans.ts';
 import { Relocation } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './relocation/replacement-journal.ts';
-import { ensureResources, type Resources } from './relocation/resources.ts';
 import { relocate, type Relocated } from './relocation/sequence.ts';
-import { withIds } from './relocation/specs.ts';
 import { readTargets } from './relocation/targets.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -66,19 +65,21 @@ class Restore {
   }
 
   async run(): Promise<RestoreReport> {
-    const { swarm, nodes } = this.#session;
+    const { cluster, nodes } = this.#session;
     const manifest = this.#manifest;
     const begun = performance.now();
     await putServicesBack(this.#ctx, this.#session, manifest.stack);
     // A round that was cut short would keep the running tasks from being suspended.
     const { agents: all, catalogue } = this.#session;
     await reconcile(this.#ctx, manifest.stack, nodes, all, catalogue);
-    const before = await swarm.stack(manifest.stack, nodes);
+    const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     await this.#partsAreThere(agents.map(({ node }) => node));
     await this.#remnantsAreGone(before);
-    const resources = await ensureResources(swarm, manifest, this.#ctx.reporter);
+    const resources = await cluster.ensureResources(manifest, (message) =>
+      this.#ctx.emit({ kind: 'warning', message }),
+    );
     const replacement = this.#replacement(before, resources, excluded);
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
@@ -101,7 +102,7 @@ class Restore {
     return this.#report(done, wallMs, old.tasks.length === 0 ? 0 : done.releasedAtMs - suspendedAtMs);
   }
 
-  #replacement(before: Stack, { ids }: Pick<Resources, 'ids'>, excluded: readonly string[]): ServiceReplacement {
+  #replacement(before: Stack, resources: Resources, excluded: readonly string[]): ServiceReplacement {
     return new ServiceReplacement(
       this.#ctx,
       this.#session,
@@ -112,13 +113,8 @@ class Restore {
         return {
           name,
           present,
-          spec: withIds(spec, ids),
-          constraints:
-            mode === 'global'
-              ? []
-              : target === undefined
-                ? excluded.map((node) => `node.hostname!=${node}`)
-                : [`node.hostname==${target}`],
+          spec: resources.translate(spec),
+          placement: mode === 'global' ? {} : target === undefined ? { except: excluded } : { only: target },
           publishesHostPorts: present?.publishesHostPorts ?? false,
         };
       }),
@@ -185,19 +181,19 @@ class Restore {
         advice: 'the agent lost its state directory, or another coordinator removed the snapshot; restore another one',
       });
     }
-    this.#ctx.reporter.begin(node, 'check parts');
+    this.#ctx.emit({ kind: 'step-begun', node, step: 'check parts' });
     const { problems, verifiedBytes } = await agent.verify({ snapshotId: id }, { signal: this.#ctx.signal });
     const [first] = problems;
     if (first !== undefined) {
       const { task, part, problem } = first;
       const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-      this.#ctx.reporter.failed(node, 'check parts', problem);
+      this.#ctx.emit({ kind: 'step-failed', node, step: 'check parts', reason: problem });
       throw new SwarmcutError('damaged', `snapshot ${id}: ${part?.path ?? 'a part'} ${problem}${more}`, {
         where: { stack, node, ...(task === null ? {} : { service: task.service, slot: task.slot }) },
         advice: `nothing was done and the stack runs on; \`coordinator verify ${id}\` shows all that is damaged`,
       });
     }
-    this.#ctx.reporter.done(node, 'check parts', `${(verifiedBytes / 1e6).toFixed(1)} MB`);
+    this.#ctx.emit({ kind: 'step-done', node, step: 'check parts', detail: `${(verifiedBytes / 1e6).toFixed(1)} MB` });
   }
 
   /**
@@ -208,7 +204,7 @@ class Restore {
     const deadline = performance.now() + this.#timeoutMs;
     const present = new Set(before.services.map(({ id }) => id));
     for (let told = false; ; told = true) {
-      const remnants = await this.#session.swarm.remnants(this.#manifest.stack, present);
+      const remnants = await this.#session.cluster.remnants(this.#manifest.stack, present);
       if (remnants === 0) return;
       if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: nothing has been done');
       if (performance.now() > deadline) {
@@ -217,7 +213,8 @@ class Restore {
           advice: '`docker ps` on the nodes shows them; is a node down?',
         });
       }
-      if (!told) this.#ctx.reporter.info(`waiting for ${remnants} tasks of the removed stack to end`);
+      if (!told)
+        this.#ctx.emit({ kind: 'information', message: `waiting for ${remnants} tasks of the removed stack to end` });
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }

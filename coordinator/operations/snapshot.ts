@@ -4,15 +4,16 @@ import type { StackSettings } from '../../src/config/labels.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
-import { refuseUndeclared, stackSettings } from '../orchestrator/swarm/settings.ts';
-import type { CoordinatorContext, SnapshotOptions } from '../api.ts';
+import { refuseUndeclared, stackSettings } from './session/settings.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { SnapshotOptions } from './session/reports.ts';
 import { putServicesBack } from './relocation/replacement-journal.ts';
-import { existingStack, openSession, type Session } from '../orchestrator/swarm/session.ts';
-import type { Stack } from '../orchestrator/swarm/types.ts';
+import { existingStack, openSession, type Session } from './session/session.ts';
+import type { Stack } from '../orchestrator/index.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
-import { buildManifest, readResources } from './rounds/manifest.ts';
+import { buildManifest } from './rounds/manifest.ts';
 import { roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
@@ -57,7 +58,7 @@ async function snapshotLocked(
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
   const [infos, resources] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
-    readResources(session.swarm, stack),
+    session.cluster.resourcesOf(stack),
   ]);
   const epoch = await nextEpoch(ctx.directories.state, stack.name);
   const startedAtMs = Date.now();
@@ -76,7 +77,7 @@ async function snapshotLocked(
     epoch,
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
-    reporter: ctx.reporter,
+    emit: ctx.emit,
     ending: {
       kind: 'commit',
       commit: async (checkpoints) => {

@@ -1,8 +1,9 @@
 import type { Manifest, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { taskKey } from '../../src/model/task.ts';
-import type { CoordinatorContext, VerifyReport } from '../api.ts';
-import { openSession } from '../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from './session/context.ts';
+import type { VerifyReport } from './session/reports.ts';
+import { openSession } from './session/session.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
 
 /** Re-reads every part on the agents and checks the cut condition. A broken snapshot is a report with `ok: false`, not an exception. */
@@ -14,7 +15,7 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
   const nodes = [...new Set(manifest.tasks.map((task) => task.node))].sort();
   await Promise.all(
     nodes.map(async (node) => {
-      ctx.reporter.begin(node, 'verify');
+      ctx.emit({ kind: 'step-begun', node, step: 'verify' });
       try {
         const reply = await session.agents.of(node).verify({ snapshotId: manifest.id }, { signal: ctx.signal });
         verifiedBytes += reply.verifiedBytes;
@@ -24,11 +25,11 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
         for (const checkpoint of reply.tasks) {
           if (checkpoint.task !== null) reread.set(taskKey(checkpoint.task), checkpoint as TaskCheckpoint);
         }
-        ctx.reporter.done(node, 'verify', `${(reply.verifiedBytes / 1e6).toFixed(1)} MB`);
+        ctx.emit({ kind: 'step-done', node, step: 'verify', detail: `${(reply.verifiedBytes / 1e6).toFixed(1)} MB` });
       } catch (error) {
         if (error instanceof SwarmcutError && error.code === 'interrupted') throw error;
         problems.push(`node ${node} could not be asked: ${messageOf(error)}`);
-        ctx.reporter.failed(node, 'verify', messageOf(error));
+        ctx.emit({ kind: 'step-failed', node, step: 'verify', reason: messageOf(error) });
       }
     }),
   );

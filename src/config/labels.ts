@@ -1,7 +1,7 @@
 import { SwarmcutError } from '../model/errors.ts';
 import { nearest } from '../model/near.ts';
 import { excerpt } from '../model/visible.ts';
-import { parseDurationMs } from './duration.ts';
+import { durationAdvice, parseDurationMs } from './duration.ts';
 
 /** Every label of ours begins like this; the rest of the name is not free to use. */
 export const LABEL_PREFIX = 'swarmcut.';
@@ -168,11 +168,7 @@ function unknownValue(label: string, value: string, known: readonly string[], me
 function freezeTimeoutProblem(label: string, value: string): LabelProblem | undefined {
   const milliseconds = parseDurationMs(value);
   if (milliseconds === undefined) {
-    return {
-      label,
-      message: `${label} is "${excerpt(value)}", which is no duration`,
-      advice: 'write it like 500ms, 30s or 2m',
-    };
+    return { label, message: `${label} is "${excerpt(value)}", which is no duration`, advice: durationAdvice(value) };
   }
   if (milliseconds <= MAX_FREEZE_TIMEOUT_MS) return undefined;
   return { label, message: `${label} is ${excerpt(value)}: too long`, advice: 'at most 10m' };

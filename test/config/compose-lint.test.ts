@@ -32,7 +32,7 @@ test('labels as maps and lists, on services and containers, each with its place'
       column: 9,
       service: 'b',
       message: 'swarmcut.freeze-timeout is "30", which is no duration',
-      advice: 'write it like 500ms, 30s or 2m',
+      advice: 'did you mean 30s or 30ms?',
     },
   ]);
 });

@@ -73,6 +73,23 @@ describe('usage', () => {
     expect(stderr).toMatch(/^error: /);
   });
 
+  test.each([
+    [['snapshot', 'bank', '--freeze-timeout', '30']],
+    [['restore', 'latest', '--timeout', '30']],
+    [['migrate', 'bank', '--timeout', '30']],
+    [['rm', '--older-than', '30']],
+    [['simulate', '--duration', '30']],
+  ])('%j: a duration without a unit is refused with a hint', async (args) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/did you mean 30s or 30ms\?/i);
+  });
+
+  test('simulate takes durations with units', async () => {
+    const args = ['simulate', '-a', 'sync', '-n', '2', '--degree', '2', '--interval', '20ms', '--duration', '0.1s'];
+    expect(await run(...args)).toMatchObject({ code: 0 });
+  });
+
   test('a wrong command line is told as JSON too', async () => {
     const { code, stderr } = await run('snapshot', '--json');
     expect(code).toBe(2);

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
 import { Stacks } from '../../examples/demo/stacks.ts';
 import type { BankCheck, ProgramStatus, RunningTask } from '../../examples/demo/stacks.ts';
-import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinator/api.ts';
+import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinator/operations/index.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { bedUnderTest } from './bed.ts';
 

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { readDuration } from '../../../src/config/duration.ts';
+import { lacksUnit, type Reading } from '../../../src/config/quantity.ts';
+import { readBytesPerSecond, readSize } from '../../../src/config/size.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import {
   BEHAVIOURS,
@@ -20,6 +23,28 @@ const rate = number(z.number().nonnegative());
 const positive = number(z.number().positive());
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodPreprocess<z.ZodNumber> =>
   number(z.number().int().min(min).max(max));
+
+/** A number with its unit, read as labels and the other verbs read it. */
+function quantity(kind: string, read: (text: string) => Reading, zero: boolean) {
+  return z.unknown().transform((value, context): number => {
+    const text = typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+    const reading = read(text);
+    if ('value' in reading && (zero || reading.value > 0)) return reading.value;
+    const message =
+      'value' in reading
+        ? `${text} is too little`
+        : lacksUnit(text)
+          ? `${text} has no unit`
+          : `${JSON.stringify(value)} is no ${kind}`;
+    context.addIssue({ code: 'custom', message, params: 'advice' in reading ? reading : { advice: 'more than zero' } });
+    return z.NEVER;
+  });
+}
+
+const duration = quantity('duration', readDuration, true);
+const positiveDuration = quantity('duration', readDuration, false);
+const size = quantity('size', readSize, true);
+const bytesPerSecond = quantity('bandwidth', readBytesPerSecond, false);
 const costs = z
   .object(Object.fromEntries(Object.keys(DEFAULT_COSTS).map((key) => [key, rate])))
   .partial()
@@ -34,26 +59,26 @@ const schema = z
     topology: z.enum(TOPOLOGIES).default(DEFAULT_CONFIG.topology),
     degree: whole(1).optional(),
     behaviour: z.enum(BEHAVIOURS).default(DEFAULT_CONFIG.behaviour),
-    think: positive.default(DEFAULT_CONFIG.thinkMs),
-    messageBytes: rate.default(DEFAULT_CONFIG.messageBytes),
-    stateBytes: rate.default(DEFAULT_CONFIG.stateBytes),
+    think: positiveDuration.default(DEFAULT_CONFIG.thinkMs),
+    messageSize: size.default(DEFAULT_CONFIG.messageBytes),
+    stateSize: size.default(DEFAULT_CONFIG.stateBytes),
     fifo: z.union([z.boolean(), z.stringbool()], { error: 'yes or no' }).default(true),
-    latency: rate.default(DEFAULT_CONFIG.latencyMs),
-    jitter: rate.default(DEFAULT_CONFIG.jitterMs),
+    latency: duration.default(DEFAULT_CONFIG.latencyMs),
+    jitter: duration.default(DEFAULT_CONFIG.jitterMs),
     jitterDistribution: z.enum(DISTRIBUTIONS).default(DEFAULT_CONFIG.jitterDistribution),
-    bandwidth: positive.default(DEFAULT_CONFIG.bytesPerSecond),
+    bandwidth: bytesPerSecond.default(DEFAULT_CONFIG.bytesPerSecond),
     bandwidthDistribution: z.enum(DISTRIBUTIONS).default(DEFAULT_CONFIG.bandwidthDistribution),
-    interval: rate.default(DEFAULT_CONFIG.intervalMs),
-    mtbf: rate.default(0),
+    interval: duration.default(DEFAULT_CONFIG.intervalMs),
+    mtbf: duration.default(0),
     loss: number(z.number().min(0).max(0.9)).default(0),
     partitions: rate.default(0),
     coordinatorCrashes: rate.default(0),
     agentCrashes: rate.default(0),
     reconnects: rate.default(0),
     slowness: positive.default(1),
-    duration: positive.default(DEFAULT_CONFIG.durationMs),
+    duration: positiveDuration.default(DEFAULT_CONFIG.durationMs),
     messages: whole(0).default(0),
-    deadline: positive.default(DEFAULT_CONFIG.deadlineMs),
+    deadline: positiveDuration.default(DEFAULT_CONFIG.deadlineMs),
     seed: whole(0, SEED_MAX).default(1),
     costs: costs.default({}),
   })
@@ -80,8 +105,8 @@ export function parseRequest(raw: Readonly<Record<string, unknown>>): Simulation
     degree: data.degree ?? possibleDegree(data.processes),
     behaviour: data.behaviour,
     thinkMs: data.think,
-    messageBytes: data.messageBytes,
-    stateBytes: data.stateBytes,
+    messageBytes: data.messageSize,
+    stateBytes: data.stateSize,
     fifo: data.fifo,
     latencyMs: data.latency,
     jitterMs: data.jitter,
@@ -95,7 +120,7 @@ export function parseRequest(raw: Readonly<Record<string, unknown>>): Simulation
     costs: { ...DEFAULT_COSTS, ...data.costs },
     faults: {
       ...NO_FAULTS,
-      mtbfSeconds: data.mtbf,
+      mtbfSeconds: data.mtbf / 1000,
       loss: data.loss,
       partitionsPerSecond: data.partitions,
       coordinatorCrashesPerSecond: data.coordinatorCrashes,
@@ -135,8 +160,13 @@ function wrongField(issues: readonly z.core.$ZodIssue[]): SwarmcutError {
   const field = unknown.length > 0 ? unknown.map((key) => [...path, key].join('.')).join(', ') : path.join('.');
   const message = unknown.length > 0 ? 'there is no such option' : (issue?.message ?? 'not understood');
   return new SwarmcutError('usage', `${field || 'options'}: ${message}`, {
-    advice: 'coordinator simulate --help lists the options and what they take',
+    advice: adviceOf(issue) ?? 'coordinator simulate --help lists the options and what they take',
   });
+}
+
+function adviceOf(issue: z.core.$ZodIssue | undefined): string | undefined {
+  const advice: unknown = issue?.code === 'custom' ? issue.params?.advice : undefined;
+  return typeof advice === 'string' ? advice : undefined;
 }
 
 /** The default, or the largest even number below that of the processes. */

@@ -3,11 +3,11 @@ import type { SimulationConfig } from '../../../src/simulator/world/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../../src/simulator/families.ts';
 import { fuzzConfig, type FuzzKind } from '../../../src/simulator/fuzz.ts';
 import { studyRow, type StudyRow } from '../../../src/simulator/study.ts';
+import { bar } from '../output/bar.ts';
 
 /** Events between two looks at the clock and the keyboard. */
 const SLICE_EVENTS = 20_000;
 const PROGRESS_MS = 200;
-const BAR_WIDTH = 24;
 
 /** Shows one line that replaces the one before; an empty text takes it away. */
 export type ShowLine = (text: string) => void;
@@ -86,12 +86,4 @@ export class Runs {
 /** Writes progress to a terminal. */
 export function terminalLine(stream: NodeJS.WriteStream): ShowLine {
   return (text) => void stream.write(`\r\u001b[K${text}`);
-}
-
-/** `[######------]  50 %` */
-function bar(part: number): string {
-  const full = Math.round(Math.min(1, Math.max(0, part)) * BAR_WIDTH);
-  return `[${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}] ${Math.floor(part * 100)
-    .toString()
-    .padStart(3)} %`;
 }

@@ -1,15 +1,15 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import type { SwarmService, SwarmTask } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
   readonly key: string;
-  readonly task: SwarmTask;
+  readonly task: ClusterTask;
   readonly containerId: string;
   readonly agent: AgentClient;
 }
@@ -51,17 +51,17 @@ export class Arrivals {
 
   /**
    * Waits until a container of the new generation waits for each of these tasks.
-   * @param generations the `ForceUpdate` of the new tasks, by service id
+   * @param generations of the new tasks, by service id
    * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
    */
   async waitFor(
     keys: readonly string[],
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
     const deadline = performance.now() + timeoutMs;
-    for (const key of keys) this.#ctx.reporter.begin(key, 'wait for Swarm');
+    for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
       this.check();
       await this.#sort(new Set(keys), services, generations);
@@ -85,6 +85,7 @@ export class Arrivals {
       { node: agent.node, phase: event.phase, task: event.task, detail: event.detail },
       'restore event',
     );
+    if (event.phase === 'FETCHING') this.#tellFetched(watched);
     if (event.phase === 'ARRIVED') this.#candidates.push(watched);
     if (event.phase === 'FAILED') {
       const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
@@ -100,6 +101,13 @@ export class Arrivals {
     this.#wake();
   }
 
+  #tellFetched({ agent, event }: WatchedEvent): void {
+    const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
+    if (arrival === undefined) return;
+    const { bytesDone, bytesTotal } = event;
+    this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
+  }
+
   #fail(error: SwarmcutError): void {
     this.#failure ??= error;
     this.#wake();
@@ -108,17 +116,17 @@ export class Arrivals {
   /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
   async #sort(
     keys: ReadonlySet<string>,
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (this.#candidates.length === 0) return;
-    const tasks = await this.#session.swarm.tasks(services, this.#session.nodes);
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     for (const { agent, event } of this.#candidates.splice(0)) {
       const ref = event.task;
       if (ref === null) continue;
       const task = tasks.find(({ taskId }) => taskId === ref.taskId);
       const wanted =
-        task !== undefined && task.forceUpdate === generations.get(task.serviceId) && keys.has(taskKey(task));
+        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
       if (!wanted) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
@@ -133,19 +141,19 @@ export class Arrivals {
         return;
       }
       this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
-      this.#ctx.reporter.done(key, 'wait for Swarm', agent.node);
+      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
     }
   }
 
   async #lateness(
     missing: readonly string[],
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<SwarmcutError> {
-    const tasks = await this.#session.swarm.tasks(services, this.#session.nodes);
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const reasons = missing.map((key) => {
-      const task = tasks.findLast((one) => taskKey(one) === key && one.forceUpdate === generations.get(one.serviceId));
+      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
       if (task === undefined) return `${key}: Swarm has made no new task`;
       return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
     });

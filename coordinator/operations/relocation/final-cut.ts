@@ -1,9 +1,9 @@
 import { algorithms, type Algorithm } from '../../../src/algorithms/index.ts';
 import { sync } from '../../../src/algorithms/coordinated/sync.ts';
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import { refuseUndeclared, stackSettings } from '../../orchestrator/swarm/settings.ts';
-import type { Stack } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import { refuseUndeclared, stackSettings } from '../session/settings.ts';
+import type { Stack } from '../../orchestrator/index.ts';
 import { AgentExecutor } from '../rounds/agent-executor.ts';
 import { nextEpoch } from '../rounds/epochs.ts';
 import type { RoundTask } from '../rounds/participants.ts';
@@ -54,7 +54,7 @@ export async function finalCut(
     epoch,
     freezeTimeoutMs,
     tasks: moving,
-    reporter: ctx.reporter,
+    emit: ctx.emit,
     ending: { kind: 'hand-over', handOver: takeOver },
   });
   await runRound(round, executor, ctx.signal);

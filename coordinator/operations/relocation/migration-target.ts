@@ -1,8 +1,7 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { nearest } from '../../../src/model/near.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import { STACK_LABEL } from '../../orchestrator/swarm/swarm.ts';
-import type { Stack, SwarmService } from '../../orchestrator/swarm/types.ts';
+import type { Session } from '../session/session.ts';
+import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import type { RoundTask } from '../rounds/participants.ts';
 
 /**
@@ -12,13 +11,13 @@ import type { RoundTask } from '../rounds/participants.ts';
 export async function findTarget(
   session: Session,
   what: string,
-): Promise<{ stack: Stack; services: readonly SwarmService[] }> {
-  const stack = await session.swarm.stack(what, session.nodes);
+): Promise<{ stack: Stack; services: readonly ClusterService[] }> {
+  const stack = await session.cluster.stack(what, session.nodes);
   if (stack.services.length > 0) return { stack, services: stack.services };
-  const service = await session.swarm.service(what);
-  const owner = service?.labels[STACK_LABEL];
+  const service = await session.cluster.service(what);
+  const owner = service?.stack;
   if (service !== undefined && owner !== undefined) {
-    const ownerStack = await session.swarm.stack(owner, session.nodes);
+    const ownerStack = await session.cluster.stack(owner, session.nodes);
     return { stack: ownerStack, services: ownerStack.services.filter(({ id }) => id === service.id) };
   }
   if (service !== undefined) {
@@ -27,8 +26,8 @@ export async function findTarget(
       advice: 'deploy it with `docker stack deploy`: only stacks can be moved',
     });
   }
-  const services = await session.swarm.services();
-  const names = [...new Set([...services.map(({ name }) => name), ...(await session.swarm.stackNames())])];
+  const services = await session.cluster.services();
+  const names = [...new Set([...services.map(({ name }) => name), ...(await session.cluster.stackNames())])];
   const near = nearest(what, names);
   throw new SwarmcutError('not-found', `there is no stack or service named ${what}`, {
     advice: near.length > 0 ? `did you mean ${near.join(' or ')}?` : `known are ${names.sort().join(', ')}`,
@@ -55,11 +54,11 @@ export function existingNode(name: string, session: Session): string {
  * @throws SwarmcutError `precondition` when there is none, or one that cannot be moved live
  */
 export function chosenServices(
-  services: readonly SwarmService[],
+  services: readonly ClusterService[],
   tasks: readonly RoundTask[],
   from: string | undefined,
   to: string | undefined,
-): readonly SwarmService[] {
+): readonly ClusterService[] {
   const moving = services.filter((service) => {
     const own = tasks.filter(({ task }) => task.serviceId === service.id);
     if (own.length === 0) return false;

@@ -1,6 +1,6 @@
 import { messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { CoordinatorContext } from '../../api.ts';
+import type { CoordinatorContext } from '../session/context.ts';
 
 /** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
 const RELEASE_MS = 30_000;
@@ -18,14 +18,14 @@ export interface OldTask {
  */
 export class OldTasks {
   readonly tasks: readonly OldTask[];
-  readonly #ctx: Pick<CoordinatorContext, 'reporter'>;
+  readonly #ctx: Pick<CoordinatorContext, 'emit'>;
   readonly #restoreId: string;
   /** Some of them may stand still. */
   #stopped = false;
   /** The round that has stopped them, if one has. */
   #snapshotId: string | undefined;
 
-  constructor(ctx: Pick<CoordinatorContext, 'reporter'>, restoreId: string, tasks: readonly OldTask[]) {
+  constructor(ctx: Pick<CoordinatorContext, 'emit'>, restoreId: string, tasks: readonly OldTask[]) {
     this.#ctx = ctx;
     this.#restoreId = restoreId;
     this.tasks = tasks;
@@ -82,9 +82,10 @@ export class OldTasks {
           const abort = snapshotId === undefined ? undefined : agent.abort({ snapshotId, reason });
           await Promise.all([agent.resume({ restoreId, reason }), abort]);
         } catch (error) {
-          this.#ctx.reporter.info(
-            `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
-          );
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `node ${agent.node} could not be told to go on (${messageOf(error)}); its own deadline will thaw the tasks`,
+          });
         }
       }),
     );

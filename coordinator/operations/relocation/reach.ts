@@ -1,7 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
 
 export interface Reachable {
   readonly agents: readonly AgentClient[];
@@ -26,7 +26,7 @@ export async function reachableAgents(ctx: CoordinatorContext, session: Session)
           agents.push(agent);
         } catch (error) {
           excluded.push(hostname);
-          ctx.reporter.info(`node ${hostname} is left out: ${messageOf(error)}`);
+          ctx.emit({ kind: 'warning', message: `node ${hostname} is left out: ${messageOf(error)}` });
         }
       }),
   );

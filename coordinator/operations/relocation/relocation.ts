@@ -3,9 +3,9 @@ import type { Connection } from '../../../src/model/connection.ts';
 import type { TaskRef } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import type { SwarmService } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService } from '../../orchestrator/index.ts';
 import { Arrivals, type Arrival } from './arrivals.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTasks } from './old-tasks.ts';
@@ -58,7 +58,7 @@ export class Relocation {
   /** As {@link Arrivals.waitFor}. */
   arrivals(
     keys: readonly string[],
-    services: readonly SwarmService[],
+    services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
@@ -124,7 +124,7 @@ export class Relocation {
     await Promise.all(
       [...this.#arrivals.all.values()].map(async ({ agent, containerId, key }) => {
         await agent.releaseRestored({ restoreId: this.id, containerId });
-        this.#ctx.reporter.done(key, 'run');
+        this.#ctx.emit({ kind: 'step-done', task: key, step: 'run' });
       }),
     );
     await this.old.retire();
@@ -140,9 +140,10 @@ export class Relocation {
         try {
           await agent.abortRestore({ restoreId: this.id, reason });
         } catch (error) {
-          this.#ctx.reporter.info(
-            `node ${agent.node} could not be told to give up (${messageOf(error)}); its own deadlines will`,
-          );
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `node ${agent.node} could not be told to give up (${messageOf(error)}); its own deadlines will`,
+          });
         }
       }),
     );
@@ -165,16 +166,16 @@ export class Relocation {
     step: string,
     act: (task: SavedTask, arrival: Arrival) => Promise<string>,
   ): Promise<void> {
-    const { reporter } = this.#ctx;
+    const { emit } = this.#ctx;
     const results = await Promise.allSettled(
       saved.map(async (task) => {
         const arrival = this.#arrivals.all.get(task.key);
         if (arrival === undefined) throw new SwarmcutError('internal', `no container waits for ${task.key}`);
-        reporter.begin(task.key, step);
+        emit({ kind: 'step-begun', task: task.key, step });
         try {
-          reporter.done(task.key, step, await act(task, arrival));
+          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival) });
         } catch (error) {
-          reporter.failed(task.key, step, messageOf(error));
+          emit({ kind: 'step-failed', task: task.key, step, reason: messageOf(error) });
           if (!(error instanceof SwarmcutError)) throw error;
           throw new SwarmcutError(error.code, `cannot ${step} ${task.key} on ${arrival.agent.node}: ${error.message}`, {
             where: { ...error.where, node: arrival.agent.node, service: task.ref.service, slot: task.ref.slot },

@@ -3,17 +3,19 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { syncDirectory, writeDurably } from '../../../src/storage/durable.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import { rawSpecSchema, type SwarmService } from '../../orchestrator/swarm/types.ts';
-import { settledSpec } from './specs.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
+
+/** As the cluster gave it: only it looks inside. */
+const specSchema = z.record(z.string(), z.unknown());
 
 const entrySchema = z.object({
   name: z.string(),
   /** Of the service when the replacement began; absent if there was none: then it was to be made. */
-  present: z.object({ id: z.string(), spec: rawSpecSchema }).optional(),
-  /** The spec that it is to have in the end, and the `ForceUpdate` of the new tasks. */
-  spec: rawSpecSchema,
+  present: z.object({ id: z.string(), spec: specSchema }).optional(),
+  /** The spec that it is to have in the end, and the generation of the new tasks. */
+  spec: specSchema,
   generation: z.number().int(),
 });
 
@@ -76,23 +78,24 @@ export class ReplacementJournal {
 export type Remedy =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'remove' }
-  | { readonly kind: 'update'; readonly spec: SwarmService['spec'] };
+  | { readonly kind: 'settle'; readonly spec: ServiceSpec; readonly generation: number }
+  | { readonly kind: 'put back'; readonly spec: ServiceSpec };
 
 /**
- * Decides from what the journal and Swarm say. A service that somebody else has changed since then is left alone: its `ForceUpdate` is not
+ * Decides from what the journal and the cluster say. A service that somebody else has changed since then is left alone: its generation is not
  * the one that the replacement gave it.
  * @param now the service as it is; undefined if it is gone
  */
 export function remedyOf(
   phase: ReplacementRecord['phase'],
   entry: ReplacementEntry,
-  now: SwarmService | undefined,
+  now: ClusterService | undefined,
 ): Remedy {
-  if (now?.forceUpdate !== entry.generation) return { kind: 'nothing' };
+  if (now?.generation !== entry.generation) return { kind: 'nothing' };
   // The new tasks run: putting the old generation back would replace them by empty ones.
-  if (phase === 'released') return { kind: 'update', spec: settledSpec(entry.spec, entry.generation) };
+  if (phase === 'released') return { kind: 'settle', spec: entry.spec, generation: entry.generation };
   if (entry.present === undefined) return { kind: 'remove' };
-  return { kind: 'update', spec: entry.present.spec };
+  return { kind: 'put back', spec: entry.present.spec };
 }
 
 /**
@@ -105,18 +108,20 @@ export async function putServicesBack(ctx: CoordinatorContext, session: Session,
   const record = await journal.read();
   if (record === undefined) return false;
   ctx.log.warn({ id: record.id, phase: record.phase }, 'putting services back after a coordinator that is gone');
-  const { swarm } = session;
+  const { cluster } = session;
   const failed: string[] = [];
   for (const entry of record.services) {
     try {
-      const now = await swarm.service(entry.present?.id ?? entry.name);
+      const now = await cluster.service(entry.present?.id ?? entry.name);
       const remedy = remedyOf(record.phase, entry, now);
       if (now === undefined || remedy.kind === 'nothing') continue;
-      if (remedy.kind === 'remove') await swarm.removeService(now.id);
-      else await swarm.updateService(now.id, () => remedy.spec);
-      ctx.reporter.info(
-        `service ${entry.name} ${remedy.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
-      );
+      if (remedy.kind === 'remove') await cluster.remove(now.id);
+      else if (remedy.kind === 'settle') await cluster.settle(now.id, remedy.spec, remedy.generation);
+      else await cluster.putBack(now.id, remedy.spec);
+      ctx.emit({
+        kind: 'warning',
+        message: `service ${entry.name} ${remedy.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
+      });
     } catch (error) {
       failed.push(`${entry.name} (${messageOf(error)})`);
     }

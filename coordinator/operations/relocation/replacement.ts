@@ -1,32 +1,32 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Session } from '../../orchestrator/swarm/session.ts';
-import type { RawSpec, SwarmService, SwarmTask } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Session } from '../session/session.ts';
+import type { ClusterService, ClusterTask, Placement, Replacement, ServiceSpec } from '../../orchestrator/index.ts';
 import { ReplacementJournal, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
-import { replacementSpec, settledSpec, type Replacement } from './specs.ts';
 
 /** One service whose tasks are to be replaced by restored ones. */
 export interface ServiceChange {
   readonly name: string;
   /** As it is now; undefined if it is gone and has to be made again. */
-  readonly present: SwarmService | undefined;
+  readonly present: ClusterService | undefined;
   /** The spec that it is to have in the end. */
-  readonly spec: RawSpec;
-  readonly constraints: readonly string[];
+  readonly spec: ServiceSpec;
+  /** Where the new tasks may go. */
+  readonly placement: Placement;
   readonly publishesHostPorts: boolean;
 }
 
 const SETTLE_TIMEOUT_MS = 60_000;
 
 /**
- * Lets Swarm make new tasks for services, and afterwards gives the services the spec that they shall have, or the one that they had.
+ * Lets the cluster make new tasks for services, and afterwards gives the services the spec that they shall have, or the one that they had.
  */
 export class ServiceReplacement {
   readonly #ctx: CoordinatorContext;
   readonly #session: Session;
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
-  readonly #services = new Map<string, SwarmService>();
+  readonly #services = new Map<string, ClusterService>();
   /** What to do, in reverse order, to have everything as before. */
   readonly #undos: (() => Promise<void>)[] = [];
   readonly #journal: ReplacementJournal;
@@ -46,16 +46,16 @@ export class ServiceReplacement {
     this.#journal = new ReplacementJournal(ctx.directories.state, place.stack);
   }
 
-  /** `ForceUpdate` of the new tasks, by service id. Known after {@link begin}. */
+  /** Of the new tasks, by service id. Known after {@link begin}. */
   get generations(): ReadonlyMap<string, number> {
     return this.#generations;
   }
 
-  get services(): readonly SwarmService[] {
+  get services(): readonly ClusterService[] {
     return [...this.#services.values()];
   }
 
-  /** Tells Swarm to make the new tasks. They wait in the shims. */
+  /** Asks for the new tasks. They wait in the shims. */
   async begin(): Promise<void> {
     await this.#journal.write(this.#record('replacing'));
     for (const change of this.#changes) await this.#begin(change);
@@ -73,7 +73,7 @@ export class ServiceReplacement {
       const service = this.#services.get(change.name);
       const generation = service === undefined ? undefined : this.#generations.get(service.id);
       if (service === undefined || generation === undefined) continue;
-      await this.#session.swarm.updateService(service.id, () => settledSpec(change.spec, generation));
+      await this.#session.cluster.settle(service.id, change.spec, generation);
     }
     await this.#journal.remove();
   }
@@ -84,9 +84,10 @@ export class ServiceReplacement {
     for (const undo of this.#undos.splice(0).reverse()) {
       await undo().catch((error: unknown) => {
         failures.push(messageOf(error));
-        this.#ctx.reporter.info(
-          `could not put a service back: ${messageOf(error)}; the next command on the stack tries again`,
-        );
+        this.#ctx.emit({
+          kind: 'warning',
+          message: `could not put a service back: ${messageOf(error)}; the next command on the stack tries again`,
+        });
         this.#ctx.log.error({ reason: messageOf(error) }, 'undo of a service failed');
       });
     }
@@ -98,33 +99,33 @@ export class ServiceReplacement {
     const services = this.#changes.map((change): ReplacementEntry => {
       const { name, present, spec } = change;
       const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
-      return { name, ...before, spec, generation: generationOf(change) };
+      return { name, ...before, spec, generation: this.#generationOf(change) };
     });
     return { version: 1, ...this.#place, phase, services };
   }
 
   async #begin(change: ServiceChange): Promise<void> {
-    const { swarm } = this.#session;
+    const { cluster } = this.#session;
     const { present, spec } = change;
     const replacement: Replacement = {
-      generation: generationOf(change),
-      constraints: change.constraints,
+      generation: this.#generationOf(change),
+      placement: change.placement,
       order: change.publishesHostPorts ? 'stop-first' : 'start-first',
     };
     if (present !== undefined) {
-      this.#undos.push(() => swarm.updateService(present.id, () => present.spec));
-      await swarm.updateService(present.id, () => replacementSpec(spec, replacement));
+      this.#undos.push(() => cluster.putBack(present.id, present.spec));
+      await cluster.replace(present, spec, replacement);
       this.#note(change.name, present, replacement.generation);
       return;
     }
-    const id = await swarm.createService(replacementSpec(spec, replacement));
-    this.#undos.push(() => swarm.removeService(id));
-    const made = await swarm.service(id);
+    const id = await cluster.create(spec, replacement);
+    this.#undos.push(() => cluster.remove(id));
+    const made = await cluster.service(id);
     if (made === undefined) throw new SwarmcutError('failed', `service ${change.name} was made and is gone again`);
     this.#note(change.name, made, replacement.generation);
   }
 
-  #note(name: string, service: SwarmService, generation: number): void {
+  #note(name: string, service: ClusterService, generation: number): void {
     this.#services.set(name, service);
     this.#generations.set(service.id, generation);
   }
@@ -133,30 +134,25 @@ export class ServiceReplacement {
   async #running(): Promise<void> {
     const deadline = performance.now() + SETTLE_TIMEOUT_MS;
     for (;;) {
-      const tasks = await this.#session.swarm.tasks(this.services, this.#session.nodes, 'running');
+      const tasks = await this.#session.cluster.tasks(this.services, this.#session.nodes, 'wanted');
       const late = tasks.filter((task) => this.#isNew(task) && task.state !== 'running');
       if (late.length === 0 && tasks.some((task) => this.#isNew(task))) return;
       if (performance.now() > deadline) {
-        this.#ctx.reporter.info(
-          `Swarm does not yet see these tasks running: ${late.map((task) => `${task.service}.${task.slot} ${task.state}`).join(', ')}`,
-        );
+        this.#ctx.emit({
+          kind: 'warning',
+          message: `Swarm does not yet see these tasks running: ${late.map((task) => `${task.service}.${task.slot} ${task.state}`).join(', ')}`,
+        });
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
-  #isNew(task: SwarmTask): boolean {
-    return task.forceUpdate === this.#generations.get(task.serviceId);
+  #generationOf({ present, spec }: ServiceChange): number {
+    return this.#session.cluster.nextGeneration(present, spec);
   }
-}
 
-/** Higher than any that tasks of the service have had. */
-function generationOf({ present, spec }: ServiceChange): number {
-  return Math.max(present?.forceUpdate ?? 0, forceUpdateOf(spec)) + 1;
-}
-
-function forceUpdateOf(spec: RawSpec): number {
-  const template = spec.TaskTemplate as { ForceUpdate?: number } | undefined;
-  return template?.ForceUpdate ?? 0;
+  #isNew(task: ClusterTask): boolean {
+    return task.generation === this.#generations.get(task.serviceId);
+  }
 }

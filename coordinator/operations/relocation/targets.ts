@@ -1,6 +1,6 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { nearest } from '../../../src/model/near.ts';
-import type { SwarmNode } from '../../orchestrator/swarm/types.ts';
+import type { ClusterNode } from '../../orchestrator/index.ts';
 
 /** Where services are to go: a node per service, or Swarm's choice for services that are not named. */
 export type Targets = ReadonlyMap<string, string>;
@@ -13,7 +13,7 @@ export function readTargets(
   to: readonly string[],
   stack: string,
   services: readonly string[],
-  nodes: readonly SwarmNode[],
+  nodes: readonly ClusterNode[],
 ): Targets {
   const targets = new Map<string, string>();
   let everywhere: string | undefined;
@@ -40,7 +40,7 @@ export function readTargets(
 }
 
 /** @throws SwarmcutError when there is no such node, or it takes no tasks */
-export function knownNode(name: string, nodes: readonly SwarmNode[]): string {
+export function knownNode(name: string, nodes: readonly ClusterNode[]): string {
   const node = nodes.find((candidate) => candidate.hostname === name || candidate.id === name);
   if (node === undefined) {
     const names = nodes.map(({ hostname }) => hostname).sort();

@@ -1,6 +1,6 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
-import type { Reporter } from '../../api.ts';
+import type { Emit } from '../events/events.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
 
@@ -20,7 +20,7 @@ export interface AgentExecutorOptions {
   readonly epoch: number;
   readonly freezeTimeoutMs: number;
   readonly tasks: readonly RoundTask[];
-  readonly reporter: Reporter;
+  readonly emit: Emit;
   /** Must be the one that the round was made with (`keepFrozen`). */
   readonly ending: RoundEnding;
 }
@@ -110,23 +110,25 @@ export class AgentExecutor implements RoundExecutor {
 
   /** The manifest is written: an agent that cannot be told now is told at the next command on this stack (reconcile.ts). */
   async finish(): Promise<void> {
-    const { snapshotId, reporter } = this.#options;
+    const { snapshotId, emit } = this.#options;
     await this.#everyAgent(async (agent) => {
       await agent.finish({ snapshotId }).catch((error: unknown) => {
-        reporter.info(
-          `node ${agent.node} could not be told that the snapshot is complete (${messageOf(error)}); it will be told later`,
-        );
+        emit({
+          kind: 'warning',
+          message: `node ${agent.node} could not be told that the snapshot is complete (${messageOf(error)}); it will be told later`,
+        });
       });
     });
   }
 
   async abort(_processes: readonly string[], reason: string): Promise<void> {
-    const { snapshotId, reporter } = this.#options;
+    const { snapshotId, emit } = this.#options;
     await this.#everyAgent(async (agent) => {
       await agent.abort({ snapshotId, reason }).catch((error: unknown) => {
-        reporter.info(
-          `node ${agent.node} could not be told to abort (${messageOf(error)}); its own deadline will thaw the tasks`,
-        );
+        emit({
+          kind: 'warning',
+          message: `node ${agent.node} could not be told to abort (${messageOf(error)}); its own deadline will thaw the tasks`,
+        });
       });
     });
   }
@@ -138,12 +140,12 @@ export class AgentExecutor implements RoundExecutor {
   async #step(key: string, step: string, act: (task: RoundTask) => Promise<string | undefined>): Promise<void> {
     const task = this.#tasks.get(key);
     if (task === undefined) throw new SwarmcutError('internal', `no such task in this round: ${key}`);
-    const { reporter } = this.#options;
-    reporter.begin(key, step);
+    const { emit } = this.#options;
+    emit({ kind: 'step-begun', task: key, step });
     try {
-      reporter.done(key, step, await act(task));
+      emit({ kind: 'step-done', task: key, step, detail: await act(task) });
     } catch (error) {
-      reporter.failed(key, step, messageOf(error));
+      emit({ kind: 'step-failed', task: key, step, reason: messageOf(error) });
       throw error instanceof SwarmcutError ? withTask(error, task) : error;
     }
   }

@@ -5,8 +5,8 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { StreamDirection } from '../../../src/model/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import { openSession } from '../../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import { openSession } from '../session/session.ts';
 
 /** What is read here of the record of a task's sidecar: parts `channels.json` and `channels.bin` of kind CHANNELS. */
 const recordSchema = z.object({

@@ -13,7 +13,7 @@ import {
   type StreamTask,
 } from '../../../src/model/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
-import type { VerifiedChannel, VerifiedConnection } from '../../api.ts';
+import type { VerifiedChannel, VerifiedConnection } from '../session/reports.ts';
 
 /** How many offenders an error message lists. */
 const LISTED = 5;

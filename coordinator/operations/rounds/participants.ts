@@ -1,15 +1,15 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { taskKey, type TaskRef } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { Agents } from '../../orchestrator/swarm/agents.ts';
-import type { Stack, SwarmTask } from '../../orchestrator/swarm/types.ts';
+import type { Agents } from '../session/agents.ts';
+import type { Stack, ClusterTask } from '../../orchestrator/index.ts';
 
 /** One task of a round and the agent that acts for it. */
 export interface RoundTask {
   /** `service.slot`: the process id of the round. */
   readonly key: string;
   readonly ref: TaskRef;
-  readonly task: SwarmTask;
+  readonly task: ClusterTask;
   readonly agent: AgentClient;
 }
 
@@ -51,6 +51,6 @@ export function roundTasks(stack: Stack, agents: Agents): RoundTask[] {
 }
 
 /** The overlay networks between these tasks, each once. */
-export function overlaySubnets(tasks: readonly SwarmTask[]): string[] {
+export function overlaySubnets(tasks: readonly ClusterTask[]): string[] {
   return [...new Set(tasks.flatMap((task) => task.networks.flatMap((network) => network.subnets)))].sort();
 }

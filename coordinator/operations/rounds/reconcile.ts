@@ -1,8 +1,8 @@
 import { messageOf } from '../../../src/model/errors.ts';
 import type { Catalogue } from '../../../src/storage/catalogue.ts';
-import type { CoordinatorContext } from '../../api.ts';
-import type { Agents } from '../../orchestrator/swarm/agents.ts';
-import type { SwarmNode } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { Agents } from '../session/agents.ts';
+import type { ClusterNode } from '../../orchestrator/index.ts';
 
 /**
  * Settles what an earlier coordinator left behind on the agents: a tentative checkpoint whose snapshot has a manifest becomes permanent,
@@ -11,7 +11,7 @@ import type { SwarmNode } from '../../orchestrator/swarm/types.ts';
 export async function reconcile(
   ctx: CoordinatorContext,
   stack: string,
-  nodes: readonly SwarmNode[],
+  nodes: readonly ClusterNode[],
   agents: Agents,
   catalogue: Catalogue,
 ): Promise<void> {

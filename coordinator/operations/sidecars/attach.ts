@@ -4,11 +4,12 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
-import type { CoordinatorContext, SidecarsReport } from '../../api.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { SidecarsReport } from '../session/reports.ts';
 import { putServicesBack } from '../relocation/replacement-journal.ts';
-import { existingStack, openSession } from '../../orchestrator/swarm/session.ts';
-import { proxiedServices, stackSettings } from '../../orchestrator/swarm/settings.ts';
-import type { Stack, SwarmService } from '../../orchestrator/swarm/types.ts';
+import { existingStack, openSession } from '../session/session.ts';
+import { proxiedServices, stackSettings } from '../session/settings.ts';
+import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import { everyAgent, listSidecars, sidecarsReport } from './sidecars.ts';
 
 /** Sidecars find each other within about a second of the engine's news. Milliseconds. */
@@ -31,7 +32,7 @@ export async function attachSidecars(ctx: CoordinatorContext, stackName: string)
     const tasks = stack.tasks.filter(({ state, service }) => state === 'running' && names.includes(service));
     const answers = await everyAgent(ctx, session, async (agent) => {
       const own = tasks.filter(({ node }) => node === agent.node);
-      for (const task of own) ctx.reporter.begin(taskKey(task), 'attach');
+      for (const task of own) ctx.emit({ kind: 'step-begun', task: taskKey(task), step: 'attach' });
       const { sidecars } = await agent.attach(
         {
           stack: stackName,
@@ -40,7 +41,7 @@ export async function attachSidecars(ctx: CoordinatorContext, stackName: string)
         },
         { signal: ctx.signal },
       );
-      for (const task of own) ctx.reporter.done(taskKey(task), 'attach', agent.node);
+      for (const task of own) ctx.emit({ kind: 'step-done', task: taskKey(task), step: 'attach', detail: agent.node });
       return sidecars;
     });
     ctx.log.info({ stack: stackName, services: names, unreached: answers.unreached }, 'sidecars are attached');
@@ -63,14 +64,14 @@ async function acquainted(
   look: () => Promise<SidecarsReport>,
 ): Promise<SidecarsReport> {
   const begun = performance.now();
-  ctx.reporter.begin('', 'wait until the sidecars know each other');
+  ctx.emit({ kind: 'step-begun', step: 'wait until the sidecars know each other' });
   let report = first;
   for (let before = ''; ;) {
     const known = JSON.stringify(report.sidecars.map(({ peers, direct }) => [peers.length, direct]));
     const lonely =
       report.sidecars.length > 1 && report.sidecars.some(({ alive, peers }) => alive && peers.length === 0);
     if (!lonely && known === before) {
-      ctx.reporter.done('', 'wait until the sidecars know each other');
+      ctx.emit({ kind: 'step-done', step: 'wait until the sidecars know each other' });
       return report;
     }
     if (performance.now() - begun > ACQUAINTANCE_MS || ctx.signal.aborted) {
@@ -85,7 +86,7 @@ async function acquainted(
 }
 
 /** @throws SwarmcutError `precondition` when the stack does not ask for sidecars */
-function declaringServices(stack: Stack): readonly SwarmService[] {
+function declaringServices(stack: Stack): readonly ClusterService[] {
   const { algorithm } = stackSettings(stack);
   if (algorithms[algorithm]?.interceptor === 'proxy') return proxiedServices(stack);
   throw new SwarmcutError(

@@ -1,8 +1,9 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
-import type { CoordinatorContext, DetachOptions, DetachReport } from '../../api.ts';
-import { openSession } from '../../orchestrator/swarm/session.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { DetachOptions, DetachReport } from '../session/reports.ts';
+import { openSession } from '../session/session.ts';
 import { everyAgent, listSidecars } from './sidecars.ts';
 
 /**

@@ -3,9 +3,10 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Sidecar__Output } from '../../../src/rpc/generated/swarmcut/Sidecar.ts';
-import type { CoordinatorContext, SidecarReport, SidecarsReport } from '../../api.ts';
-import { existingStack, openSession, type Session } from '../../orchestrator/swarm/session.ts';
-import type { Stack } from '../../orchestrator/swarm/types.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { SidecarReport, SidecarsReport } from '../session/reports.ts';
+import { existingStack, openSession, type Session } from '../session/session.ts';
+import type { Stack } from '../../orchestrator/index.ts';
 
 /** What the agents of all nodes answered to one question about sidecars. */
 export interface Answers<Answer> {

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { hexdump } from '../../../coordinator/cli/hexdump.ts';
+import { hexdump } from '../../../coordinator/cli/output/hexdump.ts';
 
 const dump = (bytes: Uint8Array): string => [...hexdump(bytes)].join('\n');
 

@@ -22,7 +22,7 @@ describe('the options of simulate', () => {
   });
 
   it('are the same from the command line, as text, and from a file, as numbers', () => {
-    const fromFile = { algorithm: ['sync', 'cic'], processes: 12, topology: 'ring', mtbf: 60, loss: 0.1, seed: 7 };
+    const fromFile = { algorithm: ['sync', 'cic'], processes: 12, topology: 'ring', mtbf: '60s', loss: 0.1, seed: 7 };
     const fromLine = {
       ...Object.fromEntries(Object.entries(fromFile).map(([name, value]) => [name, String(value)])),
       algorithm: 'sync, cic',
@@ -44,6 +44,33 @@ describe('the options of simulate', () => {
     [true, true],
   ])('take %j for fifo', (fifo, wanted) => {
     expect(parseRequest({ fifo }).config.fifo).toBe(wanted);
+  });
+
+  it('take durations and sizes with their units, as all verbs do', () => {
+    const { config } = parseRequest({
+      duration: '20s',
+      think: '0.5ms',
+      latency: '200us',
+      jitter: '0ms',
+      interval: '1.5s',
+      deadline: '2m',
+      mtbf: '100s',
+      messageSize: '1.5kB',
+      stateSize: '20MB',
+      bandwidth: '100MB/s',
+    });
+    expect(config).toMatchObject({
+      durationMs: 20_000,
+      thinkMs: 0.5,
+      latencyMs: 0.2,
+      jitterMs: 0,
+      intervalMs: 1500,
+      deadlineMs: 120_000,
+      messageBytes: 1500,
+      stateBytes: 20e6,
+      bytesPerSecond: 1e8,
+      faults: { mtbfSeconds: 100 },
+    });
   });
 
   it('take single costs and keep the others', () => {
@@ -71,7 +98,9 @@ describe('bad input names the field', () => {
     ['an empty number', { reconnects: '' }, 'reconnects:'],
     ['a number that is missing in a file', { coordinatorCrashes: null }, 'coordinatorCrashes:'],
     ['a number that is infinite', { duration: 'Infinity' }, 'duration:'],
-    ['no time to think', { think: 0 }, 'think:'],
+    ['no time to think', { think: '0ms' }, 'think:'],
+    ['no simulated time', { duration: '0s' }, 'duration:'],
+    ['a bandwidth that is a size', { bandwidth: '1GB' }, 'bandwidth:'],
     ['more loss than can be borne', { loss: 1 }, 'loss:'],
     ['one process', { processes: 1 }, 'processes:'],
     ['half a process', { processes: '2.5' }, 'processes:'],
@@ -94,6 +123,19 @@ describe('bad input names the field', () => {
     expect(error.code).toBe('usage');
     expect(error.message.slice(0, message.length)).toBe(message);
     expect(error.advice).toBeTruthy();
+  });
+
+  it.each([
+    [{ duration: '20' }, 'duration: 20 has no unit', 'did you mean 20s or 20ms?'],
+    [{ duration: 20 }, 'duration: 20 has no unit', 'did you mean 20s or 20ms?'],
+    [{ mtbf: 60 }, 'mtbf: 60 has no unit', 'did you mean 60s or 60ms?'],
+    [{ latency: '0' }, 'latency: 0 has no unit', 'did you mean 0s or 0ms?'],
+    [{ stateSize: 20e6 }, 'stateSize: 20000000 has no unit', 'did you mean 20000000B?'],
+    [{ bandwidth: '1e9' }, 'bandwidth: 1e9 has no unit', 'did you mean 1000000000B/s?'],
+    [{ duration: 'long' }, 'duration: "long" is no duration', 'write it like 500ms, 30s or 2m'],
+    [{ messageSize: 'big' }, 'messageSize: "big" is no size', 'write it like 200B, 64kB or 20MB'],
+  ])('%j has no unit that is known: a hint', (raw, message, advice) => {
+    expect(refusal(() => parseRequest(raw))).toMatchObject({ code: 'usage', message, advice });
   });
 
   it.each(['0', '-3', '1.5', 'many', ''])('%j seeds', (text) => {

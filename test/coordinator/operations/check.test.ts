@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { NodeInfo } from '../../../coordinator/api.ts';
-import { checkText } from '../../../coordinator/cli/check.ts';
+import type { NodeInfo } from '../../../coordinator/operations/index.ts';
+import { checkText } from '../../../coordinator/cli/verbs/check.ts';
 
 function info(node: string, checks: Extract<NodeInfo, { checks: unknown }>['checks']): NodeInfo {
   return {

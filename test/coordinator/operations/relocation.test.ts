@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { CoordinatorContext } from '../../../coordinator/api.ts';
+import type { CoordinatorContext, OperationEvent } from '../../../coordinator/operations/index.ts';
 import { OldTasks } from '../../../coordinator/operations/relocation/old-tasks.ts';
 import { Relocation } from '../../../coordinator/operations/relocation/relocation.ts';
 import { relocate, type RelocationSteps } from '../../../coordinator/operations/relocation/sequence.ts';
-import type { Session } from '../../../coordinator/orchestrator/swarm/session.ts';
+import type { Session } from '../../../coordinator/operations/session/session.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 
@@ -22,17 +22,14 @@ class Bed {
   readonly ctx = {
     signal: new AbortController().signal,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
-    reporter: {
-      begin: () => undefined,
-      done: () => undefined,
-      failed: () => undefined,
-      info: (text: string) => void this.told.push(text),
+    emit: (event: OperationEvent) => {
+      if (event.kind === 'warning') this.told.push(event.message);
     },
   } as unknown as CoordinatorContext;
 
   readonly session = {
     nodes: [],
-    swarm: {
+    cluster: {
       tasks: () =>
         Promise.resolve(
           ['a', 'b'].map((name) => ({
@@ -40,7 +37,7 @@ class Bed {
             serviceId: name,
             slot: '1',
             taskId: `new-${name}`,
-            forceUpdate: 2,
+            generation: 2,
           })),
         ),
     },

@@ -2,15 +2,15 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { CoordinatorContext } from '../../../coordinator/api.ts';
+import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
 import {
   ReplacementJournal,
   putServicesBack,
   remedyOf,
   type ReplacementRecord,
 } from '../../../coordinator/operations/relocation/replacement-journal.ts';
-import type { Session } from '../../../coordinator/orchestrator/swarm/session.ts';
-import type { RawSpec, SwarmService } from '../../../coordinator/orchestrator/swarm/types.ts';
+import type { Session } from '../../../coordinator/operations/session/session.ts';
+import type { ClusterService, ServiceSpec } from '../../../coordinator/orchestrator/index.ts';
 
 const before = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 3, Placement: {} } };
 const saved = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 1 } };
@@ -26,8 +26,8 @@ function record(phase: ReplacementRecord['phase'], present = true): ReplacementR
   };
 }
 
-function serviceAt(forceUpdate: number): SwarmService {
-  return { id: 'id-a', name: 'bank_a', forceUpdate } as SwarmService;
+function serviceAt(generation: number): ClusterService {
+  return { id: 'id-a', name: 'bank_a', generation } as ClusterService;
 }
 
 const entryOf = (phase: ReplacementRecord['phase'], present = true) => {
@@ -38,7 +38,7 @@ const entryOf = (phase: ReplacementRecord['phase'], present = true) => {
 
 describe('a service in the middle of a replacement', () => {
   test('gets back what it had while the old tasks count', () => {
-    expect(remedyOf('replacing', entryOf('replacing'), serviceAt(4))).toEqual({ kind: 'update', spec: before });
+    expect(remedyOf('replacing', entryOf('replacing'), serviceAt(4))).toEqual({ kind: 'put back', spec: before });
   });
 
   test('is removed if it was made for the replacement', () => {
@@ -47,8 +47,9 @@ describe('a service in the middle of a replacement', () => {
 
   test('keeps the new tasks once they were released', () => {
     expect(remedyOf('released', entryOf('released'), serviceAt(4))).toEqual({
-      kind: 'update',
-      spec: { ...saved, TaskTemplate: { ForceUpdate: 4 } },
+      kind: 'settle',
+      spec: saved,
+      generation: 4,
     });
   });
 
@@ -60,7 +61,7 @@ describe('a service in the middle of a replacement', () => {
 
 describe('the next command', () => {
   let state: string;
-  let updates: RawSpec[];
+  let updates: ServiceSpec[];
   let fails = false;
 
   beforeEach(() => {
@@ -75,14 +76,14 @@ describe('the next command', () => {
       {
         directories: { state },
         log: { warn: vi.fn() },
-        reporter: { info: vi.fn() },
+        emit: vi.fn(),
       } as unknown as CoordinatorContext,
       {
-        swarm: {
+        cluster: {
           service: () => Promise.resolve(serviceAt(4)),
-          updateService: (_id: string, change: () => RawSpec) => {
+          putBack: (_id: string, spec: ServiceSpec) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
-            updates.push(change());
+            updates.push(spec);
             return Promise.resolve();
           },
         },

@@ -1,34 +1,32 @@
 import { describe, expect, test } from 'vitest';
-import { attachText, statusText } from '../../../coordinator/cli/attach.ts';
-import { verifyText } from '../../../coordinator/cli/verify.ts';
+import { attachText, statusText } from '../../../coordinator/cli/verbs/attach.ts';
+import { verifyText } from '../../../coordinator/cli/verbs/verify.ts';
 import { cutOf, refuseBrokenCut, verifiedChannel } from '../../../coordinator/operations/rounds/cut-check.ts';
 import { carriedConnections } from '../../../coordinator/operations/sidecars/detach.ts';
 import { sidecarsReport } from '../../../coordinator/operations/sidecars/sidecars.ts';
-import { proxiedServices, refuseUndeclared } from '../../../coordinator/orchestrator/swarm/settings.ts';
-import type { Stack, SwarmService, SwarmTask } from '../../../coordinator/orchestrator/swarm/types.ts';
-import type { SidecarReport } from '../../../coordinator/api.ts';
+import { proxiedServices, refuseUndeclared } from '../../../coordinator/operations/session/settings.ts';
+import type { ClusterService, ClusterTask, Stack } from '../../../coordinator/orchestrator/index.ts';
+import type { SidecarReport } from '../../../coordinator/operations/index.ts';
 import { streamEnd } from '../../model/streams.ts';
 import { manifestOf, taskOf } from '../../storage/manifest.ts';
 
-function service(name: string, changes: Partial<SwarmService> = {}): SwarmService {
+function service(name: string, changes: Partial<ClusterService> = {}): ClusterService {
   return {
     id: `id-${name}`,
     name,
     mode: 'replicated',
     replicas: 1,
-    version: 1,
     spec: {},
     image: 'x',
-    forceUpdate: 0,
+    generation: 0,
     labels: {},
     containerLabels: {},
     publishesHostPorts: false,
-    updateState: '',
     ...changes,
   };
 }
 
-function swarmTask(owner: SwarmService, slot: string, node: string): SwarmTask {
+function clusterTask(owner: ClusterService, slot: string, node: string): ClusterTask {
   return {
     service: owner.name,
     serviceId: owner.id,
@@ -37,10 +35,9 @@ function swarmTask(owner: SwarmService, slot: string, node: string): SwarmTask {
     containerId: `c-${owner.name}-${slot}`,
     node,
     state: 'running',
-    desiredState: 'running',
     error: '',
     createdAt: '',
-    forceUpdate: 0,
+    generation: 0,
     addresses: [],
     networks: [],
   };
@@ -82,8 +79,8 @@ describe('the sidecars of a stack', () => {
     name: 'bank',
     services: [a, service('bank_job', { mode: 'job' })],
     tasks: [
-      ...['1', '2', '10'].map((slot) => swarmTask(a, slot, 'n1')),
-      swarmTask(service('bank_job', { mode: 'job' }), '1', 'n1'),
+      ...['1', '2', '10'].map((slot) => clusterTask(a, slot, 'n1')),
+      clusterTask(service('bank_job', { mode: 'job' }), '1', 'n1'),
     ],
   };
   const sidecar = (slot: string, direct: number) => ({

@@ -1,0 +1,76 @@
+import { Command } from 'commander';
+import { EXIT_CODES } from '../../../src/model/errors.ts';
+import type { NodeInfo } from '../../operations/index.ts';
+import { runOperation } from '../context.ts';
+import { globalOptionsOf } from '../options.ts';
+import { paint, say, sayJson, table } from '../output/output.ts';
+
+/** `coordinator check`. */
+export function checkCommand(): Command {
+  return new Command('check')
+    .description('whether every node can snapshot and restore, and what to do about it')
+    .addHelpText(
+      'after',
+      `
+Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed.
+
+Examples:
+  coordinator check
+  coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'`,
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const { checkNodes } = await import('../../operations/index.ts');
+      const nodes = await runOperation(command, 'check of the nodes', (ctx) => checkNodes(ctx));
+      if (globalOptionsOf(command).json) sayJson(nodes);
+      else say(checkText(nodes));
+      process.exitCode = exitCodeOf(nodes);
+    });
+}
+
+function exitCodeOf(nodes: readonly NodeInfo[]): number {
+  if (nodes.some((node) => 'error' in node)) return EXIT_CODES.unreachable;
+  const failed = nodes.some((node) => 'checks' in node && node.checks.some(({ verdict }) => verdict === 'FAILED'));
+  return failed ? EXIT_CODES.precondition : 0;
+}
+
+/** Nodes across, checks down, then one line of advice per cell that is not green. Exported for its test. */
+export function checkText(nodes: readonly NodeInfo[]): string {
+  const names = [...new Set(nodes.flatMap((node) => ('checks' in node ? node.checks.map(({ name }) => name) : [])))];
+  const answering = nodes.map((node) =>
+    'error' in node
+      ? paint('red', node.error.includes('certificate') ? '✘ certificate' : '✘ no answer')
+      : `${paint('green', '✔')} ${node.version}`,
+  );
+  const rows = names.map((name) => [name, ...nodes.map((node) => cell(node, name))]);
+  const advice = nodes.flatMap((node) =>
+    'error' in node
+      ? [whyNot(node)]
+      : node.checks
+          .filter(({ verdict }) => verdict !== 'OK')
+          .map(({ name, verdict, found, advice }) => {
+            const what = `${node.node}: ${name}: ${found}`;
+            const line = verdict === 'FAILED' ? paint('red', what) : paint('yellow', what);
+            return advice === '' ? line : `${line}\n    → ${advice}`;
+          }),
+  );
+  const parts = [table(['CHECK', ...nodes.map(({ node }) => node)], [['agent', ...answering], ...rows])];
+  if (advice.length > 0) parts.push(advice.join('\n'));
+  else parts.push(paint('green', nodes.length === 1 ? 'the node is ready' : `all ${nodes.length} nodes are ready`));
+  return parts.join('\n\n');
+}
+
+/** An error has its advice in a second line, where it has one. */
+function whyNot({ node, error }: { readonly node: string; readonly error: string }): string {
+  const [what = '', advice] = error.split('\n');
+  return advice === undefined
+    ? `${node}: the agent does not answer: ${what}\n    → is it running there? \`systemctl status swarmcut-agent\``
+    : `${node}: ${what}\n    → ${advice}`;
+}
+
+function cell(node: NodeInfo, name: string): string {
+  if ('error' in node) return '-';
+  const check = node.checks.find((candidate) => candidate.name === name);
+  if (check === undefined) return '-';
+  const mark = { OK: paint('green', '✔'), WARNING: paint('yellow', '!'), FAILED: paint('red', '✘') }[check.verdict];
+  return `${mark} ${check.found}`;
+}

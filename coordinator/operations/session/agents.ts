@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { assertOwnCertificateValid, clientCredentials, connectAgent } from '../../../src/rpc/index.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { ClusterNode } from '../../orchestrator/index.ts';
+
+/** The agents of a cluster, one connection each, made when first used. */
+export class Agents implements Disposable {
+  readonly #nodes: ReadonlyMap<string, ClusterNode>;
+  readonly #clients = new Map<string, AgentClient>();
+  readonly #configDir: string;
+
+  /** @param configDir the coordinator's certificate lies in its `coordinator/` */
+  constructor(nodes: readonly ClusterNode[], configDir: string) {
+    this.#nodes = new Map(nodes.map((node) => [node.hostname, node]));
+    this.#configDir = join(configDir, 'coordinator');
+  }
+
+  /** The agent of a node. @throws SwarmcutError `not-found` for a node that the Swarm does not have; `precondition` when our certificate cannot be read or has expired */
+  of(node: string): AgentClient {
+    const known = this.#clients.get(node);
+    if (known !== undefined) return known;
+    const found = this.#nodes.get(node);
+    if (found === undefined) {
+      throw new SwarmcutError('not-found', `the Swarm has no node ${node || '(none)'}`, {
+        where: { node },
+        advice: `its nodes are ${[...this.#nodes.keys()].sort().join(', ')}`,
+      });
+    }
+    const credentials = clientCredentials(this.#configDir);
+    assertOwnCertificateValid(this.#configDir, new Date());
+    const client = connectAgent({ node, address: found.agentAddress, credentials });
+    this.#clients.set(node, client);
+    return client;
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+}

@@ -1,0 +1,155 @@
+import type { Manifest } from '../../src/model/checkpoint.ts';
+
+/**
+ * What an operation needs of the cluster that runs the tasks. Nothing here belongs to one orchestrator: Swarm is behind it in `swarm/`, and
+ * another one would be another folder beside it.
+ */
+export interface Cluster {
+  nodes(): Promise<ClusterNode[]>;
+
+  stackNames(): Promise<string[]>;
+
+  /** A stack with the tasks that are wanted running. A stack that does not exist has no services. */
+  stack(name: string, nodes: readonly ClusterNode[]): Promise<Stack>;
+
+  /** All services, of whatever stack. */
+  services(): Promise<ClusterService[]>;
+
+  /** Undefined when there is none of that id or name. */
+  service(idOrName: string): Promise<ClusterService | undefined>;
+
+  /**
+   * Tasks of these services, the newest last.
+   * @param which `all` has those that have ended, too
+   */
+  tasks(
+    services: readonly ClusterService[],
+    nodes: readonly ClusterNode[],
+    which: 'all' | 'wanted',
+  ): Promise<ClusterTask[]>;
+
+  /** How many tasks of a stack, whose services are gone, have not ended yet. @param present ids of the services that are not gone */
+  remnants(stack: string, present: ReadonlySet<string>): Promise<number>;
+
+  /**
+   * The generation that the next replacement of a service gives its tasks: higher than any that they have had.
+   * @param present the service as it is; undefined if it is gone
+   * @param spec the spec that it is to have
+   */
+  nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): number;
+
+  /** New tasks for a service that is there, the old ones living on as far as `order` allows. Ends when they have been asked for. */
+  replace(service: ClusterService, spec: ServiceSpec, replacement: Replacement): Promise<void>;
+
+  /** A service that is gone, made again as {@link replace} would have it. @returns its new id */
+  create(spec: ServiceSpec, replacement: Replacement): Promise<string>;
+
+  /** The new tasks run: the service gets this spec and keeps them. @param generation of the new tasks */
+  settle(serviceId: string, spec: ServiceSpec, generation: number): Promise<void>;
+
+  /** Gives a service the spec that it had before a replacement. */
+  putBack(serviceId: string, spec: ServiceSpec): Promise<void>;
+
+  remove(serviceId: string): Promise<void>;
+
+  /** What the services of a stack refer to, to be made again when it has been removed. */
+  resourcesOf(stack: Stack): Promise<StackResources>;
+
+  /**
+   * Makes what the services of a snapshot refer to and what is gone.
+   * @param warn told what could not be made as it was
+   * @throws SwarmcutError `precondition` for what cannot be made again; nothing has been made then
+   */
+  ensureResources(manifest: Manifest, warn: (message: string) => void): Promise<Resources>;
+}
+
+/** A node, and where its agent listens. */
+export interface ClusterNode {
+  readonly id: string;
+  readonly hostname: string;
+  /** `host:port` of the agent. */
+  readonly agentAddress: string;
+  /** Up, and taking tasks. */
+  readonly usable: boolean;
+  /** `ready` when the orchestrator reaches it. */
+  readonly state: string;
+  readonly availability: string;
+}
+
+/** The settings of a service as its orchestrator keeps them. They are saved and given back as they came; only the orchestrator looks inside. */
+export type ServiceSpec = Record<string, unknown>;
+
+export interface ClusterService {
+  readonly id: string;
+  readonly name: string;
+  /** Absent when it belongs to none. */
+  readonly stack?: string;
+  readonly mode: 'replicated' | 'global' | 'job';
+  readonly replicas: number;
+  readonly spec: ServiceSpec;
+  readonly image: string;
+  /** Counts the replacements of its tasks; each task has that of the time when it was made. */
+  readonly generation: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly containerLabels: Readonly<Record<string, string>>;
+  readonly publishesHostPorts: boolean;
+}
+
+/** A task with its container. */
+export interface ClusterTask {
+  readonly service: string;
+  readonly serviceId: string;
+  /** `"1"` … for replicated services, the node's host name for global ones. */
+  readonly slot: string;
+  readonly taskId: string;
+  readonly containerId: string;
+  readonly node: string;
+  /** `running`, or what else the orchestrator calls it. */
+  readonly state: string;
+  readonly error: string;
+  readonly createdAt: string;
+  readonly generation: number;
+  /** On networks between the tasks, not on those that lead in from outside. */
+  readonly addresses: readonly { readonly network: string; readonly address: string }[];
+  readonly networks: readonly ClusterNetwork[];
+}
+
+export interface ClusterNetwork {
+  readonly name: string;
+  readonly id: string;
+  readonly subnets: readonly string[];
+}
+
+/** A stack as it runs now. */
+export interface Stack {
+  readonly name: string;
+  readonly services: readonly ClusterService[];
+  /** Tasks that are wanted running. */
+  readonly tasks: readonly ClusterTask[];
+}
+
+/** How the tasks of a service are replaced by restored ones. */
+export interface Replacement {
+  /** Of the new tasks: by it they are told from old ones. */
+  readonly generation: number;
+  readonly placement: Placement;
+  /** `start-first` keeps the old tasks until the new ones run; impossible when both want the same port of a node. */
+  readonly order: 'start-first' | 'stop-first';
+}
+
+/** On which nodes new tasks may be placed, besides what the service itself says. Host names. */
+export interface Placement {
+  readonly only?: string;
+  readonly except?: readonly string[];
+}
+
+/** What a stack needs besides its services. */
+export type StackResources = Pick<Manifest, 'networks' | 'configs' | 'secrets'>;
+
+/** Resources that have been made sure of. */
+export interface Resources {
+  /** A saved spec that refers to what is there now. */
+  translate(spec: ServiceSpec): ServiceSpec;
+  /** Takes back what was made. Never throws. */
+  undo(): Promise<void>;
+}

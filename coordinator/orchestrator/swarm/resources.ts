@@ -1,0 +1,101 @@
+import type { Manifest } from '../../../src/model/checkpoint.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import type { Resources, ServiceSpec, Stack, StackResources } from '../index.ts';
+import type { Engine } from './engine.ts';
+import { withIds } from './specs.ts';
+
+/** Reads the networks, configs and secrets that the services of a stack refer to. */
+export async function readResources(engine: Engine, stack: Stack): Promise<StackResources> {
+  const text = JSON.stringify(stack.services.map((service) => service.spec));
+  const mentioned = ({ id, name }: { id: string; name: string }): boolean =>
+    text.includes(`"${id}"`) || text.includes(`"${name}"`);
+  const [networks, configs, secrets] = await Promise.all([engine.networks(), engine.configs(), engine.secrets()]);
+  return {
+    networks: networks
+      .map((network) => ({ ...network, id: network.Id, name: network.Name }))
+      .filter((network) => network.Ingress !== true && network.Driver === 'overlay' && mentioned(network))
+      .map((network) => {
+        const subnets = (network.IPAM?.Config ?? []).flatMap((config) => config.Subnet ?? []);
+        // The VXLAN id is Swarm's to choose when the network is made again.
+        const { 'com.docker.network.driver.overlay.vxlanid_list': _vxlan, ...options } = network.Options ?? {};
+        const spec: ServiceSpec = {
+          Name: network.name,
+          Driver: network.Driver,
+          Internal: network.Internal ?? false,
+          Attachable: network.Attachable ?? false,
+          EnableIPv6: network.EnableIPv6 ?? false,
+          IPAM: { Driver: 'default', Config: subnets.map((Subnet) => ({ Subnet })) },
+          Options: options,
+          Labels: network.Labels ?? {},
+        };
+        return { name: network.name, id: network.id, subnets, spec };
+      }),
+    configs: configs.filter(mentioned),
+    secrets: secrets.filter(mentioned),
+  };
+}
+
+/**
+ * Makes sure that the networks, configs and secrets that the saved services refer to exist, by name. Networks and configs that are gone are
+ * made again; secrets cannot be, since Swarm never gives their contents away.
+ * @throws SwarmcutError `precondition` for a missing secret; nothing has been made then
+ */
+export async function ensureResources(
+  engine: Engine,
+  manifest: Manifest,
+  warn: (message: string) => void,
+): Promise<Resources> {
+  const [networks, configs, secrets] = await Promise.all([engine.networks(), engine.configs(), engine.secrets()]);
+  const ids = new Map<string, string>();
+  const undos: (() => Promise<void>)[] = [];
+  for (const { name, id } of manifest.secrets) {
+    const present = secrets.find((secret) => secret.name === name);
+    if (present === undefined) {
+      throw new SwarmcutError('precondition', `secret ${name} of the snapshot is gone, and secrets cannot be saved`, {
+        where: { stack: manifest.stack },
+        advice: `create it again (\`docker secret create ${name} FILE\`), then restore`,
+      });
+    }
+    ids.set(id, present.id);
+  }
+  const undo = async (): Promise<void> => {
+    for (const step of undos.splice(0).reverse()) await step().catch(() => undefined);
+  };
+  try {
+    for (const { name, id, spec } of manifest.networks) {
+      const present = networks.find((network) => network.Name === name);
+      if (present !== undefined) {
+        ids.set(id, present.Id);
+        continue;
+      }
+      const made = await createNetwork(engine, name, spec, warn);
+      undos.push(() => engine.removeNetwork(made));
+      ids.set(id, made);
+    }
+    for (const { name, id, spec } of manifest.configs) {
+      const present = configs.find((config) => config.name === name)?.id ?? (await engine.createConfig(spec));
+      ids.set(id, present);
+    }
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+  return { translate: (spec) => withIds(spec, ids), undo };
+}
+
+async function createNetwork(
+  engine: Engine,
+  name: string,
+  spec: Record<string, unknown>,
+  warn: (message: string) => void,
+): Promise<string> {
+  try {
+    return await engine.createNetwork(spec);
+  } catch (error) {
+    // The old subnet may belong to another network by now. Any other will do: connections are rewritten to new addresses anyway.
+    if (!(error instanceof SwarmcutError) || !/overlap|pool/i.test(error.message)) throw error;
+    warn(`network ${name} gets another subnet: its old one is taken`);
+    const { IPAM: _ipam, ...rest } = spec;
+    return await engine.createNetwork(rest);
+  }
+}

@@ -1,57 +1,37 @@
 import type { StreamCut } from '../../../src/model/checkpoint.ts';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { endpointText } from '../../../src/model/connection.ts';
-import { AppSide } from './app-side.ts';
-import { BackPressure } from './back-pressure.ts';
-import { Incoming } from './incoming.ts';
-import type { Recording, RestoredIncoming } from './incoming.ts';
+import { messageOf } from '../../../src/model/errors.ts';
+import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
+import type { Recording } from '../../../src/streams/inbox.ts';
+import type { StreamOutput } from '../../../src/streams/outputs.ts';
+import { StreamMachine } from '../../../src/streams/stream-machine.ts';
+import type { RestoredStream } from '../../../src/streams/stream-machine.ts';
+import { AppEnd } from './app-end.ts';
 import type { Link } from '../sockets/link.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
-import { Outgoing } from './outgoing.ts';
-import type { RestoredOutgoing } from './outgoing.ts';
-import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import { appEndOf, channelsOf } from './stream-identity.ts';
 import type { StreamIdentity } from './stream-identity.ts';
 import type { StreamOwner } from './stream-owner.ts';
-import { TunnelSide } from './tunnel-side.ts';
 
 /** The positions of a stream at the cut; what is recorded of the incoming channel comes later. */
 export type StreamPosition = Omit<StreamCut, 'recorded' | 'finRecorded' | 'resetRecorded' | 'endTaken' | 'complete'>;
 
-/** How a stream begins that was cut before. */
-export interface RestoredStream {
-  readonly outgoing: RestoredOutgoing;
-  /** The application has closed its direction. */
-  readonly appEnded: boolean;
-  readonly incoming: RestoredIncoming;
-  /** False: its application's kernel has only just been connected to (Incoming). */
-  readonly accepted: boolean;
-  /** `opening`: it is opened anew. `away`: it goes on when the two sidecars have found each other. `ended`: there is no peer any more. */
-  readonly phase: 'opening' | 'away' | 'ended';
-}
-
 /**
- * One proxied connection at one of its two sidecars: the application's socket, and the tunnel to the other sidecar. Two channels: `sent` counts
- * bytes taken from the application, `received` bytes that came from the peer. Back-pressure: the application is read while the peer takes
- * more (WINDOW); the tunnel is read even if ours takes nothing, for a marker, a reset or its end may be behind.
- *
- * Ends: FIN travels as a frame in each direction (half-close); a reset travels as a frame too, and the end that reset goes on reading (and
- * recording) until the peer has answered by closing the tunnel. A tunnel that ends any other way resets the application's connection,
- * unless the stream is parked: then its peer is moving, and comes back over another tunnel ({@link resume}).
+ * One proxied connection at one of its two sidecars: a {@link StreamMachine} with its two sockets, the application's and the tunnel to the other
+ * sidecar. The protocol is the machine's; here its outputs are carried out.
  */
 export class Stream {
   readonly identity: StreamIdentity;
   /** Whom the opener's sidecar has called: `server`, or a task behind it. */
   target: Endpoint;
-  /** The peer may know of this stream. */
-  announced: boolean;
   readonly #owner: StreamOwner;
-  readonly #app: AppSide;
-  readonly #in: Incoming;
-  readonly #out: Outgoing;
-  readonly #tunnel: TunnelSide;
-  readonly #pressure: BackPressure;
-  #resetAppOnRelease: boolean;
+  readonly #machine: StreamMachine;
+  readonly #app: AppEnd;
+  #tunnel: Link | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer will fire, by the clock of `performance.now()`. */
+  #timerAtMs: number | undefined;
 
   constructor(
     identity: StreamIdentity,
@@ -63,38 +43,17 @@ export class Stream {
     this.identity = identity;
     this.target = target;
     this.#owner = owner;
-    const phase = restored?.phase ?? 'opening';
-    this.announced = identity.role === 'acceptor' || phase !== 'opening';
-    this.#in = new Incoming(end, identity.role === 'acceptor' && restored?.accepted !== true, restored?.incoming);
-    this.#out = new Outgoing(restored?.outgoing);
-    this.#tunnel = new TunnelSide(phase, this.#in, this.#out, {
-      data: (bytes) => this.#onData(bytes),
-      fin: () => this.#in.fin(!owner.held),
-      reset: () => this.#onReset(),
-      marker: (epoch) => owner.marker(this, epoch),
-      park: (epoch) => owner.park(this, epoch),
-      unparked: () => this.#flush(),
-      changed: () => this.update(),
-      malformed: (error) => this.#onMalformed(error),
-      broken: () => this.#resetApp(),
-      left: () => owner.left(this),
-      ended: (lost) => owner.ended(this, lost),
-      closed: () => this.#closedIfDone(),
-      log: (message, details) => owner.log(message, details),
-    });
-    this.#pressure = new BackPressure(end, this.#in, this.#out, {
-      hurried: () => this.recording !== undefined || owner.held,
-      slow: () => this.update(),
-    });
-    this.#resetAppOnRelease = this.#in.resetReceived;
-    const closing = { ended: restored?.appEnded ?? false, finDelivered: this.#in.finDelivered };
-    this.#app = new AppSide(end, closing, {
-      read: (bytes, framed) => this.#fromApp(bytes, framed),
+    this.#machine = new StreamMachine({ role: identity.role, held: owner.held, appGone: end.gone, restored });
+    const closing = { ended: restored?.appEnded ?? false, finDelivered: restored?.incoming.finDelivered ?? false };
+    this.#app = new AppEnd(end, closing, () => this.update());
+    const machine = this.#machine;
+    end.handle((bytes, framed) => this.#do(() => machine.handleApp(bytes, framed)), {
       drained: () => this.update(),
-      ended: () => this.#onAppEnd(),
-      settled: () => this.#onAppSettled(),
-      gone: () => this.#onAppGone(),
+      ended: () => this.#do(() => machine.handleAppEnd()),
+      finished: () => this.#do(() => machine.handleAppFinished()),
+      closed: (error) => this.#do(() => machine.handleAppClosed(error !== undefined)),
     });
+    end.resetOnClose(true);
   }
 
   /** The two directed channels, as the algorithms name them. `in` is towards this task. */
@@ -107,18 +66,50 @@ export class Stream {
     return appEndOf(this.identity);
   }
 
+  /** The peer may know of this stream. */
+  get announced(): boolean {
+    return this.#machine.announced;
+  }
+
+  set announced(known: boolean) {
+    this.#machine.announced = known;
+  }
+
   /** The application's connection is closed. */
   get appGone(): boolean {
-    return this.#app.gone;
+    return this.#machine.appGone;
   }
 
-  get recording(): Recording | undefined {
-    return this.#in.recording;
+  get recording(): Recording<Uint8Array> | undefined {
+    return this.#machine.recording;
   }
 
-  set recording(recording: Recording | undefined) {
-    this.#in.recording = recording;
+  set recording(recording: Recording<Uint8Array> | undefined) {
+    this.#machine.recording = recording;
     this.update();
+  }
+
+  /** It waits for a peer that moves or is restored: {@link resume} is due. */
+  get awaiting(): boolean {
+    return this.#machine.awaiting;
+  }
+
+  /** The peer has not accepted yet. */
+  get opening(): boolean {
+    return this.#machine.phase === 'opening';
+  }
+
+  /** All that the peer sent has come, and its end. */
+  get inputEnded(): boolean {
+    return this.#machine.inputEnded;
+  }
+
+  get sent(): number {
+    return this.#machine.sent;
+  }
+
+  get received(): number {
+    return this.#machine.received;
   }
 
   /**
@@ -127,207 +118,235 @@ export class Stream {
    */
   takeEnd(): TcpEnd | undefined {
     const end = this.#app.take(this.appEnd);
-    const { pending } = this.#out;
+    const { pending } = this.#machine;
     return end && pending.length > 0 ? { ...end, received: Buffer.concat([pending, end.received]) } : end;
-  }
-
-  /** It waits for a peer that moves or is restored: {@link resume} is due. */
-  get awaiting(): boolean {
-    return this.#out.parked || this.#tunnel.phase === 'away';
-  }
-
-  /** The peer has not accepted yet. */
-  get opening(): boolean {
-    return this.#tunnel.phase === 'opening';
-  }
-
-  /** All that the peer sent has come, and its end. */
-  get inputEnded(): boolean {
-    return this.#in.finReceived || this.#in.resetReceived;
-  }
-
-  get sent(): number {
-    return this.#out.sent;
-  }
-
-  get received(): number {
-    return this.#in.received;
   }
 
   /** The peer has accepted, or has been accepted: bytes flow. `early`: what came behind the preface. */
   open(tunnel: Link, early: Buffer): void {
-    this.#tunnel.open(tunnel);
-    this.#flush();
-    if (early.length > 0) this.#tunnel.take(early);
-    this.update();
+    this.#use(tunnel, early);
   }
 
   /** The peer is there again, and has all that was sent: goes on over this tunnel. */
   resume(tunnel: Link, early: Buffer): void {
-    this.#tunnel.discard();
-    this.#out.limit = undefined;
-    this.#pressure.forget();
-    this.open(tunnel, early);
+    this.#do(() => this.#machine.discardTunnel());
+    this.#use(tunnel, early);
   }
 
   /** The peer has never heard of it. */
   openAnew(): void {
-    this.#tunnel.openAnew();
-    this.announced = false;
+    this.#do(() => this.#machine.openAnew());
   }
 
   /** The peer does not come back, but all that it sent is here: delivers it. */
   goAlone(): void {
-    this.#tunnel.end(false);
-    this.update();
-    this.#closedIfDone();
+    this.#do(() => this.#machine.goAlone());
   }
 
   /** The other application did not accept: ours hears the same. */
   refuse(): void {
-    this.#tunnel.end(false);
-    this.#app.end.reset();
+    this.#do(() => this.#machine.refuse());
   }
 
   /** Puts a marker behind all that was sent. `park`: this task moves, see FRAME_TYPES. */
   sendMarker(epoch: number, park: boolean): void {
-    this.#out.marker(epoch, park, this.#tunnel.phase === 'opening');
+    this.#do(() => this.#machine.sendMarker(epoch, park));
   }
 
   /** The task stays after all. */
   unpark(): void {
-    if (this.#out.unpark()) this.#flush();
+    this.#do(() => this.#machine.unpark());
   }
 
   /**
    * Where the channels stand now, and what has come and is not in the application's kernel socket: the beginning of a recording.
    * @param accepted false: the application has not accepted this connection, which its kernel has for it
    */
-  cut(epoch: number, accepted: boolean): { readonly cut: StreamPosition; readonly recording: Recording } {
-    const { delivered, finDelivered, recording } = this.#in.cut(epoch, accepted);
-    // A peer that does not know of it yet will see the new epoch when it hears of it.
-    recording.complete = this.#tunnel.phase === 'ended' || !this.announced;
-    recording.reset ||= this.#resetAppOnRelease;
-    const { sent, finSent } = this.#out;
-    const { target, opening } = this;
-    return { cut: { ...this.identity, target, opening, sent, finSent, delivered, finDelivered }, recording };
+  cut(epoch: number, accepted: boolean): { readonly cut: StreamPosition; readonly recording: Recording<Uint8Array> } {
+    const { position, recording } = this.#machine.cut(epoch, { unsent: this.#app.socket.unsent(), accepted });
+    return { cut: { ...this.identity, target: this.target, ...position }, recording };
   }
 
   /** Back-pressure by the algorithm: the recording is full. */
   pauseChannel(on: boolean): void {
-    this.#pressure.paused = on;
-    this.update();
+    this.#do(() => this.#machine.pause(on));
+  }
+
+  /** Nothing is read from or delivered to the application from now on. */
+  hold(): void {
+    this.#do(() => this.#machine.hold());
   }
 
   /** Held streams start again: delivers what has waited. */
   release(): void {
-    if (this.#resetAppOnRelease) this.#resetApp();
-    else this.#in.release();
+    this.#do(() => this.#machine.release());
     this.#app.push();
     this.update();
   }
 
-  /** Reads where it may. To be called after anything that could change it. */
-  update(): void {
-    const { end, gone, ended } = this.#app;
-    const willing = this.#tunnel.present ? this.#out.ready : this.#tunnel.phase === 'ended' && !this.#tunnel.lost;
-    end.reading = willing && !this.#owner.held && !ended && !gone;
-    if (!this.#tunnel.present) return;
-    this.#tunnel.reading = !this.#tunnel.blocked && this.#pressure.mayRead();
-    this.#pressure.tell();
-  }
-
   /** Ends it at once, both sides. */
   destroy(): void {
-    this.#tunnel.destroy();
-    this.#app.destroy();
-    this.#closedIfDone();
+    this.#do(() => this.#machine.destroy());
+  }
+
+  /** The sockets have gone on by themselves, or time has passed. */
+  update(): void {
+    this.#do(() => undefined);
   }
 
   /** For people: where it stands. */
   describe(): object {
-    const { finReceived, resetReceived, received, backlogBytes } = this.#in;
-    const { sent, finSent, resetSent } = this.#out;
+    const { phase, sent, received, backlogBytes, finSent, finReceived, reset, recording } = this.#machine;
     return {
       ...this.identity,
       client: endpointText(this.identity.client),
       server: endpointText(this.identity.server),
       target: endpointText(this.target),
-      open: this.#tunnel.phase === 'open',
+      open: phase === 'open',
       awaiting: this.awaiting,
       sent,
       received,
-      undelivered: this.#app.end.unsentBytes + backlogBytes,
+      undelivered: this.#app.socket.unsentBytes + backlogBytes,
       finSent,
       finReceived,
-      reset: resetSent || resetReceived,
-      ...(this.recording && { recordedBytes: this.recording.bytes }),
+      reset,
+      ...(recording && { recordedBytes: recording.bytes }),
     };
   }
 
-  /** Sends what could not be sent before. */
-  #flush(): void {
-    this.#out.flush();
-    if (this.#app.ended) this.#out.fin();
-    if (this.#app.gone && !this.#app.orderly) this.#tellReset();
-    this.#app.settle();
+  /** From now on it goes over this tunnel. */
+  #use(tunnel: Link, early: Buffer): void {
+    this.#tunnel = tunnel;
+    const whileUsed = (handle: () => void) => (): void => {
+      if (this.#tunnel === tunnel) this.#do(handle);
+    };
+    const machine = this.#machine;
+    tunnel.handle(
+      (bytes) => {
+        if (this.#tunnel === tunnel) this.#do(() => machine.handleTunnel(bytes));
+      },
+      {
+        drained: () => this.update(),
+        ended: whileUsed(() => machine.handleTunnelEnd()),
+        finished: () => undefined,
+        closed: whileUsed(() => machine.handleTunnelClosed()),
+      },
+    );
+    this.#do(() => machine.open(tunnel.gone));
+    if (early.length > 0) this.#do(() => machine.handleTunnel(early));
   }
 
-  #fromApp(bytes: Buffer, framed: Buffer): void {
-    this.#in.accepted();
-    if (this.#tunnel.phase === 'ended') {
-      this.#resetApp(); // nobody is there to hear it
-      return;
+  /** Calls the machine, and does what it wants done. */
+  #do(call: () => void): void {
+    const machine = this.#machine;
+    call();
+    this.#carryOut();
+    const { socket } = this.#app;
+    const tunnelIdle = this.#tunnel?.idle === true && !this.#tunnel.gone;
+    machine.handleProgress({ appUnsentBytes: socket.unsentBytes, tunnelIdle }, performance.now());
+    this.#carryOut();
+    socket.reading = machine.readsApp;
+    if (this.#tunnel) this.#tunnel.reading = machine.readsTunnel;
+    if (machine.dueAtMs !== this.#timerAtMs) this.#setTimer(machine.dueAtMs);
+    if (machine.over) this.#closed();
+  }
+
+  #carryOut(): void {
+    for (let output = this.#machine.poll(); output; output = this.#machine.poll()) this.#perform(output);
+  }
+
+  #perform(output: StreamOutput): void {
+    const { socket } = this.#app;
+    switch (output.kind) {
+      case 'app-write':
+        socket.write(output.bytes);
+        break;
+      case 'app-end':
+        socket.end();
+        break;
+      case 'app-close':
+        this.#app.close();
+        break;
+      case 'app-reset':
+        socket.reset();
+        break;
+      case 'app-destroy':
+        this.#app.destroy();
+        break;
+      case 'tunnel-write':
+        this.#tunnel?.write(output.bytes);
+        break;
+      case 'tunnel-end':
+        this.#tunnel?.end();
+        break;
+      case 'tunnel-drop':
+        this.#drop(output.reset);
+        break;
+      case 'marker':
+        void this.#dealWithMarker(output);
+        break;
+      case 'park':
+        void this.#dealWithPark(output);
+        break;
+      case 'recorded':
+        this.#owner.recorded(this, output.bytes);
+        break;
+      case 'left':
+        this.#owner.left(this);
+        break;
+      case 'ended':
+        this.#owner.ended(this, output.lost);
+        break;
+      case 'malformed':
+        this.#owner.log('the peer breaks the format', { stream: this.identity.id, error: output.error.message });
+        break;
     }
-    this.#out.data(bytes.length, framed);
-    if (!this.#out.ready) this.update();
   }
 
-  #onAppEnd(): void {
-    this.#in.accepted();
-    this.#out.fin();
+  #drop(reset: boolean): void {
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    if (reset) tunnel?.reset();
+    else tunnel?.end();
   }
 
-  #onAppSettled(): void {
-    if (this.#out.finSent) this.#tunnel.finish();
+  async #dealWithMarker({ epoch, tunnel }: { readonly epoch: number; readonly tunnel: number }): Promise<void> {
+    try {
+      await this.#owner.marker(this, epoch);
+    } catch (error) {
+      this.#noEffect(error);
+    }
+    this.#do(() => this.#machine.markerDone(tunnel));
   }
 
-  #onAppGone(): void {
-    if (!this.#app.orderly) this.#tellReset();
-    this.update();
-    this.#closedIfDone();
+  async #dealWithPark({ epoch, tunnel }: { readonly epoch: number; readonly tunnel: number }): Promise<void> {
+    let waits = false;
+    try {
+      waits = await this.#owner.park(this, epoch);
+    } catch (error) {
+      this.#noEffect(error);
+    }
+    this.#do(() => this.#machine.parkDone(tunnel, epoch, waits));
   }
 
-  #tellReset(): void {
-    this.#out.reset(!this.#in.resetReceived);
+  #noEffect(error: unknown): void {
+    this.#owner.log('a marker had no effect', { error: messageOf(error) });
   }
 
-  #onData(bytes: Uint8Array): void {
-    this.#in.data(bytes, !this.#owner.held);
-    if (this.recording) this.#owner.recorded(this, this.recording.bytes);
-    // Its application has closed both directions, and does not hear this.
-    if (this.#app.gone && this.#app.orderly) this.#tellReset();
+  #setTimer(atMs: number | undefined): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    if (atMs === undefined) return;
+    const inMs = Math.max(1, Math.ceil(atMs - performance.now()));
+    this.#timer = setTimeout(() => {
+      this.#timerAtMs = undefined;
+      this.update();
+    }, inMs);
   }
 
-  #onReset(): void {
-    this.#in.reset();
-    this.#resetApp();
-  }
-
-  #onMalformed(error: Error): void {
-    this.#owner.log('the peer breaks the format', { stream: this.identity.id, error: error.message });
-    this.destroy();
-  }
-
-  #resetApp(): void {
-    // A held application would not get the reset: its packets are dropped, and nobody sends it again.
-    this.#resetAppOnRelease = this.#owner.held;
-    if (!this.#owner.held) this.#app.end.reset();
-  }
-
-  #closedIfDone(): void {
-    if (this.#tunnel.phase !== 'ended' || !this.#app.over) return;
-    this.#pressure.close();
-    this.#owner.closed(this);
+  /** Nothing is left of it, but for the last words of its application's socket. */
+  #closed(): void {
+    this.#setTimer(undefined);
+    if (!this.#app.lingers) this.#owner.closed(this);
   }
 }

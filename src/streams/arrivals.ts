@@ -30,11 +30,6 @@ export class Arrivals<T> {
     return this.#blocked;
   }
 
-  /** By the algorithm: the recording is full. */
-  get paused(): boolean {
-    return this.#paused;
-  }
-
   /** What arrives now, even the channel's end, has to wait. */
   get waits(): boolean {
     return this.#blocked || this.#paused || this.#waiting.length > 0;
@@ -60,6 +55,7 @@ export class Arrivals<T> {
     this.#goOn();
   }
 
+  /** By the algorithm: the recording is full. */
   pause(on: boolean): void {
     this.#paused = on;
     if (!on) this.#goOn();

@@ -13,7 +13,7 @@ export interface Recording<T> {
 /** The application behind an {@link Inbox}. `T` is a run of bytes in the sidecar, a message in the simulator. */
 export interface InboxOwner<T> {
   /** The application may be given something now. */
-  readonly delivers: boolean;
+  mayDeliver(): boolean;
   size(item: T): number;
   /** The same item, valid beyond this call. */
   keep(item: T): T;
@@ -55,11 +55,11 @@ export class Inbox<T> {
   /** @param belongs to the channel's state, if that is being recorded */
   take(item: T, belongs = true): void {
     const recording = belongs ? this.recording : undefined;
-    const delivers = this.#backlog.length === 0 && this.#owner.delivers;
+    const delivers = this.#backlog.length === 0 && this.#owner.mayDeliver();
     const kept = recording || !delivers ? this.#owner.keep(item) : item;
     if (recording) this.#record(recording, kept);
     // Whoever hears of the recording may hold the application.
-    if (delivers && (!recording || this.#owner.delivers)) {
+    if (delivers && (!recording || this.#owner.mayDeliver())) {
       this.#owner.deliver(kept);
       return;
     }
@@ -81,13 +81,13 @@ export class Inbox<T> {
 
   /** Delivers what waits, as far as the application may be given it. */
   release(): void {
-    while (this.#backlog.length > 0 && this.#owner.delivers) {
+    while (this.#backlog.length > 0 && this.#owner.mayDeliver()) {
       const item = this.#backlog.shift();
       if (item === undefined) break;
       this.#backlogBytes -= this.#owner.size(item);
       this.#owner.deliver(item);
     }
-    if (!this.#endWaits || this.#backlog.length > 0 || !this.#owner.delivers) return;
+    if (!this.#endWaits || this.#backlog.length > 0 || !this.#owner.mayDeliver()) return;
     this.#endWaits = false;
     this.#owner.deliverEnd();
   }

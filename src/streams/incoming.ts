@@ -123,7 +123,7 @@ export class Incoming implements InboxOwner<Uint8Array> {
     return { delivered: this.#received - recording.bytes, finDelivered, recording };
   }
 
-  get delivers(): boolean {
+  mayDeliver(): boolean {
     return !this.held;
   }
 

@@ -1,7 +1,7 @@
 /** The way out of an {@link Outbox}. `T` is a run of bytes in the sidecar, a message in the simulator. */
 export interface OutboxOwner<T> {
   /** Something may leave now. */
-  readonly sends: boolean;
+  maySend(): boolean;
   /** The same item, valid beyond this call. */
   keep(item: T): T;
   send(item: T): void;
@@ -36,19 +36,19 @@ export class Outbox<T> {
   }
 
   put(item: T): void {
-    if (this.idle && this.#owner.sends) this.#owner.send(item);
+    if (this.idle && this.#owner.maySend()) this.#owner.send(item);
     else this.#queue.push(this.#owner.keep(item));
   }
 
   /** The application has closed its direction, behind all that it has sent. */
   end(): void {
-    if (this.idle && this.#owner.sends) this.#owner.sendEnd();
+    if (this.idle && this.#owner.maySend()) this.#owner.sendEnd();
     else this.#queue.push(END);
   }
 
   /** Lets leave what may. */
   flush(): void {
-    while (this.#owner.sends) {
+    while (this.#owner.maySend()) {
       const item = this.#queue.shift();
       if (item === undefined) return;
       if (item === END) this.#owner.sendEnd();

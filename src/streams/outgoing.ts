@@ -71,13 +71,13 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
   }
 
   /** Frames may be sent now. */
-  get sends(): boolean {
+  maySend(): boolean {
     return this.#tunnel && !this.#parking && !this.#parked;
   }
 
   /** The application's bytes may be sent now. */
   get ready(): boolean {
-    return this.sends && this.#sent < this.#limit && this.tunnelIdle;
+    return this.maySend() && this.#sent < this.#limit && this.tunnelIdle;
   }
 
   get parked(): boolean {
@@ -96,8 +96,8 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
 
   /** Tells the peer how far it may send. @returns false if it cannot be told now */
   window(offset: number): boolean {
-    if (this.sends) this.#write(windowFrame(offset));
-    return this.sends;
+    if (this.maySend()) this.#write(windowFrame(offset));
+    return this.maySend();
   }
 
   /** From now on frames go into a new tunnel. */
@@ -115,7 +115,7 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
 
   /** The application's bytes. @param framed the same, with room for a frame's head before them */
   handleData(bytes: Uint8Array, framed: Uint8Array): void {
-    if (this.sends && this.#outbox.idle) this.#data(framed);
+    if (this.maySend() && this.#outbox.idle) this.#data(framed);
     else this.#outbox.put(bytes);
   }
 
@@ -131,7 +131,7 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
 
   /** The application's connection is gone. @param tell the peer may not know */
   reset(tell: boolean): void {
-    if (!this.sends || this.#resetSent) return;
+    if (!this.maySend() || this.#resetSent) return;
     this.#resetSent = true;
     if (tell) this.#write(resetFrame());
     this.#outputs.push({ kind: 'tunnel-end' });

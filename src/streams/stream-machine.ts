@@ -2,54 +2,14 @@ import { AppSide } from './app-side.ts';
 import { BackPressure } from './back-pressure.ts';
 import type { FrameError } from './frames.ts';
 import { Incoming } from './incoming.ts';
-import type { AppCut, RestoredIncoming } from './incoming.ts';
+import type { AppCut } from './incoming.ts';
 import type { Recording } from './inbox.ts';
 import { Outgoing } from './outgoing.ts';
-import type { RestoredOutgoing } from './outgoing.ts';
 import { Outputs } from './outputs.ts';
 import type { StreamOutput } from './outputs.ts';
+import type { SocketState, StreamOptions, StreamPosition, StreamState } from './stream-state.ts';
 import { TunnelSide } from './tunnel-side.ts';
 import type { TunnelPhase } from './tunnel-side.ts';
-
-/** How a stream begins that was cut before. Nothing of it moves before {@link StreamMachine.release}. */
-export interface RestoredStream {
-  readonly outgoing: RestoredOutgoing;
-  /** The application has closed its direction. */
-  readonly appEnded: boolean;
-  readonly incoming: RestoredIncoming;
-  /** False: its application's kernel has only just been connected to (AppCut). */
-  readonly accepted: boolean;
-  /** `opening`: it is opened anew. `away`: it goes on when the two sidecars have found each other. `ended`: there is no peer any more. */
-  readonly phase: Exclude<TunnelPhase, 'open'>;
-}
-
-export interface StreamOptions {
-  /** Which end of the application's connection this is. */
-  readonly role: 'opener' | 'acceptor';
-  /** Nothing is read from or delivered to the application before {@link StreamMachine.release}. */
-  readonly held: boolean;
-  /** There is no connection with the application any more. */
-  readonly appGone: boolean;
-  readonly restored: RestoredStream | undefined;
-}
-
-/** Where the two channels of a stream stand at a cut. */
-export interface StreamPosition {
-  /** The peer has not accepted. */
-  readonly opening: boolean;
-  readonly sent: number;
-  readonly finSent: boolean;
-  readonly delivered: number;
-  readonly finDelivered: boolean;
-}
-
-/** What the sockets say after everything that {@link StreamMachine.poll} gave has been carried out. */
-export interface SocketState {
-  /** Written to the application, and not in the kernel. Bytes. */
-  readonly appUnsentBytes: number;
-  /** All that was written to the tunnel is in the kernel, and it is not gone. */
-  readonly tunnelIdle: boolean;
-}
 
 /**
  * One proxied connection at one of its two sidecars, without I/O: the application's connection, and the tunnel to the other sidecar. Two
@@ -127,19 +87,6 @@ export class StreamMachine {
     return this.#in.received;
   }
 
-  get finSent(): boolean {
-    return this.#out.finSent;
-  }
-
-  get finReceived(): boolean {
-    return this.#in.finReceived;
-  }
-
-  /** One of the two applications has reset the connection. */
-  get reset(): boolean {
-    return this.#out.resetSent || this.#in.resetReceived;
-  }
-
   /** All that the peer sent has come, and its end. */
   get inputEnded(): boolean {
     return this.#in.finReceived || this.#in.resetReceived;
@@ -150,9 +97,11 @@ export class StreamMachine {
     return this.#out.pending;
   }
 
-  /** What waits for {@link release}. Bytes. */
-  get backlogBytes(): number {
-    return this.#in.inbox.backlogBytes;
+  get state(): StreamState {
+    const { received, finReceived, resetReceived, inbox } = this.#in;
+    const { sent, finSent, resetSent } = this.#out;
+    const { backlogBytes } = inbox;
+    return { sent, finSent, received, finReceived, backlogBytes, reset: resetSent || resetReceived };
   }
 
   /** The application's connection is to be read. */
@@ -268,14 +217,14 @@ export class StreamMachine {
     this.#app.destroy();
   }
 
-  /** The algorithm is done with a marker: what stands behind it is taken. */
+  /** The algorithm is done with a marker (or has taken PARK as one): what stands behind it is taken. */
   markerDone(tunnel: number): void {
-    this.#tunnel.markerDone(tunnel, 0, false);
+    this.#tunnel.markerDone(tunnel);
   }
 
-  /** The peer's word that it moves is dealt with. @param waits false: it was taken as a marker */
-  parkDone(tunnel: number, epoch: number, waits: boolean): void {
-    this.#tunnel.markerDone(tunnel, epoch, waits);
+  /** The peer's word that it moves is dealt with: this stream waits for it, and sends nothing more than the marker that says so. */
+  parkDone(tunnel: number, epoch: number): void {
+    this.#tunnel.parkDone(tunnel, epoch);
   }
 
   /** Puts a marker behind all that was sent. `park`: this task moves, see FRAME_TYPES. */

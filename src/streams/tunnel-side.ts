@@ -69,10 +69,6 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
     return this.#present && !this.#arrivals.waits;
   }
 
-  get paused(): boolean {
-    return this.#arrivals.paused;
-  }
-
   /** From now on the stream goes over a new tunnel. @param gone it is closed already */
   open(gone: boolean): void {
     this.#phase = 'open';
@@ -116,12 +112,17 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
     if (!this.#in.finReceived || this.#lost) this.#events.broken();
   }
 
-  /** The marker that came over tunnel `tunnel` is dealt with. @param parked its peer moves, and this stream waits for it */
-  markerDone(tunnel: number, epoch: number, parked: boolean): void {
+  /** The marker that came over tunnel number `tunnel` is dealt with. */
+  markerDone(tunnel: number): void {
     if (!this.#present || tunnel !== this.#number) return;
-    if (parked) this.#out.park(epoch);
     this.#arrivals.unblock();
     this.#endIfDue();
+  }
+
+  /** As {@link markerDone}: its peer moves, and this stream waits for it. */
+  parkDone(tunnel: number, epoch: number): void {
+    if (this.#present && tunnel === this.#number) this.#out.park(epoch);
+    this.markerDone(tunnel);
   }
 
   pause(on: boolean): void {

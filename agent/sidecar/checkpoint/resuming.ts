@@ -18,7 +18,7 @@ import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import { restorationOf } from './restoration.ts';
 import { MARKS } from '../../linux/proxy-table.ts';
 import { APP_BUFFER_BYTES } from '../sockets/sockets.ts';
-import type { RestoredStream } from '../../../src/streams/stream-machine.ts';
+import type { RestoredStream } from '../../../src/streams/stream-state.ts';
 import type { Stream } from '../streams/stream.ts';
 import type { StreamIdentity } from '../streams/stream-identity.ts';
 import type { Streams } from '../streams/streams.ts';

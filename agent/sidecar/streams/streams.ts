@@ -2,7 +2,7 @@ import type { Endpoint } from '../../../src/model/connection.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
 import type { RoundRunner, RoundStreams } from '../checkpoint/round.ts';
 import { Stream } from './stream.ts';
-import type { RestoredStream } from '../../../src/streams/stream-machine.ts';
+import type { RestoredStream } from '../../../src/streams/stream-state.ts';
 import type { StreamIdentity } from './stream-identity.ts';
 import type { StreamOwner } from './stream-owner.ts';
 

@@ -27,14 +27,14 @@ export interface InboxOwner<T> {
 export class Inbox<T> {
   recording: Recording<T> | undefined;
   readonly #owner: InboxOwner<T>;
-  #backlog: T[];
+  readonly #backlog: T[];
   #backlogBytes = 0;
   #endWaits = false;
 
   /** @param backlog of a restored channel: comes before all else, at {@link release} */
-  constructor(owner: InboxOwner<T>, backlog: readonly T[] = []) {
+  constructor(owner: InboxOwner<T>, backlog: T[] = []) {
     this.#owner = owner;
-    this.#backlog = [...backlog];
+    this.#backlog = backlog;
     for (const item of backlog) this.#backlogBytes += owner.size(item);
   }
 
@@ -55,16 +55,15 @@ export class Inbox<T> {
   /** @param belongs to the channel's state, if that is being recorded */
   take(item: T, belongs = true): void {
     const recording = belongs ? this.recording : undefined;
-    const delivers = this.#backlog.length === 0 && this.#owner.mayDeliver();
-    const kept = recording || !delivers ? this.#owner.keep(item) : item;
+    const kept = recording ? this.#owner.keep(item) : item;
     if (recording) this.#record(recording, kept);
-    // Whoever hears of the recording may hold the application.
-    if (delivers && (!recording || this.#owner.mayDeliver())) {
+    if (this.#backlog.length === 0 && this.#owner.mayDeliver()) {
       this.#owner.deliver(kept);
       return;
     }
-    this.#backlog.push(kept);
-    this.#backlogBytes += this.#owner.size(kept);
+    this.#backlog.push(recording ? kept : this.#owner.keep(item));
+    this.#backlogBytes += this.#owner.size(item);
+    this.release();
   }
 
   /** As {@link take}, but there is no application any more. */

@@ -15,9 +15,9 @@ export class Outbox<T> {
   readonly #owner: OutboxOwner<T>;
   readonly #queue: (T | typeof END)[];
 
-  constructor(owner: OutboxOwner<T>, waiting: readonly T[] = []) {
+  constructor(owner: OutboxOwner<T>, waiting: T[] = []) {
     this.#owner = owner;
-    this.#queue = [...waiting];
+    this.#queue = waiting;
   }
 
   /** Nothing waits. */

@@ -93,6 +93,7 @@ export class StreamEnd {
   #closing = false;
   #closed = false;
   #tunnelEndSeen = false;
+  #tunnelCloseSeen = false;
   #nowMs = 0;
 
   constructor(side: Side) {
@@ -104,7 +105,7 @@ export class StreamEnd {
 
   use(tunnel: Tunnel): void {
     this.tunnel = tunnel;
-    this.#tunnelEndSeen = false;
+    this.#tunnelEndSeen = this.#tunnelCloseSeen = false;
     this.do(() => this.machine.open(tunnel.broken));
   }
 
@@ -244,9 +245,10 @@ export class StreamEnd {
       this.#closed = true;
       this.do(() => machine.handleAppClosed(false));
     }
-    if (tunnel && this.tunnel === tunnel && (tunnel.broken || (this.#tunnelEndSeen && tunnel.pipes[this.side].ended))) {
-      this.do(() => machine.handleTunnelClosed());
-    }
+    const closed = tunnel && (tunnel.broken || (this.#tunnelEndSeen && tunnel.pipes[this.side].ended));
+    if (!closed || this.tunnel !== tunnel || this.#tunnelCloseSeen) return;
+    this.#tunnelCloseSeen = true;
+    this.do(() => machine.handleTunnelClosed());
   }
 
   passTime(ms: number): void {

@@ -215,7 +215,7 @@ export class StreamPair {
   #look(): void {
     for (const end of this.ends) {
       if (end.ended && end.cut && !end.cut.recording.complete) end.stopRecording();
-      if (end.ended?.lost) this.#broken = true;
+      if (end.ended?.lost && !this.#broken) throw new Error('a stream is lost for no reason');
     }
     const [first, second] = this.ends.map(({ cut }) => cut);
     if (!this.#round || first?.epoch !== this.#epoch || second?.epoch !== this.#epoch) return;
@@ -322,7 +322,7 @@ export class StreamPair {
   #lose({ tunnel, machine }: StreamEnd): void {
     if (!tunnel || machine.phase !== 'open') return;
     tunnel.broken = true;
-    if (!machine.awaiting) this.#broken = this.#lost = true;
+    if (!this.ends.every((end) => end.machine.awaiting)) this.#broken = this.#lost = true;
   }
 
   other(end: StreamEnd): StreamEnd {

@@ -24,7 +24,7 @@ export interface RoundRecord {
   readonly streams: readonly {
     readonly cut: StreamCut;
     /** The incoming channel's state. */
-    readonly chunks: readonly Buffer[];
+    readonly chunks: readonly Uint8Array[];
     /** The sidecar's end of the local connection. Its application's end is in the CRIU image. */
     readonly end: TcpEnd | undefined;
   }[];
@@ -111,7 +111,7 @@ class BytesFile {
   }
 
   /** @returns where the bytes begin */
-  async append(chunks: readonly Buffer[]): Promise<number> {
+  async append(chunks: readonly Uint8Array[]): Promise<number> {
     const at = this.#length;
     for (const chunk of chunks) {
       for (let written = 0; written < chunk.length;)

@@ -5,7 +5,7 @@ import type { RecordedStream } from '../../../src/storage/channel-records.ts';
 import { emptyEnd } from '../../linux/repair.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import type { EmptiedEnd } from '../../linux/repair.ts';
-import type { RestoredStream } from '../streams/stream.ts';
+import type { RestoredStream } from '../../../src/streams/stream-state.ts';
 
 /** What becomes of one recorded stream at its restored task. */
 export type Restoration =

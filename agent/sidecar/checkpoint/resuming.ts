@@ -18,7 +18,8 @@ import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import { restorationOf } from './restoration.ts';
 import { MARKS } from '../../linux/proxy-table.ts';
 import { APP_BUFFER_BYTES } from '../sockets/sockets.ts';
-import type { RestoredStream, Stream } from '../streams/stream.ts';
+import type { RestoredStream } from '../../../src/streams/stream-state.ts';
+import type { Stream } from '../streams/stream.ts';
 import type { StreamIdentity } from '../streams/stream-identity.ts';
 import type { Streams } from '../streams/streams.ts';
 import { closeDescriptor, setResetOnClose } from '../../linux/sys.ts';
@@ -202,7 +203,7 @@ export class Resuming {
       await this.#streams.released();
       const app = await connectApp(netns, present, client);
       const made = this.#streams.add({ ...identity, server: present }, target, app, stream);
-      made.release();
+      if (!this.#streams.held) made.release();
       this.#goOn(made, restored);
     } catch (error) {
       this.#log('the restored application refuses', identity, messageOf(error));

@@ -2,7 +2,7 @@ import type { Endpoint } from '../../../src/model/connection.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
 import type { RoundRunner, RoundStreams } from '../checkpoint/round.ts';
 import { Stream } from './stream.ts';
-import type { RestoredStream } from './stream.ts';
+import type { RestoredStream } from '../../../src/streams/stream-state.ts';
 import type { StreamIdentity } from './stream-identity.ts';
 import type { StreamOwner } from './stream-owner.ts';
 
@@ -76,7 +76,7 @@ export class Streams implements RoundStreams {
   /** Stops reading from the application and delivering to it. What comes from peers waits. */
   hold(): void {
     this.#held = true;
-    for (const stream of this.all()) stream.update();
+    for (const stream of this.all()) stream.hold();
   }
 
   release(): void {

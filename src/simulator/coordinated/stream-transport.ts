@@ -1,32 +1,9 @@
 import { Connections } from './connections.ts';
 import { MARKER_BYTES } from '../world/metrics.ts';
 import type { Network, Sent, Tentative, Transport } from './transport.ts';
+import { StreamChannel } from './stream-channel.ts';
+import type { ChannelOwner, Item } from './stream-channel.ts';
 import type { Channel, Message, Process } from '../world/process.ts';
-
-/** One direction of a stream between two sidecars, while there is something special about it. */
-interface Link {
-  readonly channel: number;
-  readonly to: Process;
-  /** What the application has sent and the sender's sidecar has not read, because it is held or the connection is not there. */
-  outbox: (Sent | 'end')[];
-  /** What stands behind a marker that is being acted upon, or on a paused channel. */
-  waiting: Item[];
-  stalled: boolean;
-  /** The newest epoch that the receiver has been asked to cut in because of a message: it is asked once. */
-  asked: number;
-  paused: boolean;
-  /** Received and not delivered. */
-  inbox: Item[];
-  recording: boolean;
-  recorded: Message[];
-  recordedBytes: number;
-}
-
-interface Item extends Message {
-  readonly kind: 'data' | 'marker' | 'end' | 'open' | 'accept';
-  /** The sender's epoch when it sent this. */
-  readonly epoch: number;
-}
 
 /** What the algorithms of the sidecar differ in. */
 export interface StreamRules {
@@ -41,27 +18,35 @@ const HANDSHAKE_BYTES = 150;
 /** Streams through two sidecars: reliable, FIFO if the network is, with markers in the stream and recording at the receiver. */
 export class StreamTransport implements Transport {
   readonly #network: Network;
-  readonly #rules: StreamRules;
-  /** Of the channels on which something waits or is recorded; a channel without a link just delivers. */
-  readonly #links: (Link | undefined)[];
-  /** By channel: 1 if it has a link. Every message asks, and this is an eighth of what would have to be fetched. */
-  readonly #hasLink: Uint8Array;
+  readonly #epochOnMessages: boolean;
+  /** Of the channels on which something waits or is recorded; any other just delivers. */
+  readonly #special: (StreamChannel | undefined)[];
+  /** By channel: 1 if it is special. Every message asks, and this is an eighth of what would have to be fetched. */
+  readonly #isSpecial: Uint8Array;
   readonly #connections: Connections;
+  readonly #owner: ChannelOwner;
 
-  constructor(network: Network, rules: StreamRules) {
+  constructor(network: Network, { epochOnMessages }: StreamRules) {
     this.#network = network;
-    this.#rules = rules;
-    this.#links = network.channels.map(() => undefined);
-    this.#hasLink = new Uint8Array(network.channels.length);
+    this.#epochOnMessages = epochOnMessages;
+    this.#special = network.channels.map(() => undefined);
+    this.#isSpecial = new Uint8Array(network.channels.length);
     this.#connections = new Connections(network, {
       put: ({ index }, word, epoch) => this.#put(word, index, 0, 0, word === 'end' ? 0 : HANDSHAKE_BYTES, epoch),
       putOff: (channel) => {
         if (!channel.from.held) return false;
-        this.#link(channel.index).outbox.push('end');
+        this.#stream(channel.index).outbox.end();
         return true;
       },
       flush: (channel) => this.#flush(channel),
     });
+    this.#owner = {
+      network,
+      connections: this.#connections,
+      epochOnMessages,
+      send: ({ index, from }, { number, payload }) => this.#send(index, number, payload, this.#epochOf(from.index)),
+      retire: (stream) => this.#retire(stream),
+    };
   }
 
   hangUp(channel: Channel): void {
@@ -75,8 +60,8 @@ export class StreamTransport implements Transport {
 
   transmit(from: number, channel: number, number: number, payload: number): void {
     if (this.#network.processTable.held(from) || !this.#connections.carries(channel))
-      this.#link(channel).outbox.push({ number, payload });
-    else this.#send(channel, number, payload, this.#rules.epochOnMessages ? this.#epochOf(from) : 0);
+      this.#stream(channel).outbox.put({ number, payload });
+    else this.#send(channel, number, payload, this.#epochOnMessages ? this.#epochOf(from) : 0);
   }
 
   sendMarker(channel: Channel, epoch: number): void {
@@ -88,13 +73,10 @@ export class StreamTransport implements Transport {
   }
 
   capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
-    for (const { index } of process.in) {
-      const link = this.#links[index];
-      // A channel that is being made has no state; what an earlier round recorded is not it.
-      if (link?.recording === false) link.recorded = [];
-    }
+    // A channel that is being made has no state; what an earlier round recorded is not it.
+    for (const { index } of process.in) this.#special[index]?.forgetRecorded();
     return {
-      sending: process.out.map(({ index }) => (this.#links[index]?.outbox ?? []).filter((sent) => sent !== 'end')),
+      sending: process.out.map(({ index }) => this.#special[index]?.outbox.waiting ?? []),
       // The recording has taken what was received and not delivered.
       receiving: process.in.map(() => []),
       unacknowledged: [],
@@ -103,30 +85,24 @@ export class StreamTransport implements Transport {
   }
 
   channelState(channel: Channel, from: Tentative): readonly Sent[] {
-    return [...(this.#links[channel.index]?.recorded ?? []), ...(from.sending[channel.position] ?? [])];
+    return [...(this.#special[channel.index]?.recordedItems ?? []), ...(from.sending[channel.position] ?? [])];
   }
 
   startRecording(channel: Channel): void {
-    const link = this.#link(channel.index);
-    link.recording = true;
-    link.recorded = link.inbox.filter(({ kind }) => kind === 'data');
-    link.recordedBytes = 0;
-    this.#count(link, link.recorded);
+    this.#stream(channel.index).startRecording();
   }
 
   stopRecording(channel: Channel): void {
-    const link = this.#links[channel.index];
-    if (link === undefined) return;
-    link.recording = false;
-    this.#retire(link);
+    const stream = this.#special[channel.index];
+    if (stream === undefined) return;
+    stream.inbox.recording = undefined;
+    this.#retire(stream);
   }
 
   pause(channel: Channel, paused: boolean): void {
-    const link = this.#link(channel.index);
-    link.paused = paused;
-    if (paused) return;
-    this.#drainWaiting(link);
-    this.#retire(link);
+    const stream = this.#stream(channel.index);
+    stream.arrivals.pause(paused);
+    if (!paused) this.#retire(stream);
   }
 
   released(process: Process): void {
@@ -137,74 +113,59 @@ export class StreamTransport implements Transport {
 
   thawed(process: Process): void {
     for (const channel of process.in) {
-      const link = this.#links[channel.index];
-      if (link === undefined) continue;
-      this.#drainInbox(link);
-      this.#retire(link);
+      const stream = this.#special[channel.index];
+      if (stream === undefined) continue;
+      stream.inbox.release();
+      this.#retire(stream);
     }
   }
 
   reset(channel: Channel, messages: readonly Message[]): void {
     this.#connections.reset(channel);
-    const asked = this.#links[channel.index]?.asked ?? 0;
+    const asked = this.#special[channel.index]?.asked ?? 0;
     this.#forget(channel.index);
     if (messages.length === 0 && asked === 0) return;
-    const link = this.#link(channel.index);
-    link.asked = asked;
     // The recorded channel state is delivered first, before anything new.
-    link.inbox = messages.map((message) => ({ ...message, kind: 'data', epoch: 0 }));
+    const received = messages.map((message): Item => ({ ...message, kind: 'data', epoch: 0 }));
+    this.#keep(new StreamChannel(this.#owner, channel, asked, received));
   }
 
   /** What has waited in front of a held sidecar, or for a connection, leaves. */
   #flush(channel: Channel): void {
-    const link = this.#links[channel.index];
-    if (link === undefined) return;
-    const epoch = this.#epochOf(channel.from.index);
-    while (!channel.from.held && this.#connections.carries(channel.index)) {
-      const sent = link.outbox.shift();
-      if (sent === undefined) break;
-      if (sent === 'end') this.#connections.ended(channel);
-      else this.#send(channel.index, sent.number, sent.payload, epoch);
-    }
-    this.#retire(link);
+    const stream = this.#special[channel.index];
+    if (stream === undefined) return;
+    stream.outbox.flush();
+    this.#retire(stream);
   }
 
   #epochOf(process: number): number {
     return this.#network.agents[process]?.epoch ?? 0;
   }
 
-  #link(channel: number): Link {
-    this.#hasLink[channel] = 1;
-    return (this.#links[channel] ??= {
-      channel,
-      to: this.#network.receiver(channel),
-      outbox: [],
-      waiting: [],
-      stalled: false,
-      asked: 0,
-      paused: false,
-      inbox: [],
-      recording: false,
-      recorded: [],
-      recordedBytes: 0,
-    });
+  #stream(index: number): StreamChannel {
+    return this.#special[index] ?? this.#keep(new StreamChannel(this.#owner, this.#channel(index), 0, []));
   }
 
-  /** Nothing is special about the channel any more. */
-  #retire(link: Link): void {
-    if (link.stalled || link.paused || link.recording || link.asked !== 0) return;
-    if (link.outbox.length > 0 || link.waiting.length > 0 || link.inbox.length > 0 || link.recorded.length > 0) return;
-    if (this.#links[link.channel] === link) this.#forget(link.channel);
+  #keep(stream: StreamChannel): StreamChannel {
+    const { index } = stream.channel;
+    this.#isSpecial[index] = 1;
+    this.#special[index] = stream;
+    return stream;
+  }
+
+  #retire(stream: StreamChannel): void {
+    const { index } = stream.channel;
+    if (stream.plain && this.#special[index] === stream) this.#forget(index);
   }
 
   #forget(channel: number): void {
-    this.#links[channel] = undefined;
-    this.#hasLink[channel] = 0;
+    this.#special[channel] = undefined;
+    this.#isSpecial[channel] = 0;
   }
 
   #send(channel: number, number: number, payload: number, epoch: number): void {
     const { metrics, config } = this.#network;
-    if (this.#rules.epochOnMessages) metrics.piggybackBytes += EPOCH_BYTES;
+    if (this.#epochOnMessages) metrics.piggybackBytes += EPOCH_BYTES;
     this.#put('data', channel, number, payload, config.messageBytes, epoch);
   }
 
@@ -219,102 +180,19 @@ export class StreamTransport implements Transport {
     const { channelTable, processTable } = this.#network;
     const to = channelTable.to(channel);
     if (generation !== channelTable.generation(channel) || processTable.down(to)) return;
-    if (this.#hasLink[channel] === 0 && item.kind === 'data' && processTable.takes(to) && !this.#isNews(item, to)) {
+    if (this.#isSpecial[channel] === 0 && item.kind === 'data' && processTable.takes(to) && !this.#isNews(item, to))
       this.#network.deliver(item);
-      return;
-    }
-    const link = this.#link(channel);
-    if (this.#mustWait(link)) link.waiting.push(item);
-    else this.#take(link, item);
+    else this.#stream(channel).arrivals.handle(item);
   };
-
-  /** FIFO: nothing overtakes a marker that is being acted upon. Without order, messages may. */
-  #mustWait(link: Link): boolean {
-    return link.paused || link.stalled || (link.waiting.length > 0 && this.#network.config.fifo);
-  }
 
   /** The message carries an epoch in which its receiver has not cut. */
   #isNews({ epoch }: Item, to: number): boolean {
-    return this.#rules.epochOnMessages && epoch > (this.#network.agents[to]?.cutEpoch ?? epoch);
-  }
-
-  #take(link: Link, item: Item): void {
-    if (item.kind !== 'data') {
-      this.#takeWord(link, item);
-      return;
-    }
-    if (this.#isNews(item, link.to.index) && item.epoch !== link.asked) {
-      link.asked = item.epoch;
-      link.waiting.unshift(item);
-      this.#stall(link, item.epoch);
-      return;
-    }
-    // With epochs on the messages, only those from before the sender's cut belong to the channel state.
-    const agent = this.#network.agents[link.to.index];
-    if (link.recording && (!this.#rules.epochOnMessages || item.epoch < (agent?.cutEpoch ?? 0))) {
-      link.recorded.push(item);
-      this.#count(link, [item]);
-    }
-    link.inbox.push(item);
-    this.#drainInbox(link);
-  }
-
-  #takeWord(link: Link, item: Item): void {
-    const channel = this.#channel(link.channel);
-    switch (item.kind) {
-      case 'marker':
-        this.#stall(link, item.epoch);
-        break;
-      case 'end':
-        link.inbox.push(item);
-        this.#drainInbox(link);
-        break;
-      case 'open':
-        this.#connections.openArrived(channel, item.epoch);
-        break;
-      case 'accept':
-        this.#stall(link, item.epoch, () => this.#connections.accepted(channel));
-        break;
-      case 'data':
-        break;
-    }
+    return this.#epochOnMessages && epoch > (this.#network.agents[to]?.cutEpoch ?? epoch);
   }
 
   #channel(index: number): Channel {
     const channel = this.#network.channels[index];
     if (channel === undefined) throw new Error(`no channel ${index}`);
     return channel;
-  }
-
-  #stall(link: Link, epoch: number, done?: () => void): void {
-    link.stalled = true;
-    this.#network.marker(link.channel, epoch, () => {
-      link.stalled = false;
-      done?.();
-      this.#drainWaiting(link);
-      this.#retire(link);
-    });
-  }
-
-  #drainWaiting(link: Link): void {
-    while (link.waiting.length > 0 && !link.stalled && !link.paused) {
-      const item = link.waiting.shift();
-      if (item !== undefined) this.#take(link, item);
-    }
-  }
-
-  #drainInbox(link: Link): void {
-    const process = link.to;
-    while (link.inbox.length > 0 && !process.frozen && !process.held) {
-      const item = link.inbox.shift();
-      if (item === undefined) continue;
-      if (item.kind === 'data') this.#network.deliver(item);
-      else this.#connections.endRead(this.#channel(link.channel));
-    }
-  }
-
-  #count(link: Link, messages: readonly Message[]): void {
-    for (const message of messages) link.recordedBytes += message.bytes;
-    this.#network.recorded(link.channel, link.recordedBytes, messages.length);
   }
 }

@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { OPERATIONS, StreamPair } from './stream-pair.ts';
+import type { Counts, Operation, OperationKind } from './stream-pair.ts';
+import type { Side } from './stream-end.ts';
+
+/** Bytes: a frame's head in pieces, a few frames, more than a window. */
+const BYTES = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 20 }) },
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 9_000 }) },
+  { weight: 1, arbitrary: fc.constant(400_000) },
+);
+const SIDES = fc.constantFrom<Side>(0, 1);
+
+const operations = (kinds: readonly OperationKind[]): fc.Arbitrary<Operation[]> =>
+  fc.array(fc.record({ kind: fc.constantFrom(...kinds), side: SIDES, bytes: BYTES }), {
+    minLength: 20,
+    maxLength: 120,
+    size: 'max',
+  });
+
+/** These happen more often than the rest: without them little else does. */
+const COMMON: readonly OperationKind[] = [
+  ...(['write', 'write', 'read-app', 'read-tunnel', 'read-tunnel', 'mark', 'take', 'flow', 'flow', 'flow'] as const),
+  ...(['accept', 'cut', 'cut', 'release', 'release', 'restore', 'move', 'arrive', 'resume'] as const),
+];
+const SEED = 20_240_601;
+const RUNS = Number(process.env.STREAM_RUNS ?? 1500);
+
+/** Runs the operations on pairs of ends; every fault is thrown. */
+function check(kinds: readonly OperationKind[]): Counts {
+  const total: Counts = { cuts: 0, recordedBytes: 0, moves: 0, restores: 0 };
+  const property = fc.property(operations([...COMMON, ...kinds]), (list) => {
+    const pair = new StreamPair();
+    for (const operation of list) pair.do(operation);
+    pair.finish();
+    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += pair.counts[key];
+  });
+  fc.assert(property, { seed: SEED, numRuns: RUNS });
+  return total;
+}
+
+describe('two ends of a stream deliver every byte once and in order, and sent == delivered + recorded at every cut', () => {
+  test('with any interleaving of data, markers, FIN, parking, resuming and restoring', () => {
+    const { cuts, recordedBytes, moves, restores } = check(OPERATIONS);
+    expect(cuts).toBeGreaterThan(RUNS / 2);
+    expect(recordedBytes).toBeGreaterThan(1000 * RUNS);
+    expect(moves).toBeGreaterThan(RUNS / 25);
+    expect(restores).toBeGreaterThan(RUNS / 100);
+  });
+
+  test('with resets, too', () => {
+    expect(check([...OPERATIONS, 'reset']).cuts).toBeGreaterThan(RUNS / 2);
+  });
+
+  test('with tunnels that are lost, too', () => {
+    expect(check([...OPERATIONS, 'reset', 'lose']).cuts).toBeGreaterThan(RUNS / 4);
+  });
+});

@@ -1,5 +1,6 @@
 import { AppSide } from './app-side.ts';
 import { BackPressure } from './back-pressure.ts';
+import { Closing } from './closing.ts';
 import type { FrameError } from './frames.ts';
 import { Incoming } from './incoming.ts';
 import type { AppCut } from './incoming.ts';
@@ -34,7 +35,7 @@ export class StreamMachine {
   readonly #out: Outgoing;
   readonly #tunnel: TunnelSide;
   readonly #pressure: BackPressure;
-  #resetAppOnRelease: boolean;
+  readonly #closing: Closing;
   #readsTunnel = false;
 
   constructor({ role, held, appGone, restored }: StreamOptions) {
@@ -52,12 +53,12 @@ export class StreamMachine {
     this.#tunnel = new TunnelSide(phase, this.#in, this.#out, outputs, {
       data: (bytes) => this.#onData(bytes),
       reset: () => this.#onReset(),
-      unparked: () => this.#flush(),
+      unparked: () => this.#closing.flush(),
       malformed: (error) => this.#onMalformed(error),
-      broken: () => this.#resetApp(),
+      broken: () => this.#closing.resetApp(),
     });
     this.#pressure = new BackPressure(this.#app, this.#in, this.#out);
-    this.#resetAppOnRelease = this.#in.resetReceived;
+    this.#closing = new Closing(this.#app, this.#in, this.#out, () => this.#tunnel.finish());
   }
 
   get phase(): TunnelPhase {
@@ -142,7 +143,7 @@ export class StreamMachine {
   handleApp(bytes: Uint8Array, framed: Uint8Array): void {
     this.#in.accepted();
     if (this.#tunnel.phase === 'ended')
-      this.#resetApp(); // nobody is there to hear it
+      this.#closing.resetApp(); // nobody is there to hear it
     else this.#out.handleData(bytes, framed);
   }
 
@@ -151,19 +152,19 @@ export class StreamMachine {
     if (!this.#app.handleEnd()) return;
     this.#in.accepted();
     this.#out.fin();
-    this.#settle();
+    this.#closing.settle();
   }
 
   /** Our direction towards the application is closed, and all before it is in the kernel. */
   handleAppFinished(): void {
     this.#app.handleFinished();
-    this.#settle();
+    this.#closing.settle();
   }
 
   /** The application's connection is closed. @param failed it was reset, or broke */
   handleAppClosed(failed: boolean): void {
     this.#app.handleClosed(failed);
-    if (!this.#app.orderly) this.#tellReset();
+    if (!this.#app.orderly) this.#closing.tellReset();
   }
 
   /** Something has come over the tunnel. `bytes` may be used again when the outputs have been carried out. */
@@ -184,7 +185,7 @@ export class StreamMachine {
   /** The peer has accepted, or has been accepted: bytes flow. @param gone the tunnel is closed already */
   open(gone: boolean): void {
     this.#tunnel.open(gone);
-    this.#flush();
+    this.#closing.flush();
   }
 
   /** The peer is there again, and has all that was sent: nothing more of the old tunnel is heard, and {@link open} follows with another. */
@@ -234,7 +235,7 @@ export class StreamMachine {
 
   /** The task stays after all. */
   unpark(): void {
-    if (this.#out.unpark()) this.#flush();
+    if (this.#out.unpark()) this.#closing.flush();
   }
 
   /** Where the channels stand now, and the beginning of the incoming one's recording. */
@@ -243,7 +244,7 @@ export class StreamMachine {
     const { phase } = this.#tunnel;
     // A peer that does not know of it yet will see the new epoch when it hears of it.
     recording.complete = phase === 'ended' || !this.announced;
-    recording.reset ||= this.#resetAppOnRelease;
+    recording.reset ||= this.#closing.resetOnRelease;
     const { sent, finSent } = this.#out;
     return { position: { opening: phase === 'opening', sent, finSent, delivered, finDelivered }, recording };
   }
@@ -270,7 +271,7 @@ export class StreamMachine {
   /** The end of {@link hold}: delivers what has waited. */
   release(): void {
     this.#in.held = false;
-    if (this.#resetAppOnRelease) this.#resetApp();
+    if (this.#closing.resetOnRelease) this.#closing.resetApp();
     else this.#in.release();
   }
 
@@ -279,43 +280,19 @@ export class StreamMachine {
     return this.recording !== undefined || this.#in.held;
   }
 
-  /** Sends what could not be sent before. */
-  #flush(): void {
-    this.#out.flush();
-    if (this.#app.ended) this.#out.fin();
-    if (this.#app.gone && !this.#app.orderly) this.#tellReset();
-    this.#settle();
-  }
-
-  #settle(): void {
-    if (!this.#app.settled) return;
-    this.#app.close();
-    if (this.#out.finSent) this.#tunnel.finish();
-  }
-
-  #tellReset(): void {
-    this.#out.reset(!this.#in.resetReceived);
-  }
-
   #onData(bytes: Uint8Array): void {
     this.#in.handleData(bytes);
     // Its application has closed both directions, and does not hear this.
-    if (this.#app.gone && this.#app.orderly) this.#tellReset();
+    if (this.#app.gone && this.#app.orderly) this.#closing.tellReset();
   }
 
   #onReset(): void {
     this.#in.handleReset();
-    this.#resetApp();
+    this.#closing.resetApp();
   }
 
   #onMalformed(error: FrameError): void {
     this.#outputs.push({ kind: 'malformed', error });
     this.destroy();
-  }
-
-  #resetApp(): void {
-    // A held application would not get the reset: its packets are dropped, and nobody sends it again.
-    this.#resetAppOnRelease = this.#in.held;
-    if (!this.#in.held) this.#app.reset();
   }
 }

@@ -97,6 +97,8 @@ export class Executor {
   /** Local checkpoints begun or discarded: the end of an older one is void. */
   #saves = 0;
   #announced: Epoch | undefined;
+  /** The announced one, as soon as it has its participant. */
+  #prepared: Epoch | undefined;
   /** The latest that was heard. */
   #now: TimeMs = 0;
 
@@ -123,6 +125,11 @@ export class Executor {
     return this.#announced;
   }
 
+  /** Epoch of the round that may be started. */
+  get prepared(): Epoch | undefined {
+    return this.#prepared;
+  }
+
   /** Takes an input; `done` is called when its effects have been carried out (a `save` only begun). Without a participant: at once. */
   feed(input: ParticipantInput, done?: () => void): void {
     this.#queue.push({ input, done });
@@ -131,20 +138,28 @@ export class Executor {
 
   /** A round of this epoch will be prepared; one announced before it is withdrawn. */
   announce(epoch: Epoch): void {
+    this.withdraw();
     this.#announced = epoch;
   }
 
   /** The announced round is over, or given up: it will not be prepared nor started any more. What it has begun goes on. */
   withdraw(): void {
     this.#announced = undefined;
+    this.#prepared = undefined;
   }
 
   /**
-   * Ends what an earlier round has left open, then makes the participant of the announced one.
-   * @param make called when the effects of the earlier round have ended, unless this round was withdrawn meanwhile
-   * @param done told whether there is a participant for this round
+   * Ends what an earlier round has left open, then makes the participant of the announced one and tells it of its round.
+   * @param make called when the effects of the earlier round have ended, unless this round was withdrawn meanwhile. Without it the present
+   *   participant stays, and ends the earlier round itself
+   * @param done told whether the round may be started
    */
-  prepare(epoch: Epoch, now: TimeMs, make: () => Part, done: (prepared: boolean) => void): void {
+  prepare(epoch: Epoch, now: TimeMs, make: (() => Part) | undefined, done: (prepared: boolean) => void): void {
+    const tell: Queued = { input: { kind: 'prepare', epoch, now }, done: () => done(this.#ready(epoch)) };
+    if (make === undefined) {
+      this.feed(tell.input, tell.done);
+      return;
+    }
     this.feed({ kind: 'abort', reason: `round ${epoch} begins`, now }, () => {
       if (this.#announced !== epoch) {
         done(false);
@@ -152,13 +167,13 @@ export class Executor {
       }
       this.#part = make();
       this.#saves++;
-      this.#queue.unshift({ input: { kind: 'prepare', epoch, now }, done: () => done(true) });
+      this.#queue.unshift(tell);
     });
   }
 
-  /** Starts the local checkpoint. @returns false when this round was never announced, or was withdrawn */
+  /** Starts the local checkpoint. @returns false when this round is not prepared (yet, or any more) */
   start(epoch: Epoch, now: TimeMs, done?: () => void): boolean {
-    if (this.#announced !== epoch) return false;
+    if (this.#prepared !== epoch) return false;
     this.feed({ kind: 'start', epoch, now }, done);
     return true;
   }
@@ -178,6 +193,11 @@ export class Executor {
     this.#step = undefined;
     this.#underWay = undefined;
     return halted;
+  }
+
+  #ready(epoch: Epoch): boolean {
+    if (this.#announced === epoch) this.#prepared = epoch;
+    return this.#prepared === epoch;
   }
 
   #run(): void {

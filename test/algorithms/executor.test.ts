@@ -289,13 +289,29 @@ describe('rounds that follow each other', () => {
     expect(events).toEqual(['2 is refused']);
   });
 
-  it('are started only while they are announced', () => {
-    const { executor, script } = between();
+  it('are started only while they are prepared', () => {
+    const { executor, script, prepare } = between();
+    expect(executor.start(2, 0)).toBe(false);
+    executor.announce(2);
+    prepare(2);
     expect(executor.start(2, 0)).toBe(false);
     script.end('freeze');
+    expect(executor.start(2, 0)).toBe(true);
     executor.abort('x', 1);
     expect(executor.announced).toBeUndefined();
-    expect(executor.start(1, 2)).toBe(false);
+    expect(executor.start(2, 2)).toBe(false);
+  });
+
+  it('may keep the participant, which ends the earlier one itself', () => {
+    const { executor, script } = run(chandyLamport);
+    const told: boolean[] = [];
+    for (const epoch of [1, 2]) {
+      executor.announce(epoch);
+      executor.prepare(epoch, 0, undefined, (prepared) => told.push(prepared));
+      expect(executor.start(epoch, 0)).toBe(true);
+    }
+    expect(told).toEqual([true, true]);
+    expect(script.done.slice(3, 7)).toEqual(['discard', 'unhold', 'thaw', 'report aborted: round 2 begins']);
   });
 
   it('take inputs that came meanwhile after they are prepared', () => {

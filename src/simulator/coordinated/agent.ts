@@ -111,19 +111,24 @@ export class SimulatedAgent implements Agent {
     this.dropColour = -1;
   }
 
-  /** As the real agent does: a participant per round. @param made called when it is made @param done told whether the round goes on */
+  /**
+   * Under the kernel interceptor a participant per round, as in reality. A sidecar's outlives its round here, and so does whatever state it has
+   * got into.
+   * @param made called when it is made
+   * @param done told whether the round goes on
+   */
   prepare(epoch: number, made: () => void, done: (prepared: boolean) => void): void {
-    if (this.dead) return;
     const make = (): Part => {
       made();
       return this.#part(epoch - 1);
     };
-    this.#executor.prepare(epoch, this.#world.now / 1000, make, done);
+    const { algorithm, now } = this.#world;
+    this.#executor.prepare(epoch, now / 1000, algorithm.interceptor === 'kernel' ? make : undefined, done);
   }
 
   /** @param onReport called at each report, and for one that there is already @returns false when it is not prepared (any more) */
   start(epoch: number, onReport: () => void): boolean {
-    if (this.#executor.announced !== epoch) return false;
+    if (this.#executor.prepared !== epoch) return false;
     this.onReport = onReport;
     onReport();
     return this.#executor.start(epoch, this.#world.now / 1000);

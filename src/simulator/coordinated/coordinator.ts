@@ -266,11 +266,6 @@ export class Coordinator {
         if (agent.epoch !== epoch) agent.epoch = epoch - 1;
         this.#reply(agent, open, { kind: 'prepared', process: agent.process.name, now: 0 });
       };
-      if (world.algorithm.interceptor !== 'kernel') {
-        // Its participant outlives the round, and so does whatever state it has got into.
-        agent.feed({ kind: 'prepare', epoch, now: world.now / 1000 }, () => answer(true));
-        return;
-      }
       // Only if the round is still on: nobody would ever take the colours off again else.
       const made = (): void => {
         agent.colour = (epoch + 1) % 2;

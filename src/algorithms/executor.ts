@@ -1,56 +1,6 @@
 import { messageOf } from '../model/errors.ts';
-import type {
-  ChannelId,
-  Epoch,
-  Participant,
-  ParticipantEffect,
-  ParticipantInput,
-  ParticipantOutcome,
-  TimeMs,
-} from './contract.ts';
-
-/** To be called once, when an effect has ended: with a fault if it has failed. */
-export type Ended = (now: TimeMs, fault?: string) => void;
-
-/** An effect that has begun and takes its time: it is given what it has to call at its end. */
-export type Pending = (ended: Ended) => void;
-
-/**
- * What is done to one task for its participant (contract.ts says what each means). `R` is how an effect says that it has ended:
- * {@link Result} to the executor, a promise on a real task. Every method is safe to call twice.
- */
-export interface TaskEffects<R> {
-  hold(): R;
-  freeze(): R;
-  /** Records the local state; ends when that has ended. */
-  save(epoch: Epoch): R;
-  advance(epoch: Epoch): R;
-  unhold(): R;
-  thaw(): R;
-  discard(): R;
-}
-
-/** What is done to the channels of one task. At once: nothing may happen to a channel between two of them. */
-export interface ChannelEffects {
-  sendMarker(channel: ChannelId, epoch: Epoch): void;
-  startRecording(channel: ChannelId): void;
-  stopRecording(channel: ChannelId): void;
-  pauseChannel(channel: ChannelId, paused: boolean): void;
-}
-
-/** Undefined: it has ended already. One that fails at once throws. */
-export type Result = Pending | undefined;
-
-/** A participant, and who does what it wants done. */
-export interface Part {
-  readonly participant: Participant;
-  readonly task: TaskEffects<Result>;
-  readonly report: (outcome: ParticipantOutcome) => Result;
-  /** Without it, effects on channels fail: the interceptor does not see messages. */
-  readonly channels?: ChannelEffects;
-  /** An effect has failed (but for a save, whose failure is an input like its end). For logs. */
-  readonly onFault?: (effect: ParticipantEffect['kind'], reason: string) => void;
-}
+import type { Epoch, Participant, ParticipantEffect, ParticipantInput, TimeMs } from './contract.ts';
+import { perform, type Part, type Result } from './effects.ts';
 
 interface Queued {
   readonly input: ParticipantInput;
@@ -247,7 +197,7 @@ export class Executor {
     const life = this.#life;
     this.#underWay = effect.kind;
     this.#attempt(
-      () => this.#perform(effect),
+      () => perform(effect, this.#part),
       (fault) => {
         if (life !== this.#life) return;
         this.#underWay = undefined;
@@ -298,47 +248,4 @@ export class Executor {
     // The rest of the step is dropped, and the answer takes its place before anything that waits.
     this.#begin({ input: { kind: 'failed', effect, reason, now: this.#now }, done: step.done });
   }
-
-  #perform(effect: Exclude<ParticipantEffect, { kind: 'save' }>): Result {
-    const { task, report, channels } = this.#part ?? missing('participant');
-    switch (effect.kind) {
-      case 'hold':
-        return task.hold();
-      case 'freeze':
-        return task.freeze();
-      case 'advance':
-        return task.advance(effect.epoch);
-      case 'unhold':
-        return task.unhold();
-      case 'thaw':
-        return task.thaw();
-      case 'discard':
-        return task.discard();
-      case 'report':
-        return report(effect.outcome);
-      default:
-        onChannel(effect, channels ?? missing(`interceptor that can ${effect.kind}`));
-        return undefined;
-    }
-  }
-}
-
-type ChannelEffect = Extract<ParticipantEffect, { channel: ChannelId }>;
-
-function onChannel(effect: ChannelEffect, channels: ChannelEffects): void {
-  switch (effect.kind) {
-    case 'send-marker':
-      return channels.sendMarker(effect.channel, effect.epoch);
-    case 'start-recording':
-      return channels.startRecording(effect.channel);
-    case 'stop-recording':
-      return channels.stopRecording(effect.channel);
-    case 'pause-channel':
-    case 'resume-channel':
-      return channels.pauseChannel(effect.channel, effect.kind === 'pause-channel');
-  }
-}
-
-function missing(what: string): never {
-  throw new Error(`there is no ${what}`);
 }

@@ -1,12 +1,6 @@
 import type { Epoch, Participant, ParticipantInput, ParticipantOutcome } from '../algorithms/contract.ts';
-import {
-  Executor,
-  type ChannelEffects,
-  type Part,
-  type Pending,
-  type Result,
-  type TaskEffects,
-} from '../algorithms/executor.ts';
+import type { ChannelEffects, Part, Pending, Result, TaskEffects } from '../algorithms/effects.ts';
+import { Executor } from '../algorithms/executor.ts';
 import { messageOf } from '../model/errors.ts';
 
 /** Longest time between two ticks of a running round (contract.ts). */

@@ -3,7 +3,8 @@ import { chandyLamport } from '../../src/algorithms/coordinated/chandy-lamport.t
 import { laiYang } from '../../src/algorithms/coordinated/lai-yang.ts';
 import { sync } from '../../src/algorithms/coordinated/sync.ts';
 import type { Algorithm, ParticipantEffect, ParticipantInput } from '../../src/algorithms/contract.ts';
-import { Executor, type Ended, type Part, type Result } from '../../src/algorithms/executor.ts';
+import type { Ended, Part, Result } from '../../src/algorithms/effects.ts';
+import { Executor } from '../../src/algorithms/executor.ts';
 
 /** A task that writes down what is done to it. Effects named `slow` (and every save) end when the test says so; `broken` ones fail. */
 class Script {

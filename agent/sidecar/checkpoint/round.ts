@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Participant, ParticipantOutcome } from '../../../src/algorithms/contract.ts';
-import type { ChannelEffects } from '../../../src/algorithms/executor.ts';
+import type { ChannelEffects } from '../../../src/algorithms/effects.ts';
 import type {
   RealPart,
   RealTimeExecutor,

@@ -4,7 +4,8 @@ import type {
   ParticipantInput,
   ParticipantOutcome,
 } from '../../algorithms/contract.ts';
-import { Executor, type Part } from '../../algorithms/executor.ts';
+import type { Part } from '../../algorithms/effects.ts';
+import { Executor } from '../../algorithms/executor.ts';
 import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';

@@ -1,5 +1,5 @@
 import type { ParticipantOutcome } from '../../algorithms/contract.ts';
-import type { ChannelEffects, Result, TaskEffects } from '../../algorithms/executor.ts';
+import type { ChannelEffects, Result, TaskEffects } from '../../algorithms/effects.ts';
 import { micros } from '../world/config.ts';
 import type { SimulatedAgent } from './agent.ts';
 import type { Grip } from './grip.ts';

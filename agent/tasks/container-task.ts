@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DumpTimes } from '../../src/model/checkpoint.ts';
+import type { TaskHandle } from '../../src/execution/real-time-executor.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
 import type { ContainerFacts } from '../runtime/docker/containers.ts';
 import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts';
@@ -8,7 +9,6 @@ import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
 import type { HeldTask } from './held-task.ts';
-import type { TaskHandle } from './participant-runner.ts';
 
 export interface ContainerTaskOptions {
   readonly facts: ContainerFacts;

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Epoch, ParticipantOutcome } from '../../src/algorithms/index.ts';
 import { streamCutSchema } from '../../src/model/checkpoint.ts';
 import { messageOf } from '../../src/model/errors.ts';
-import type { RoundHost } from '../sidecar/checkpoint/round.ts';
+import type { TaskHandle, TaskHost } from '../../src/execution/real-time-executor.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 import type { SidecarRecord } from '../checkpoints/collect.ts';
-import type { TaskHandle, TaskRunner } from './participant-runner.ts';
+import type { TaskRunner } from './participant-runner.ts';
 
 /** The participant in the sidecar aborts at its deadline by itself. If nothing is heard of it for this much longer, it is taken for dead. */
 const DEADLINE_MARGIN_MS = 1_000;
@@ -13,7 +13,7 @@ const DEADLINE_MARGIN_MS = 1_000;
 /** A sidecar that is told to give up and has not done so after this long (CRIU must come to its end) is taken for dead. Milliseconds. */
 const ABORT_TIMEOUT_MS = 5_000;
 
-/** Deadline of a participant whose task is kept frozen: the agent watches over it, since it may be put off (agent/tasks/suspensions.ts). */
+/** Deadline of a participant whose task is kept frozen: the agent watches over it, since it may be put off (agent/tasks/held-tasks.ts). */
 const KEPT_DEADLINE_MS = 24 * 3_600_000;
 
 const collectedSchema = z.object({ streams: z.array(streamCutSchema) });
@@ -57,7 +57,6 @@ export class SidecarRunner implements TaskRunner {
         epoch,
         deadlineMs: keepFrozen ? KEPT_DEADLINE_MS : deadlineMs,
         keepFrozen,
-        takeEnds: true,
       });
     } catch (error) {
       runner.#detach();
@@ -111,7 +110,7 @@ export class SidecarRunner implements TaskRunner {
     return { folder, streams };
   }
 
-  #host(): RoundHost {
+  #host(): TaskHost {
     const { task } = this.#options;
     return {
       hold: async () => {

@@ -23,7 +23,7 @@ export const shim: BenchItem = {
         return Number(process.hrtime.bigint() - begun) / 1e6;
       };
       const runc = [], shim = [];
-      for (let i = 0; i < ${STARTS}; i++) { runc.push(time('/usr/sbin/runc')); shim.push(time('/opt/swarmcut/agent/shim/shim.sh')); }
+      for (let i = 0; i < ${STARTS}; i++) { runc.push(time('/usr/sbin/runc')); shim.push(time('/opt/swarmcut/agent/runtime/shim/shim.sh')); }
       console.log(JSON.stringify({ runc, shim }));`;
     const measured = JSON.parse(await stacks.must('n1', ['node', '-e', script])) as { runc: number[]; shim: number[] };
     const [runc, withShim] = [median(measured.runc), median(measured.shim)];

@@ -18,7 +18,7 @@ beforeAll(() => {
   // Takes the lock, says so, and keeps it until it is told to go on or killed.
   holder = built.add(
     'holder.ts',
-    `import { acquireStackLock } from './src/store/locks.ts';
+    `import { acquireStackLock } from './src/storage/locks.ts';
      const [run, id] = process.argv.slice(2);
      try {
        const lock = await acquireStackLock(run, 'bank', { command: 'snapshot', id });

@@ -14,10 +14,7 @@ import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
 import type { Handler } from '../../src/rpc/control/json-peer.ts';
 import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
 import type { RoundHost } from '../sidecar/checkpoint/round.ts';
-import { replaceElements } from '../linux/set-elements.ts';
-import { PROXY_TABLE } from '../linux/proxy-table.ts';
 import { attachScript, detachScript, routeLines, routeUndoLines } from '../network/proxy-rules.ts';
-import { setContents, type ProxySets } from '../linux/proxy-sets.ts';
 import { inNetns } from '../linux/sys.ts';
 
 /** A sidecar that has died is started again after this long; connections begun meanwhile wait (TCP repeats its SYN after 1 s). */
@@ -148,11 +145,6 @@ export class ProxyInterceptor {
     this.#starts = Math.max(1, this.#starts);
     this.#watching = true;
     this.#options.onReady?.();
-  }
-
-  /** Sets the sidecar's sets from outside, for tests. */
-  setSets(sets: ProxySets): void {
-    replaceElements(this.#options.netns, PROXY_TABLE, setContents(sets));
   }
 
   /** Ends the sidecar, which resets its connections, and takes the rules away. No error if the namespace is gone. */

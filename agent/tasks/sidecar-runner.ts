@@ -57,7 +57,6 @@ export class SidecarRunner implements TaskRunner {
         epoch,
         deadlineMs: keepFrozen ? KEPT_DEADLINE_MS : deadlineMs,
         keepFrozen,
-        takeEnds: true,
       });
     } catch (error) {
       runner.#detach();

@@ -16,7 +16,7 @@ export const LABELS = {
 } as const;
 
 /** The longest freeze that may be asked for. TCP peers outside give up after some minutes. */
-export const MAX_FREEZE_TIMEOUT_MS = 10 * 60_000;
+const MAX_FREEZE_TIMEOUT_MS = 10 * 60_000;
 
 /** Labels of one service as Swarm's API or a compose file has them. */
 export interface ServiceLabels {

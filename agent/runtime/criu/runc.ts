@@ -24,8 +24,6 @@ export interface CheckpointOptions {
   readonly workPath: string;
   /** Options that runc has no flags for; they are written to `criu.conf` in the work directory. */
   readonly criu?: CriuOptions;
-  /** End the processes after the dump instead of leaving them as they were (frozen, if they were). Default true. */
-  readonly leaveRunning?: boolean;
   /** CRIU must never be killed in a dump (see {@link Runc.checkpoint}), so an abort takes until CRIU has noticed. */
   readonly signal?: AbortSignal;
 }
@@ -124,9 +122,9 @@ export class Runc {
     await mkdir(options.workPath, { recursive: true, mode: 0o700 });
     const criuConfigFile = join(options.workPath, 'criu.conf');
     await writeCriuConfig(criuConfigFile, options.criu);
-    const args = ['checkpoint', '--image-path', options.imagePath, '--work-path', options.workPath, ...SHARED_FLAGS];
-    if (options.leaveRunning !== false) args.push('--leave-running');
-    args.push(containerId);
+    const paths = ['--image-path', options.imagePath, '--work-path', options.workPath];
+    // What is frozen stays so.
+    const args = ['checkpoint', ...paths, ...SHARED_FLAGS, '--leave-running', containerId];
 
     const abandon = (): void => {
       // CRIU may be adding files meanwhile; what is left is removed when it has ended.

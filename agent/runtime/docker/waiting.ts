@@ -37,15 +37,10 @@ const configSchema = z.object({
 type DiskConfig = z.infer<typeof configSchema>;
 
 /**
- * The labels of a container as the engine wrote them before it called the runtime.
  * @param dataRoot the engine's, e.g. `/var/lib/docker`
+ * @param nodeName what stands for the slot of a global service
  * @throws SwarmcutError `not-found` if the engine has no such container on disk
  */
-export async function labelsFromDisk(dataRoot: string, containerId: string): Promise<Readonly<Record<string, string>>> {
-  return (await readConfig(dataRoot, containerId)).Config.Labels ?? {};
-}
-
-/** @param nodeName what stands for the slot of a global service */
 export async function waitingFacts(
   dataRoot: string,
   containerId: string,

@@ -74,7 +74,7 @@ describe('a round whose participant runs in the sidecar', () => {
         .cut()
         .then(() => sidecar.letGo())
         .then(() => sidecar.report());
-    expect(sidecar.params[0]).toEqual({ epoch: EPOCH, deadlineMs: 60_000, keepFrozen: false, takeEnds: true });
+    expect(sidecar.params[0]).toEqual({ epoch: EPOCH, deadlineMs: 60_000, keepFrozen: false });
     expect(await runner.cut(EPOCH)).toEqual({ kind: 'saved', epoch: EPOCH });
     expect(done).toEqual(['hold', 'freeze', 'save', 'advance', 'thaw']);
     expect(runner.busy).toBe(false);

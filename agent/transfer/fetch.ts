@@ -6,6 +6,7 @@ import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { promptCollection } from './prompt-collection.ts';
 
 /** Calls at the same time, to all sources together. */
 const PARALLEL = 3;
@@ -63,6 +64,7 @@ export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes:
   // Big ones first: the last one under way decides when all are there.
   missing.sort((a, b) => b.sizeBytes - a.sizeBytes);
   const sources = new Sources(options);
+  using _collection = promptCollection();
   await concurrently(batches(missing), PARALLEL, (batch) => fetchBatch(batch, sources, options, progress));
   return { fetchedBytes: missing.reduce((sum, part) => sum + part.sizeBytes, 0) };
 }

@@ -1,9 +1,10 @@
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { endpointSchema } from '../../src/model/checkpoint.ts';
 import type { Alias } from '../../src/model/task.ts';
+import { replaceFile } from '../../src/platform/files.ts';
 
 const memorySchema = z.object({
   aliases: z.array(z.object({ address: z.string(), network: z.string() })),
@@ -35,8 +36,7 @@ export class NetworkMemory {
   ): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const file = this.#file(containerId);
-    await writeFile(`${file}.new`, JSON.stringify(known), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await replaceFile(file, JSON.stringify(known));
   }
 
   async recall(containerId: string): Promise<Remembered> {

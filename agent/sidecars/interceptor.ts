@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import type { ParticipantOutcome } from '../../src/algorithms/contract.ts';
 import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import { runProcess } from '../network/runner.ts';
+import { inNetwork, runProcess } from '../../src/platform/processes.ts';
+import { poll } from '../../src/platform/deadlines.ts';
 import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
 import type { Handler } from '../../src/rpc/control/json-peer.ts';
 import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
@@ -298,12 +299,9 @@ export class ProxyInterceptor {
     this.#pid = undefined;
     if (pid === undefined) return;
     for (const each of [signal, 'SIGKILL'] as const) {
-      const until = performance.now() + KILL_TIMEOUT_MS;
       if (!signalled(pid, each)) return;
-      while (performance.now() < until) {
-        if (!signalled(pid, 0) || hasEnded(this.#child)) return;
-        await sleep(5);
-      }
+      const gone = (): true | undefined => (!signalled(pid, 0) || hasEnded(this.#child) ? true : undefined);
+      if (await poll(gone, { timeoutMs: KILL_TIMEOUT_MS, intervalMs: 5 })) return;
     }
   }
 
@@ -335,7 +333,7 @@ export class ProxyInterceptor {
   }
 
   #command(command: readonly string[]): string[] {
-    return ['nsenter', `--net=${this.#options.netns}`, ...command];
+    return inNetwork(this.#options.netns, command);
   }
 }
 

@@ -12,7 +12,7 @@ import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { openSession, type Session } from '../orchestrator/swarm/session.ts';
 import { refuseUndeclared, stackSettings } from '../orchestrator/swarm/settings.ts';
-import { STACK_LABEL } from '../orchestrator/swarm/swarm.ts';
+import { STACK_LABEL } from '../../src/config/labels.ts';
 import type { Stack, SwarmService } from '../orchestrator/swarm/types.ts';
 import { migrationPlans, refuseBrokenMove, type Moved } from './relocation/migration-plans.ts';
 import { reachableAgents } from './relocation/reach.ts';

@@ -2,6 +2,7 @@ import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { megabytes } from '../../src/model/size.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext, RestoreOptions, RestoreReport } from '../api.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
@@ -203,7 +204,7 @@ class Restore {
         advice: `nothing was done and the stack runs on; \`coordinator verify ${id}\` shows all that is damaged`,
       });
     }
-    this.#ctx.reporter.done(node, 'check parts', `${(verifiedBytes / 1e6).toFixed(1)} MB`);
+    this.#ctx.reporter.done(node, 'check parts', megabytes(verifiedBytes));
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Manifest, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext, VerifyReport } from '../api.ts';
 import { openSession } from '../orchestrator/swarm/session.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
@@ -24,7 +25,7 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
         for (const checkpoint of reply.tasks) {
           if (checkpoint.task !== null) reread.set(taskKey(checkpoint.task), checkpoint as TaskCheckpoint);
         }
-        ctx.reporter.done(node, 'verify', `${(reply.verifiedBytes / 1e6).toFixed(1)} MB`);
+        ctx.reporter.done(node, 'verify', megabytes(reply.verifiedBytes));
       } catch (error) {
         if (error instanceof SwarmcutError && error.code === 'interrupted') throw error;
         problems.push(`node ${node} could not be asked: ${messageOf(error)}`);

@@ -5,6 +5,9 @@ import { parseDurationMs } from './duration.ts';
 /** Every label of ours begins like this; the rest of the name is not free to use. */
 export const LABEL_PREFIX = 'swarmcut.';
 
+/** Docker's: set by `docker stack deploy` on everything of a stack. */
+export const STACK_LABEL = 'com.docker.stack.namespace';
+
 /** Every label that means something, and where. Values in the order of docs. */
 export const LABELS = {
   /** Name of a checkpoint algorithm. */

@@ -6,7 +6,7 @@ import type { Directories } from '../../../src/model/paths.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
-import { syncDirectory } from '../../../src/storage/durable.ts';
+import { syncDirectory } from '../../../src/platform/files.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
 

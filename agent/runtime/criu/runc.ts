@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
+import { exists } from '../../../src/platform/files.ts';
+import { run, type Ended } from '../../../src/platform/processes.ts';
 import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './config.ts';
 import { findFreezer, type Freezer } from '../../linux/freezer.ts';
 import { readCriuFailure } from './log.ts';
@@ -35,12 +36,6 @@ export interface RestoreOptions {
   readonly imagePath: string;
   readonly workPath: string;
   readonly consoleSocket?: string;
-}
-
-interface Ended {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 const stateSchema = z.object({
@@ -189,18 +184,14 @@ export class Runc {
     args: readonly string[],
     options: { readonly environment?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
   ): Promise<Ended> {
-    const result = await execa(this.#binary, ['--root', this.#root, ...args], {
-      reject: false,
-      stdin: 'ignore',
-      env: options.environment ?? {},
-      timeout: options.timeoutMs ?? this.#timeoutMs,
-    });
-    if (result.exitCode === undefined) {
-      throw new SwarmcutError('failed', `${this.#binary} ${args[0] ?? ''}: ${result.shortMessage}`, {
-        advice: result.code === 'ENOENT' ? `install runc, or say where it is` : 'see the log of the agent',
+    const { environment = {}, timeoutMs = this.#timeoutMs } = options;
+    const ended = await run([this.#binary, '--root', this.#root, ...args], { env: environment, timeoutMs });
+    if (ended.problem !== undefined) {
+      throw new SwarmcutError('failed', `${this.#binary} ${args[0] ?? ''}: ${ended.problem}`, {
+        advice: ended.missing ? `install runc, or say where it is` : 'see the log of the agent',
       });
     }
-    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+    return ended;
   }
 }
 
@@ -278,13 +269,6 @@ async function directories(path: string): Promise<string[]> {
   } catch {
     return [];
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** runc writes its error as logfmt on stderr: `time="…" level=error msg="…"`, newlines and quotes escaped. */

@@ -1,11 +1,9 @@
 import Docker from 'dockerode';
 import { z } from 'zod';
+import { STACK_LABEL } from '../../../src/config/labels.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { networkSchema, nodeSchema, serviceSchema, taskSchema } from './types.ts';
 import type { RawSpec, RawService, RawTask, Stack, SwarmNetwork, SwarmNode, SwarmService, SwarmTask } from './types.ts';
-
-/** The label by which `docker stack deploy` marks what belongs to a stack. */
-export const STACK_LABEL = 'com.docker.stack.namespace';
 
 /** On a node: where its agent listens, `host:port`, if not at the node's address and the usual port. */
 export const AGENT_LABEL = 'swarmcut.agent';

@@ -10,7 +10,7 @@ describe('poll', () => {
 
   it('gives up when the time is up, having looked at least once', async () => {
     let looks = 0;
-    const look = (): Promise<undefined> => {
+    const look = (): Promise<string | undefined> => {
       looks += 1;
       return Promise.resolve(undefined);
     };

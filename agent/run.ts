@@ -7,6 +7,7 @@ import { clientCredentials, createAgentServer, packageRoot, serverCredentials, v
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
+import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
@@ -70,6 +71,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
+  await forgetEnded(containers, { memory, expectations, log });
   const sidecars = new Sidecars({
     directories,
     containers,

@@ -42,8 +42,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
     sidecars: async ({ stack }) => ({ sidecars: await sidecars.list(stack) }),
 
     prepare: async (request) => {
-      const { estimatedBytes, stage } = await rounds.prepare({ ...request, task: present(request.task) });
-      return { estimatedBytes, stage };
+      await rounds.prepare({ ...request, task: present(request.task) });
+      return {};
     },
     cut: async ({ snapshotId, task, epoch }, { signal }) => {
       // A coordinator that goes away while tasks stand still has given the round up.
@@ -87,7 +87,6 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory }, { signal }) => {
-      const begun = performance.now();
       const saved = present(savedTask);
       const fetchedBytes = await restores.stage(
         restoreId,
@@ -95,7 +94,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
         { saved, parts: wanted, sources, inMemory },
         signal,
       );
-      return { fetchedBytes, wallMs: Math.round(performance.now() - begun) };
+      return { fetchedBytes };
     },
     restore: async ({ restoreId, containerId, network, connections, proxy }) => {
       if (network === null) throw new SwarmcutError('usage', 'a restore needs a network plan');

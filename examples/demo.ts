@@ -8,6 +8,7 @@ import { TestbedError, down, up } from './testbed/index.ts';
 import { CommandFailed, Stacks } from './demo/stacks.ts';
 import { Story } from './demo/story.ts';
 import type { BankCheck } from './demo/stacks.ts';
+import { megabytes } from '../src/model/size.ts';
 
 const STACK = 'bank';
 
@@ -136,10 +137,6 @@ function figures(check: BankCheck): string {
 
 function ms(value: number): string {
   return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(2)} s`;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 async function main(): Promise<number> {

@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { megabytes } from '../../src/model/size.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { ContainerFacts } from '../runtime/docker/containers.ts';
@@ -62,8 +63,4 @@ export async function chooseStage(directories: Directories, bytes: number, task:
 
 function kibibytes(text: string, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0);
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6)} MB`;
 }

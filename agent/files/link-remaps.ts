@@ -1,8 +1,9 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { decodeLinkRemaps, type LinkRemap } from '../../src/formats/criu-remaps.ts';
+import { exists } from '../../src/platform/files.ts';
+import { runProcess } from '../../src/platform/processes.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
 import { saveFiles, type FilesOf, type SavedFiles } from './save.ts';
 
@@ -36,7 +37,7 @@ export async function saveLinkRemaps(
       }
       const link = join(`/proc/${facts.pid}/root`, remap.link);
       // Follows the link in /proc to the open file itself; Node has no call for it.
-      await execa('ln', ['--logical', '--', `/proc/${file.pid}/fd/${file.fd}`, link]);
+      await runProcess(['ln', '--logical', '--', `/proc/${file.pid}/fd/${file.fd}`, link]);
       made.push(link);
     }
     return await saveFiles(facts, targetDir, { ...options, withCriuLinks: true });
@@ -53,11 +54,4 @@ async function readRemaps(imageDir: string): Promise<LinkRemap[]> {
     ['files.img', await readFile(join(imageDir, 'files.img'))],
   ]);
   return decodeLinkRemaps(files);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -30,11 +30,11 @@ export interface SaveOptions {
 }
 
 /** Path of the part that holds the writable layer, and of that which holds `/dev/shm`. */
-export const UPPER_PATH = 'upper';
-export const SHM_PATH = 'shm';
+const UPPER_PATH = 'upper';
+const SHM_PATH = 'shm';
 
 /** The engine mounts its own files over these in every container. */
-export const ENGINE_FILES = ['./etc/hosts', './etc/hostname', './etc/resolv.conf', './.dockerenv'];
+const ENGINE_FILES = ['./etc/hosts', './etc/hostname', './etc/resolv.conf', './.dockerenv'];
 
 /** Links that CRIU makes in the container's root for the time of a dump (`saveLinkRemaps` saves those that matter). */
 const CRIU_LINKS = './*link_remap.[0-9]*';
@@ -110,7 +110,7 @@ async function saveUpper(
  * a tar of the upper layer does not have.
  * @throws SwarmcutError `precondition`
  */
-export async function checkUpper(file: string): Promise<void> {
+async function checkUpper(file: string): Promise<void> {
   for await (const entry of tarEntries(file)) {
     for (const name of ['redirect', 'metacopy']) {
       if (!entry.xattrs.includes(`trusted.overlay.${name}`)) continue;

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { execa } from 'execa';
 import { parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES } from '../../src/formats/tar.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { run } from '../../src/platform/processes.ts';
 
 /** Longest pax header that is read into memory, bytes. Extended attributes are limited to 64 KiB each by the kernel. */
 const MAX_PAX_BYTES = 4 * 1024 * 1024;
@@ -122,22 +122,21 @@ async function tar(
   operands: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  const result = await execa('tar', [...flags, '--file', file, '--directory', directory, ...operands], {
-    reject: false,
-    stdin: 'ignore',
-    stdout: 'ignore',
-    // Its messages are looked at.
-    env: { LC_ALL: 'C' },
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  });
+  // Its messages are looked at.
+  const env = { LC_ALL: 'C' };
+  const result = await run(['tar', ...flags, '--file', file, '--directory', directory, ...operands], { env, signal });
   if (signal?.aborted === true) throw new SwarmcutError('interrupted', `tar of ${directory} was given up`);
   const lines = result.stderr.split('\n').filter((line) => line !== '');
   // 1 means "some files differ": they changed while they were read.
   if (result.exitCode !== 0 && result.exitCode !== 1) {
     const reasons = lines.filter((line) => !/Exiting with failure status|socket ignored/.test(line));
-    throw new SwarmcutError('failed', `tar of ${directory}: ${reasons.slice(0, 3).join('; ') || result.shortMessage}`, {
-      where: { file },
-    });
+    throw new SwarmcutError(
+      'failed',
+      `tar of ${directory}: ${reasons.slice(0, 3).join('; ') || (result.problem ?? `exit code ${result.exitCode ?? 'none'}`)}`,
+      {
+        where: { file },
+      },
+    );
   }
   return lines;
 }

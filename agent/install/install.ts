@@ -1,10 +1,10 @@
 import { chmod, copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { packageRoot } from '../../src/rpc/index.ts';
-import { writeDurably } from '../../src/storage/durable.ts';
+import { exists, writeDurably } from '../../src/platform/files.ts';
+import { run } from '../../src/platform/processes.ts';
 import { withoutShim, withShim } from './daemon-json.ts';
 import { unifiedDiff } from './diff.ts';
 import { UNIT_NAME, unitText } from './unit.ts';
@@ -180,9 +180,10 @@ async function reloadEngine(system: System, print: InstallOptions['print']): Pro
 }
 
 async function systemctl(args: readonly string[], print: InstallOptions['print']): Promise<void> {
-  const result = await execa('systemctl', args, { reject: false, all: true });
-  if (result.failed) {
-    throw new SwarmcutError('failed', `systemctl ${args.join(' ')} failed: ${result.all || result.message}`, {
+  const ended = await run(['systemctl', ...args]);
+  if (ended.exitCode !== 0) {
+    const why = ended.output || (ended.problem ?? `exit code ${ended.exitCode ?? 'none'}`);
+    throw new SwarmcutError('failed', `systemctl ${args.join(' ')} failed: ${why}`, {
       advice: `See \`systemctl status ${UNIT_NAME}\` and \`journalctl -u ${UNIT_NAME}\`.`,
     });
   }
@@ -214,11 +215,4 @@ async function readIfThere(path: string): Promise<string | undefined> {
       cause: error,
     });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -13,7 +13,7 @@ export interface MountInfo {
   readonly superOptions: ReadonlyMap<string, string>;
 }
 
-export function parseMountInfo(text: string): MountInfo[] {
+function parseMountInfo(text: string): MountInfo[] {
   const mounts: MountInfo[] = [];
   for (const line of text.split('\n')) {
     const [head, tail] = line.split(' - ');

@@ -8,7 +8,7 @@ import type { PrepareOptions, TaskInterceptor } from './task-interceptor.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
 import { block, openInwards, unblock } from './held.ts';
 import { pushUnsent } from './rewriting/push-unsent.ts';
-import { runProcess } from './runner.ts';
+import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 import {
   TABLE,
   advanceScript,
@@ -147,7 +147,7 @@ export class KernelInterceptor implements TaskInterceptor {
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_out'],
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_in'],
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'coming'],
-    ].map((command) => this.#command(command));
+    ].map((command) => inNetwork(this.netns, command));
   }
 
   #noBlock(): SwarmcutError {
@@ -176,10 +176,6 @@ export class KernelInterceptor implements TaskInterceptor {
   }
 
   #inside(command: readonly string[], input?: string): Promise<string> {
-    return runProcess(this.#command(command), input);
-  }
-
-  #command(command: readonly string[]): string[] {
-    return ['nsenter', `--net=${this.netns}`, ...command];
+    return runProcess(inNetwork(this.netns, command), input);
   }
 }

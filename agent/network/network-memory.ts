@@ -1,9 +1,10 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { endpointSchema } from '../../src/model/checkpoint.ts';
 import type { Alias } from '../../src/model/task.ts';
+import { replaceFile } from '../../src/platform/files.ts';
 
 const memorySchema = z.object({
   aliases: z.array(z.object({ address: z.string(), network: z.string() })),
@@ -20,7 +21,7 @@ type Remembered = z.infer<typeof memorySchema>;
 
 /**
  * What must be known of a container's connections beyond what its sockets say: by which network's addresses they go, and how they are
- * rewritten. Lives as long as the containers can, which is until the next boot: `<run>/network/<container>.json`.
+ * rewritten. `<run>/network/<container>.json`; removed when the engine deletes the container (agent/runtime/shim/shim.sh), or by {@link prune}.
  */
 export class NetworkMemory {
   readonly #dir: string;
@@ -35,8 +36,7 @@ export class NetworkMemory {
   ): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const file = this.#file(containerId);
-    await writeFile(`${file}.new`, JSON.stringify(known), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await replaceFile(file, JSON.stringify(known));
   }
 
   async recall(containerId: string): Promise<Remembered> {
@@ -52,8 +52,10 @@ export class NetworkMemory {
     return [...aliases.filter(({ address }) => !now.has(address)), ...present];
   }
 
-  async forget(containerId: string): Promise<void> {
-    await rm(this.#file(containerId), { force: true });
+  /** Forgets containers that are no more. The shim does so when the engine deletes one, but not every container comes through the shim. */
+  async prune(present: ReadonlySet<string>): Promise<void> {
+    for (const name of await readdir(this.#dir).catch(() => []))
+      if (!present.has(basename(name, '.json'))) await rm(join(this.#dir, name), { force: true });
   }
 
   #file(containerId: string): string {

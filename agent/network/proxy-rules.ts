@@ -25,7 +25,7 @@ import { MARKS, PORTS, PROXY_TABLE } from '../linux/proxy-table.ts';
 
 /** Routing table and first rule preference for packets that shall stay in the namespace. */
 export const ROUTE_TABLE = 5071;
-export const RULE_PREFERENCE = 71;
+const RULE_PREFERENCE = 71;
 
 /** The sets that the sidecar fills, with the types of their elements. */
 const SETS = {

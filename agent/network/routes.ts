@@ -5,7 +5,7 @@ import { familyOf } from '../linux/addresses.ts';
  * application would wait after the block ends. Nobody else sets this odd value, so it also says which routes are ours to put
  * back: the namespace itself is the journal.
  */
-export const RTO_MIN_MS = 19;
+const RTO_MIN_MS = 19;
 
 const OURS = new RegExp(`\\srto_min (lock )?${RTO_MIN_MS}ms`);
 

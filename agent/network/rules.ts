@@ -18,7 +18,7 @@ import { colourOf } from './colours.ts';
 export const TABLE = 'inet swarmcut';
 
 /** Longest time that the coming colour is refused; afterwards the agent is taken for dead and the traffic goes on. */
-export const COLOUR_TIMEOUT_MS = 300_000;
+const COLOUR_TIMEOUT_MS = 300_000;
 
 /** In the order in which they can be deleted. */
 const HOLD_CHAINS = ['hold_out', 'answer_held', 'hold_in'] as const;

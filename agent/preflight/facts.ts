@@ -1,8 +1,9 @@
-import { access, readFile, statfs } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import Docker from 'dockerode';
-import { execa } from 'execa';
 import type { Directories } from '../../src/model/paths.ts';
+import { exists } from '../../src/platform/files.ts';
+import { run } from '../../src/platform/processes.ts';
 
 export interface ProbeOptions {
   readonly directories: Directories;
@@ -66,10 +67,7 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
       ask('nft', ['--check', '--file', '-'], NFT_PROBE),
       ask('ip', ['-Version']),
       ask('tar', ['--version']),
-      access('/proc/net/ip_vs').then(
-        () => true,
-        () => false,
-      ),
+      exists('/proc/net/ip_vs'),
       readFile('/proc/meminfo', 'utf8').catch(() => ''),
       statfs(options.directories.state).catch(() => undefined),
     ],
@@ -93,9 +91,9 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
 }
 
 async function ask(command: string, args: readonly string[], input = ''): Promise<Answer | undefined> {
-  const result = await execa(command, args, { reject: false, all: true, input, timeout: COMMAND_TIMEOUT_MS });
-  if (result.code === 'ENOENT') return undefined;
-  return { ok: result.exitCode === 0, text: result.all.trim() };
+  const ended = await run([command, ...args], { input, timeoutMs: COMMAND_TIMEOUT_MS });
+  if (ended.missing) return undefined;
+  return { ok: ended.exitCode === 0, text: ended.output.trim() };
 }
 
 function versionIn(answer: Answer | undefined): string {

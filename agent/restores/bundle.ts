@@ -1,5 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../../src/platform/files.ts';
 
 interface OciConfig {
   hooks?: { prestart?: { path: string; args?: string[]; timeout?: number }[] } & Record<string, unknown>;
@@ -18,6 +19,5 @@ export async function addPrestartHook(bundle: string, script: string): Promise<v
     ...config,
     hooks: { ...hooks, prestart: [...others, { path: script, args: [script], timeout: 20 }] },
   };
-  await writeFile(`${file}.new`, JSON.stringify(changed), { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await replaceFile(file, JSON.stringify(changed));
 }

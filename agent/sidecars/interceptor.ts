@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { TaskHost } from '../../src/execution/real-time-executor.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import { runProcess } from '../network/runner.ts';
+import { inNetwork, runProcess } from '../../src/platform/processes.ts';
+import { poll } from '../../src/platform/deadlines.ts';
 import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
 import {
   answering,
@@ -20,10 +21,7 @@ import {
 import { TASK_METHODS, type SidecarMethods, type TaskMethods } from '../../src/rpc/control/methods.ts';
 import type { SidecarRestore, StartConfig } from '../../src/rpc/control/start-config.ts';
 import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
-import { replaceElements } from '../linux/set-elements.ts';
-import { PROXY_TABLE } from '../linux/proxy-table.ts';
 import { attachScript, detachScript, routeLines, routeUndoLines } from '../network/proxy-rules.ts';
-import { setContents, type ProxySets } from '../linux/proxy-sets.ts';
 import { inNetns } from '../linux/sys.ts';
 
 /** A sidecar that has died is started again after this long; connections begun meanwhile wait (TCP repeats its SYN after 1 s). */
@@ -144,11 +142,6 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
     this.#starts = Math.max(1, this.#starts);
     this.#watching = true;
     this.#options.onReady?.();
-  }
-
-  /** Sets the sidecar's sets from outside, for tests. */
-  setSets(sets: ProxySets): void {
-    replaceElements(this.#options.netns, PROXY_TABLE, setContents(sets));
   }
 
   /** Ends the sidecar, which resets its connections, and takes the rules away. No error if the namespace is gone. */
@@ -314,12 +307,9 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
     this.#pid = undefined;
     if (pid === undefined) return;
     for (const each of [signal, 'SIGKILL'] as const) {
-      const until = performance.now() + KILL_TIMEOUT_MS;
       if (!signalled(pid, each)) return;
-      while (performance.now() < until) {
-        if (!signalled(pid, 0) || hasEnded(this.#child)) return;
-        await sleep(5);
-      }
+      const gone = (): true | undefined => (!signalled(pid, 0) || hasEnded(this.#child) ? true : undefined);
+      if (await poll(gone, { timeoutMs: KILL_TIMEOUT_MS, intervalMs: 5 })) return;
     }
   }
 
@@ -351,7 +341,7 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
   }
 
   #command(command: readonly string[]): string[] {
-    return ['nsenter', `--net=${this.#options.netns}`, ...command];
+    return inNetwork(this.#options.netns, command);
   }
 }
 

@@ -1,16 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { BlockList } from 'node:net';
-import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { z } from 'zod';
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import { STACK_LABEL } from '../../src/config/labels.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
+import { readDiskConfig } from '../runtime/docker/disk-config.ts';
 import { swarmLabels } from '../runtime/docker/labels.ts';
-import { runProcess } from '../network/runner.ts';
-
-/** Set by `docker stack deploy` on everything of a stack. */
-export const STACK_LABEL = 'com.docker.stack.namespace';
+import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 
 /** What must be known of a container for a sidecar. */
 export interface Placement {
@@ -46,7 +43,7 @@ const addressSchema = z.array(
  * @throws SwarmcutError `precondition` if it is no task of a stack or on no overlay network, `not-found`, `failed`
  */
 export async function placementOf(containerId: string, options: PlacementOptions): Promise<Placement> {
-  const config = await readConfig(options.dataRoot, containerId);
+  const config = configSchema.parse(readDiskConfig(options.dataRoot, containerId));
   const labels = config.Config.Labels ?? {};
   const { service, slot, taskId } = swarmLabels(labels, options.nodeName);
   const stack = labels[STACK_LABEL];
@@ -66,15 +63,6 @@ export async function placementOf(containerId: string, options: PlacementOptions
   const used = new Set(own.map(({ network }) => network));
   const subnets = networks.filter(({ name }) => used.has(name)).flatMap((network) => network.subnets);
   return { task, stack, pid, subnets, own };
-}
-
-async function readConfig(dataRoot: string, containerId: string): Promise<z.infer<typeof configSchema>> {
-  const file = join(dataRoot, 'containers', containerId, 'config.v2.json');
-  try {
-    return configSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch (error) {
-    throw new SwarmcutError('not-found', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 async function pidOf(containerId: string): Promise<number> {
@@ -103,7 +91,7 @@ async function overlaysOf(engine: Docker, names: readonly string[]): Promise<Ove
 
 /** The IPv4 addresses of the interfaces in a process's network namespace, without those on `lo` (which may be old ones). */
 async function addressesOf(pid: number): Promise<string[]> {
-  const shown = await runProcess(['nsenter', `--net=/proc/${pid}/ns/net`, 'ip', '-j', '-4', 'address', 'show']);
+  const shown = await runProcess(inNetwork(`/proc/${pid}/ns/net`, ['ip', '-j', '-4', 'address', 'show']));
   return addressSchema
     .parse(JSON.parse(shown))
     .filter(({ ifname }) => ifname !== 'lo')

@@ -6,7 +6,7 @@ import { PROXY_ALGORITHMS } from '../../src/algorithms/index.ts';
 import { LABELS } from '../../src/config/labels.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
-import { writeDurably } from '../../src/storage/durable.ts';
+import { writeDurably } from '../../src/platform/files.ts';
 
 const registrationSchema = z.object({ stack: z.string(), services: z.array(z.string()) });
 

@@ -1,11 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { endpointSchema } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { taskRefSchema } from '../../src/model/checkpoint.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
+import { replaceFile } from '../../src/platform/files.ts';
 import type { TaskHost } from '../../src/execution/real-time-executor.ts';
 import type { ArgumentsOf, Caller, ResultOf } from '../../src/rpc/control/method.ts';
 import type { SidecarMethods } from '../../src/rpc/control/methods.ts';
@@ -178,8 +179,7 @@ export class TaskSidecar implements Caller<SidecarMethods> {
   async #write(): Promise<void> {
     const file = join(this.#options.dir, 'config.json');
     const text = JSON.stringify({ ...this.#options.config, starts: this.starts });
-    await writeFile(`${file}.new`, text, { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await replaceFile(file, text);
   }
 
   async #remove(): Promise<void> {

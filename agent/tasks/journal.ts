@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../../src/platform/files.ts';
 
 const entrySchema = z.object({
   containerId: z.string(),
@@ -26,8 +27,7 @@ export class Journal {
   async note(entry: JournalEntry): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const file = this.#file(entry.containerId);
-    await writeFile(`${file}.new`, JSON.stringify(entry), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await replaceFile(file, JSON.stringify(entry));
   }
 
   async forget(containerId: string): Promise<void> {

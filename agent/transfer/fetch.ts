@@ -4,9 +4,10 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
-import { DiskFullError } from '../../src/storage/disk-full.ts';
+import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { promptCollection } from './prompt-collection.ts';
 
 /** Calls at the same time, to all sources together. */
 const PARALLEL = 3;
@@ -64,6 +65,7 @@ export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes:
   // Big ones first: the last one under way decides when all are there.
   missing.sort((a, b) => b.sizeBytes - a.sizeBytes);
   const sources = new Sources(options);
+  using _collection = promptCollection();
   await concurrently(batches(missing), PARALLEL, (batch) => fetchBatch(batch, sources, options, progress));
   return { fetchedBytes: missing.reduce((sum, part) => sum + part.sizeBytes, 0) };
 }

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { promptCollection } from './prompt-collection.ts';
 
 /**
  * Size of a chunk: gRPC queues up to 16 messages where they are received, and this times 16 is what a slow disk may cost there.
@@ -19,6 +20,7 @@ export async function* serveFetch(
   request: ReceivedOf<'fetch'>,
   context: Pick<CallContext, 'signal'>,
 ): AsyncGenerator<AnswerOf<'fetch'>, void, undefined> {
+  using _collection = promptCollection();
   for (const sha256 of request.sha256) {
     const found = await store.find(sha256);
     if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);

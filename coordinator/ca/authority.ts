@@ -4,7 +4,7 @@ import { link, readFile, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { writeDurably } from '../../src/storage/durable.ts';
+import { writeDurably } from '../../src/platform/files.ts';
 import { createAuthority, issueCertificate } from './certificates.ts';
 import type { Identity, SubjectName } from './certificates.ts';
 import {

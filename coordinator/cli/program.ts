@@ -29,7 +29,7 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
  * The command line.
  * @param argv decides which verbs are loaded: all of them take longer than most of what they do
  */
-export async function buildProgram(argv: readonly string[]): Promise<Command> {
+async function buildProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('coordinator')
     .description('Consistent snapshots, restore and live migration of Docker Swarm stacks')
     .version(swarmcutVersion())

@@ -2,6 +2,7 @@ import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { megabytes } from '../../src/model/size.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
@@ -193,7 +194,7 @@ class Restore {
         advice: `nothing was done and the stack runs on; \`coordinator verify ${id}\` shows all that is damaged`,
       });
     }
-    this.#ctx.emit({ kind: 'step-done', node, step: 'check parts', detail: `${(verifiedBytes / 1e6).toFixed(1)} MB` });
+    this.#ctx.emit({ kind: 'step-done', node, step: 'check parts', detail: megabytes(verifiedBytes) });
   }
 
   /**

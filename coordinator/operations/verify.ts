@@ -1,6 +1,7 @@
 import type { Manifest, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { VerifyReport } from './session/reports.ts';
 import { openSession } from './session/session.ts';
@@ -25,7 +26,7 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
         for (const checkpoint of reply.tasks) {
           if (checkpoint.task !== null) reread.set(taskKey(checkpoint.task), checkpoint as TaskCheckpoint);
         }
-        ctx.emit({ kind: 'step-done', node, step: 'verify', detail: `${(reply.verifiedBytes / 1e6).toFixed(1)} MB` });
+        ctx.emit({ kind: 'step-done', node, step: 'verify', detail: megabytes(reply.verifiedBytes) });
       } catch (error) {
         if (error instanceof SwarmcutError && error.code === 'interrupted') throw error;
         problems.push(`node ${node} could not be asked: ${messageOf(error)}`);

@@ -71,7 +71,7 @@ function echo(options: { bytes: number; connections: number; reuse: boolean; mos
 }
 
 /** Requests a second, and latencies in µs. @param csv two lines, heads and figures, of which the first (the command) may hold anything */
-export function benchmarkFigures(csv: string): { rps: number; p50: number; p99: number } {
+function benchmarkFigures(csv: string): { rps: number; p50: number; p99: number } {
   const lines = csv.trim().split('\n');
   const [heads, figures] = lines.slice(-2).map((line) => line.split('","').map((cell) => cell.replaceAll('"', '')));
   const value = (name: string): number => {

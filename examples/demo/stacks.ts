@@ -313,7 +313,7 @@ export class Stacks {
 }
 
 /** An example's compose file, anchors and merge keys resolved. */
-export async function readCompose(example: string): Promise<Compose> {
+async function readCompose(example: string): Promise<Compose> {
   const file = path.join(projectDir(), 'examples', example, 'compose.yaml');
   const compose = parse(await readFile(file, 'utf8'), { merge: true }) as Compose;
   // Anchors make services share objects: a change to one must not reach the others.

@@ -1,7 +1,7 @@
 /** Hosts of a bed: starting them, finding their init, running commands in them. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
@@ -13,6 +13,9 @@ import { requireRecord } from './record.ts';
 
 /** Seconds the engine gives its containers when it is stopped: a bed going down need not be patient. */
 const ENGINE_SHUTDOWN_S = 3;
+
+/** Where npm puts the Node that the package depends on, seen from the package. */
+const NODE_IN_PACKAGE = 'node_modules/.bin/node';
 
 const PATH_IN_HOST = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -33,6 +36,7 @@ export async function prepareHost(record: BedRecord, node: HostRecord): Promise<
   await write(dir, 'etc/hostname', `${node.name}\n`);
   await write(dir, 'etc/hosts', `${hosts.join('\n')}\n`);
   await write(dir, 'etc/docker/daemon.json', `${JSON.stringify(daemon, null, 2)}\n`);
+  await linkNode(dir);
   for (const program of ['coordinator', 'agent']) {
     await write(
       dir,
@@ -41,6 +45,17 @@ export async function prepareHost(record: BedRecord, node: HostRecord): Promise<
       0o755,
     );
   }
+}
+
+/** The package's own Node, before Debian's in the host's PATH: whatever is swarmcut's in a host runs on it. */
+async function linkNode(dir: string): Promise<void> {
+  if (!existsSync(path.join(projectDir(), NODE_IN_PACKAGE))) {
+    throw new TestbedError(`there is no ${NODE_IN_PACKAGE} in ${projectDir()}: 'npm ci' brings it in`);
+  }
+  const link = path.join(dir, 'up/usr/local/bin/node');
+  await mkdir(path.dirname(link), { recursive: true });
+  await rm(link, { force: true });
+  await symlink(path.join('/opt/swarmcut', NODE_IN_PACKAGE), link);
 }
 
 async function write(dir: string, file: string, text: string, mode = 0o644): Promise<void> {

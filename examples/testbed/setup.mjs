@@ -1,14 +1,21 @@
 // Everything between a fresh clone and a machine on which `npm run demo` and `npm test` work: Debian packages, npm packages, the
 // build, the test bed's cached root file system. Plain Node without packages, since it runs before there are any.
 // Quick when all of it is there.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, statSync } from 'node:fs';
+//
+// An old Node will do to start it: once the npm packages are there, one of which is the Node that the project runs on, it starts
+// itself again with that one.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const project = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+/** For this file alone; what the rest needs is in package.json ("engines"), and comes with the packages. */
 const NODE_MAJOR_MIN = 20;
+
+/** The project's Node: comes before the machine's in npm's scripts, since node_modules/.bin does. */
+const NODE = path.join(project, 'node_modules/.bin/node');
 
 /** What the machine itself must have, by something that the Debian package brings. */
 const PACKAGES = {
@@ -109,9 +116,23 @@ async function installNpmPackages() {
   await mustRun('installing npm packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund']);
 }
 
+/** Goes on under the project's Node: the test bed must not run on one that the product refuses. */
+function continueUnderOwnNode() {
+  if (!existsSync(NODE)) {
+    fail(
+      `there is no ${NODE}: npm left out the optional packages, or has no Node for ${process.platform} on ${process.arch}`,
+    );
+  }
+  if (realpathSync(process.execPath) === realpathSync(NODE)) return;
+  rmSync(logDir, { recursive: true, force: true });
+  const { status } = spawnSync(NODE, process.argv.slice(1), { stdio: 'inherit' });
+  process.exit(status ?? 1);
+}
+
 checkMachine();
 await installDebianPackages();
 await installNpmPackages();
+continueUnderOwnNode();
 await mustRun('building (tsc)', 'npm', ['run', '--silent', 'build']);
 const { prepare } = await import(path.join(project, 'dist/examples/testbed/index.js'));
 say("looking for the test bed's root file system and image in the cache");

@@ -12,7 +12,7 @@ import { waitFor } from './progress.ts';
 const SWARM_PORT = 2377;
 
 /** A client of a host's engine, through the host's own socket. */
-export async function engineOf(bed: string, node: string): Promise<Docker> {
+async function engineOf(bed: string, node: string): Promise<Docker> {
   return new Docker({ socketPath: await pathInHost({ name: bed }, node, 'run/docker.sock') });
 }
 

@@ -6,6 +6,9 @@ import { durationAdvice, parseDurationMs } from './duration.ts';
 /** Every label of ours begins like this; the rest of the name is not free to use. */
 export const LABEL_PREFIX = 'swarmcut.';
 
+/** Docker's: set by `docker stack deploy` on everything of a stack. */
+export const STACK_LABEL = 'com.docker.stack.namespace';
+
 /** Every label that means something, and where. Values in the order of docs. */
 export const LABELS = {
   /** Name of a checkpoint algorithm. */
@@ -17,7 +20,7 @@ export const LABELS = {
 } as const;
 
 /** The longest freeze that may be asked for. TCP peers outside give up after some minutes. */
-export const MAX_FREEZE_TIMEOUT_MS = 10 * 60_000;
+const MAX_FREEZE_TIMEOUT_MS = 10 * 60_000;
 
 /** Labels of one service as Swarm's API or a compose file has them. */
 export interface ServiceLabels {

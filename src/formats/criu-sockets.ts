@@ -2,12 +2,6 @@ import type { Connection, Endpoint } from '../model/connection.ts';
 import { addressText } from '../model/address.ts';
 import { damagedImage, decodeImage, type Message } from './criu-image.ts';
 
-/** A socket that waits for connections or datagrams. */
-export interface Listener {
-  readonly protocol: 'tcp' | 'udp';
-  readonly local: Endpoint;
-}
-
 const FILES_IMAGE = 'files.img';
 
 /** file_entry (images/fdinfo.proto): type, and the socket if it is one. */
@@ -68,16 +62,6 @@ export function decodeConnections(files: ReadonlyMap<string, Uint8Array>): Conne
     const stream = decodeImage('tcp-stream', name, data, 1)[0];
     if (stream === undefined) throw damagedImage(name, 'it is empty');
     return [connection(socket, stream)];
-  });
-}
-
-/** The listening TCP and the unconnected UDP sockets of a dumped task. */
-export function decodeListeners(files: ReadonlyMap<string, Uint8Array>): Listener[] {
-  return inetSockets(files).flatMap((socket): Listener[] => {
-    const { protocol, local } = socket;
-    if (protocol === 'tcp' && socket.state === 'LISTEN') return [{ protocol, local }];
-    if (protocol === 'udp' && local.port !== 0 && socket.remote.port === 0) return [{ protocol, local }];
-    return [];
   });
 }
 

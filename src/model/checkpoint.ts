@@ -9,7 +9,7 @@ const count = z.number().int().nonnegative();
 
 export const endpointSchema = z.object({ address: z.string(), port: count });
 
-export const connectionSchema = z.object({
+const connectionSchema = z.object({
   local: endpointSchema,
   remote: endpointSchema,
   state: z.string(),
@@ -37,7 +37,7 @@ export function isPath(text: string): boolean {
 /** PATH_MAX of Linux. */
 const MAX_PATH_LENGTH = 4096;
 
-export const partSchema = z.object({
+const partSchema = z.object({
   kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM', 'CHANNELS']),
   path: z.string().refine(isPath, 'no file can have this path'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -46,7 +46,7 @@ export const partSchema = z.object({
 /** One piece of a checkpoint, addressed by its hash. */
 export type Part = z.infer<typeof partSchema>;
 
-export const dumpTimesSchema = z.object({
+const dumpTimesSchema = z.object({
   holdAtMs: count,
   frozenAtMs: count,
   thawedAtMs: count,
@@ -90,7 +90,7 @@ export const streamCutSchema = z.object({
 });
 export type StreamCut = z.infer<typeof streamCutSchema>;
 
-export const processSchema = z.object({ pid: count, parentPid: count, threads: count, command: z.string() });
+const processSchema = z.object({ pid: count, parentPid: count, threads: count, command: z.string() });
 
 export const taskCheckpointSchema = z.object({
   task: taskRefSchema,
@@ -106,7 +106,7 @@ export const taskCheckpointSchema = z.object({
 /** Everything that an agent knows about one task's checkpoint once it lies in the store. */
 export type TaskCheckpoint = z.infer<typeof taskCheckpointSchema>;
 
-export const versionsSchema = z.object({
+const versionsSchema = z.object({
   swarmcut: z.string(),
   kernel: z.string(),
   criu: z.string(),

@@ -5,7 +5,7 @@ import { ID_PATTERN } from '../model/ids.ts';
 import { manifestSchema } from '../model/checkpoint.ts';
 import type { Manifest } from '../model/checkpoint.ts';
 import { nearest } from '../model/near.ts';
-import { ensureDirectory, syncDirectory, writeDurably } from './durable.ts';
+import { ensureDirectory, syncDirectory, writeDurably } from '../platform/files.ts';
 
 const MANIFEST = 'manifest.json';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ChannelsRecord, RecordedStream } from '../formats/channel-record.ts';
 import type { TcpEnd } from '../formats/tcp-end.ts';
 import type { StreamCut } from '../model/checkpoint.ts';
-import { orDiskFull } from './disk-full.ts';
+import { orDiskFull } from '../platform/disk-full.ts';
 
 export type { ChannelsRecord, RecordedStream } from '../formats/channel-record.ts';
 

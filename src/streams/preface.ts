@@ -21,7 +21,6 @@ export const OPEN_BYTES = 120;
 export const ACCEPT_BYTES = 52;
 export const NONCE_BYTES = 16;
 export const MAC_BYTES = 32;
-export const STREAM_ID_BYTES = 16;
 
 /** "SCUT" */
 const MAGIC = 0x53435554;

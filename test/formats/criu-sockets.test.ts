@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeConnections, decodeListeners } from '../../src/formats/criu-sockets.ts';
+import { decodeConnections } from '../../src/formats/criu-sockets.ts';
 import { image, socketFile, STATE, streamImage, type KernelEnd, type SocketSpec } from './image-builder.ts';
 import { random } from '../streams/random.ts';
 
@@ -55,10 +55,6 @@ describe('decodeConnections', () => {
       { ino: 5, state: STATE.CLOSE, ...V4 },
     ]);
     expect(decodeConnections(map)).toEqual([]);
-    expect(decodeListeners(map)).toEqual([
-      { protocol: 'tcp', local: { address: '0.0.0.0', port: 80 } },
-      { protocol: 'udp', local: { address: '127.0.0.1', port: 53 } },
-    ]);
   });
 
   it('claims to know nothing of the queue of a connection that was reset', () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PartStore } from '../../agent/checkpoints/store/index.ts';
 import { Catalogue } from '../../src/storage/catalogue.ts';
-import { DiskFullError } from '../../src/storage/disk-full.ts';
+import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { manifestOf } from '../storage/manifest.ts';
 
 let base: string;

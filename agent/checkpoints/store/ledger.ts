@@ -7,7 +7,7 @@ import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { ID_PATTERN } from '../../../src/model/ids.ts';
 import { taskKey } from '../../../src/model/task.ts';
-import { syncDirectory, writeDurably } from '../../../src/storage/durable.ts';
+import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
 import type { PartStore } from './parts.ts';
 
 const entrySchema = z.object({

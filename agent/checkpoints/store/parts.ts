@@ -8,8 +8,8 @@ import type { Part } from '../../../src/model/checkpoint.ts';
 import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
-import { orDiskFull } from '../../../src/storage/disk-full.ts';
-import { syncDirectory } from '../../../src/storage/durable.ts';
+import { orDiskFull } from '../../../src/platform/disk-full.ts';
+import { syncDirectory } from '../../../src/platform/files.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
 

@@ -12,7 +12,7 @@ import { CRIU_MARK } from '../rules.ts';
  * (restore-hook.ts does it.) Our routing rule comes after the one for table `local` (priority 0): an old address is never in there, and before `main`.
  */
 export const ROUTE_TABLE = 7433;
-export const RULE_PRIORITY = 100;
+const RULE_PRIORITY = 100;
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { connectionKey, type Connection, type Endpoint } from '../../../src/model/connection.ts';
-import { runProcess, type Runner } from '../runner.ts';
+import { inNetwork, runProcess, type Runner } from '../../../src/platform/processes.ts';
 
 /** TCP states by the numbers of /proc/net/tcp (include/net/tcp_states.h) that have, or may still have, a peer that matters. */
 const STATES: Readonly<Record<string, string>> = {
@@ -68,7 +68,7 @@ export async function resetConnections(
   connections: readonly Pick<Connection, 'local' | 'remote'>[],
   runner: Runner = runProcess,
 ): Promise<void> {
-  const inside = (command: string[]): Promise<string> => runner(['nsenter', `--net=${netns}`, ...command]);
+  const inside = (command: string[]): Promise<string> => runner(inNetwork(netns, command));
   for (let at = 0; at < connections.length; at += FILTER_SIZE) {
     await inside(['ss', '-K', '-H', '-t', '-n', '-a', ssFilter(connections.slice(at, at + FILTER_SIZE))]);
   }

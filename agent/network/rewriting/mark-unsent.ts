@@ -1,6 +1,7 @@
-import { open, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UnsentMark } from '../../../src/model/network-plan.ts';
+import { replaceFile } from '../../../src/platform/files.ts';
 import protobuf from 'protobufjs/minimal.js';
 
 /** tcp_stream_entry (images/tcp-stream.proto of CRIU; soccr/soccr.c says what is in it). */
@@ -45,8 +46,7 @@ async function markFile(path: string, marks: ReadonlyMap<string, UnsentMark>): P
   if (!marked(head.subarray(0, bytesRead), marks)) return false;
   const data = marked(await readFile(path), marks);
   if (!data) return false;
-  await writeFile(`${path}.new`, data, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(path, data);
   return true;
 }
 

@@ -39,7 +39,7 @@ export async function restoreHook(options: RestoreHookOptions): Promise<string> 
 }
 
 /** Finds the container's process in the state that runc gives on stdin (OCI runtime specification, "State"). */
-export function outerScript(dir: string): string {
+function outerScript(dir: string): string {
   return `#!/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C

@@ -16,7 +16,7 @@ import { HOST_UNREACHABLE, TABLE } from '../rules.ts';
 export const MARK_BASE = 0x5c000000;
 export const MARK_MASK = 0xff000000;
 /** What is left of a mark for the number. */
-export const MAX_REWRITES = 0x00ffffff;
+const MAX_REWRITES = 0x00ffffff;
 
 /** nft reads long lines slowly. */
 const ELEMENTS_PER_LINE = 500;

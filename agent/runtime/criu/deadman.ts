@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
+import { poll } from '../../../src/platform/deadlines.ts';
+import { exists } from '../../../src/platform/files.ts';
 
 /**
  * The dead man's switch: a process in a session of its own that sleeps and then undoes what the agent has done to a container, unless
@@ -145,8 +146,9 @@ function deadman(runDir: string, pid: number, record: DeadmanRecord): Deadman {
 
   const cancel = async (): Promise<{ readonly fired: boolean }> => {
     if (!(await fired()) && (await isDeadman(pid, record.containerId))) killGroup(pid);
-    const deadline = Date.now() + FIRED_TIMEOUT_MS;
-    while ((await isDeadman(pid, record.containerId)) && Date.now() < deadline) await delay(2);
+    const ended = async (): Promise<true | undefined> =>
+      (await isDeadman(pid, record.containerId)) ? undefined : true;
+    await poll(ended, { timeoutMs: FIRED_TIMEOUT_MS, intervalMs: 2 });
     const result = { fired: await fired() };
     await rm(`${file}.json`, { force: true });
     await rm(`${file}.fired`, { force: true });
@@ -185,11 +187,4 @@ function killGroup(pid: number): void {
 
 function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,6 +1,6 @@
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PRIVATE_FILE_MODE, ensureDirectory } from '../../../src/storage/durable.ts';
+import { PRIVATE_FILE_MODE, ensureDirectory } from '../../../src/platform/files.ts';
 
 /** How many logs of failures are kept; the oldest goes when another one comes. */
 const KEPT = 20;

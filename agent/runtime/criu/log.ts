@@ -68,7 +68,7 @@ export async function readCriuFailure(workPath: string, name: 'dump.log' | 'rest
 }
 
 /** The error lines of a CRIU log. */
-export function explainCriuLog(text: string): Omit<CriuFailure, 'path'> {
+function explainCriuLog(text: string): Omit<CriuFailure, 'path'> {
   const lines = text
     .split('\n')
     .filter((line) => line.includes('Error ('))

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
+import { exists } from '../../../src/platform/files.ts';
+import { run, type Ended } from '../../../src/platform/processes.ts';
 import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './config.ts';
 import { findFreezer, type Freezer } from '../../linux/freezer.ts';
 import { keepLog } from './kept-logs.ts';
@@ -27,8 +28,6 @@ export interface CheckpointOptions {
   readonly workPath: string;
   /** Options that runc has no flags for; they are written to `criu.conf` in the work directory. */
   readonly criu?: CriuOptions;
-  /** End the processes after the dump instead of leaving them as they were (frozen, if they were). Default true. */
-  readonly leaveRunning?: boolean;
   /** CRIU must never be killed in a dump (see {@link Runc.checkpoint}), so an abort takes until CRIU has noticed. */
   readonly signal?: AbortSignal;
 }
@@ -40,12 +39,6 @@ export interface RestoreOptions {
   readonly imagePath: string;
   readonly workPath: string;
   readonly consoleSocket?: string;
-}
-
-interface Ended {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
 }
 
 const stateSchema = z.object({
@@ -129,9 +122,9 @@ export class Runc {
     await mkdir(options.workPath, { recursive: true, mode: 0o700 });
     const criuConfigFile = join(options.workPath, 'criu.conf');
     await writeCriuConfig(criuConfigFile, options.criu);
-    const args = ['checkpoint', '--image-path', options.imagePath, '--work-path', options.workPath, ...SHARED_FLAGS];
-    if (options.leaveRunning !== false) args.push('--leave-running');
-    args.push(containerId);
+    const paths = ['--image-path', options.imagePath, '--work-path', options.workPath];
+    // What is frozen stays so.
+    const args = ['checkpoint', ...paths, ...SHARED_FLAGS, '--leave-running', containerId];
 
     const abandon = (): void => {
       // CRIU may be adding files meanwhile; what is left is removed when it has ended.
@@ -196,18 +189,14 @@ export class Runc {
     args: readonly string[],
     options: { readonly environment?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
   ): Promise<Ended> {
-    const result = await execa(this.#binary, ['--root', this.#root, ...args], {
-      reject: false,
-      stdin: 'ignore',
-      env: options.environment ?? {},
-      timeout: options.timeoutMs ?? this.#timeoutMs,
-    });
-    if (result.exitCode === undefined) {
-      throw new SwarmcutError('failed', `${this.#binary} ${args[0] ?? ''}: ${result.shortMessage}`, {
-        advice: result.code === 'ENOENT' ? `install runc, or say where it is` : 'see the log of the agent',
+    const { environment = {}, timeoutMs = this.#timeoutMs } = options;
+    const ended = await run([this.#binary, '--root', this.#root, ...args], { env: environment, timeoutMs });
+    if (ended.problem !== undefined) {
+      throw new SwarmcutError('failed', `${this.#binary} ${args[0] ?? ''}: ${ended.problem}`, {
+        advice: ended.missing ? `install runc, or say where it is` : 'see the log of the agent',
       });
     }
-    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
+    return ended;
   }
 }
 
@@ -293,13 +282,6 @@ async function directories(path: string): Promise<string[]> {
   } catch {
     return [];
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** runc writes its error as logfmt on stderr: `time="…" level=error msg="…"`, newlines and quotes escaped. */

@@ -110,6 +110,11 @@ export class Containers {
     };
   }
 
+  /** Of all containers that there are, also of those that have ended or not started. @throws the engine's error */
+  async ids(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#docker.listContainers({ all: true })).map(({ Id }) => Id));
+  }
+
   async #inspect(containerId: string): Promise<Docker.ContainerInspectInfo> {
     try {
       return await this.#docker.getContainer(containerId).inspect();

@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
 import { readBundle, volumeFacts, type VolumeFacts } from './containers.ts';
+import { readDiskConfig } from './disk-config.ts';
 import { swarmLabels, type SwarmLabels } from './labels.ts';
 
 /** What can be known about a container that waits in `create`, where the engine must not be asked. */
@@ -34,25 +32,19 @@ const configSchema = z.object({
     )
     .nullish(),
 });
-type DiskConfig = z.infer<typeof configSchema>;
 
 /**
- * The labels of a container as the engine wrote them before it called the runtime.
  * @param dataRoot the engine's, e.g. `/var/lib/docker`
+ * @param nodeName what stands for the slot of a global service
  * @throws SwarmcutError `not-found` if the engine has no such container on disk
  */
-export async function labelsFromDisk(dataRoot: string, containerId: string): Promise<Readonly<Record<string, string>>> {
-  return (await readConfig(dataRoot, containerId)).Config.Labels ?? {};
-}
-
-/** @param nodeName what stands for the slot of a global service */
 export async function waitingFacts(
   dataRoot: string,
   containerId: string,
   bundleDir: string,
   nodeName: string,
 ): Promise<WaitingFacts> {
-  const config = await readConfig(dataRoot, containerId);
+  const config = configSchema.parse(readDiskConfig(dataRoot, containerId));
   const bundle = await readBundle(bundleDir);
   const labels = config.Config.Labels ?? {};
   const source = (destination: string): string | undefined =>
@@ -73,17 +65,4 @@ export async function waitingFacts(
     labels,
     ...swarmLabels(labels, nodeName),
   };
-}
-
-async function readConfig(dataRoot: string, containerId: string): Promise<DiskConfig> {
-  const file = join(dataRoot, 'containers', containerId, 'config.v2.json');
-  try {
-    return configSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch (error) {
-    const missing = (error as { code?: unknown }).code === 'ENOENT';
-    throw new SwarmcutError(missing ? 'not-found' : 'failed', `cannot read ${file}: ${messageOf(error)}`, {
-      cause: error,
-      ...(missing ? { advice: 'is this the data directory of the engine (docker info: Docker Root Dir)?' } : {}),
-    });
-  }
 }

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { pause } from '../../../src/platform/deadlines.ts';
 
 /** The agent could not be reached, or went away before it answered. */
 export class AgentGone extends Error {
@@ -43,20 +44,6 @@ export async function callAgent<Answer>(
     }
     await pause(RETRY_EVERY_MS, options.signal);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 function post<Answer>(socketPath: string, path: string, body: unknown, signal: AbortSignal): Promise<Answer> {

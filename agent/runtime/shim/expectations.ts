@@ -28,10 +28,10 @@ export interface ShimSettings {
 }
 
 /** Where shim.sh looks for runc, in this order, unless $SWARMCUT_RUNC is set. */
-export const RUNC_PATHS = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc', '/usr/local/bin/runc'] as const;
+const RUNC_PATHS = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc', '/usr/local/bin/runc'] as const;
 
 /** The real runc. @throws SwarmcutError `precondition` when there is none. */
-export function findRunc(env: NodeJS.ProcessEnv = process.env): string {
+function findRunc(env: NodeJS.ProcessEnv = process.env): string {
   for (const path of [env.SWARMCUT_RUNC ?? '', ...RUNC_PATHS]) {
     if (path === '') continue;
     try {

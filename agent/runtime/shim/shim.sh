@@ -6,10 +6,11 @@
 #   start   the container was restored by `create` and runs already; or it is to have a sidecar, which the agent starts first
 #           (agent/runtime/shim/start.ts, which then becomes runc, with a sidecar or without)
 #   kill    the container has moved away: what is left of it here is ended at once
-#   delete  our marks for the container are removed first
+#   delete  our marks for the container, and what the agent remembers of its network, are removed first
 #
 # Markers, all made by the agent (agent/runtime/shim/expectations.ts) or `agent shim`:
 #   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>   <run>/sidecar/<service>
+# Also the agent's: <run>/network/<container>.json (agent/network/network-memory.ts).
 # Settings: <run>/shim.conf (runc=, node=, main=, data_root=, sidecar_algorithms=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
 # shim.run beside this script says, else /run/swarmcut.
 
@@ -134,9 +135,9 @@ case $command in
     fi
     ;;
   delete)
-    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ]; }; then
+    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/network/$id.json" ]; }; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
-      rm -f "$run/restored/$id" "$run/moved/$id"
+      rm -f "$run/restored/$id" "$run/moved/$id" "$run/network/$id.json"
     fi
     ;;
 esac

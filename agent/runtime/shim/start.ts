@@ -1,8 +1,9 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Directories } from '../../../src/model/paths.ts';
+import { readDiskConfig } from '../docker/disk-config.ts';
 import { callAgent } from './call.ts';
 import type { StartCommand } from './command-line.ts';
 import { SOCKET_NAME } from './protocol.ts';
@@ -53,9 +54,8 @@ export async function runStart(
 
 /** The engine writes them before it calls the runtime; they are not in the bundle. */
 export function readLabels(dataRoot: string, containerId: string): Record<string, string> {
-  const text = readFileSync(join(dataRoot, 'containers', containerId, 'config.v2.json'), 'utf8');
-  const parsed = JSON.parse(text) as { Config?: { Labels?: Record<string, string> | null } };
-  return parsed.Config?.Labels ?? {};
+  const config = readDiskConfig(dataRoot, containerId) as { Config?: { Labels?: Record<string, string> | null } };
+  return config.Config?.Labels ?? {};
 }
 
 function run(runc: string, argv: readonly string[]): Promise<number> {

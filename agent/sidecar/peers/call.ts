@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { SwarmcutError } from '../../../src/model/errors.ts';
+import { within } from '../../../src/platform/deadlines.ts';
 import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/preface.ts';
 import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
 import { signOpen, verifyAccept } from './handshake.ts';
@@ -48,17 +49,7 @@ export async function callSidecar(options: {
   }
 }
 
-async function inTime<T>(work: Promise<T>, address: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new SwarmcutError('unreachable', `no answer from the sidecar at ${address}`)),
-      HANDSHAKE_TIMEOUT_MS,
-    );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function inTime<T>(work: Promise<T>, address: string): Promise<T> {
+  const late = (): Error => new SwarmcutError('unreachable', `no answer from the sidecar at ${address}`);
+  return within(work, HANDSHAKE_TIMEOUT_MS, late);
 }

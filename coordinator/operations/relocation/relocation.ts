@@ -3,6 +3,7 @@ import type { Connection } from '../../../src/model/connection.ts';
 import type { TaskRef } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
+import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Session } from '../session/session.ts';
 import type { ClusterService } from '../../orchestrator/index.ts';
@@ -84,7 +85,7 @@ export class Relocation {
         { signal: this.#ctx.signal },
       );
       fetched.set(task.key, reply.fetchedBytes);
-      return `${(reply.fetchedBytes / 1e6).toFixed(1)} MB to ${arrival.agent.node}`;
+      return `${megabytes(reply.fetchedBytes)} to ${arrival.agent.node}`;
     });
     return fetched;
   }

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { syncDirectory, writeDurably } from '../../../src/storage/durable.ts';
+import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Session } from '../session/session.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';

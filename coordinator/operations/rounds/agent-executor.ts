@@ -1,5 +1,6 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
+import { megabytes } from '../../../src/model/size.ts';
 import type { Emit } from '../events/events.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
@@ -92,7 +93,7 @@ export class AgentExecutor implements RoundExecutor {
       }
       this.#checkpoints.set(key, checkpoint as TaskCheckpoint);
       const bytes = checkpoint.parts.reduce((sum, part) => sum + part.sizeBytes, 0);
-      return `${(bytes / 1e6).toFixed(1)} MB`;
+      return megabytes(bytes);
     });
   }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeDurably } from '../../../src/storage/durable.ts';
+import { writeDurably } from '../../../src/platform/files.ts';
 
 /**
  * The next epoch of a stack. Counted durably before the round begins, whether the round succeeds or not, so that two rounds in a row

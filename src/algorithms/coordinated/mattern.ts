@@ -16,7 +16,7 @@ import { TwoPhaseRound } from './two-phase-round.ts';
  * A message of a newer epoch (`marker`) makes the cut before it is taken. Messages of an older epoch that come after the cut are recorded.
  * When `arrived` reaches `expected`, the sum of what all peers had sent at their cuts, nothing can come any more.
  */
-export class MatternParticipant implements Participant {
+class MatternParticipant implements Participant {
   readonly #options: ParticipantOptions;
   readonly #in = new Set<ChannelId>();
   #epoch: Epoch;

@@ -2,7 +2,7 @@ import type { Process } from '../world/process.ts';
 import { micros } from '../world/config.ts';
 import type { World } from '../world/world.ts';
 
-/** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so (agent/rounds/kernel-task.ts). */
+/** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so (agent/tasks). */
 export const SWITCH_MARGIN_US = 2_000_000;
 /** The block outlives the switch by this much, so that nothing runs unfrozen behind an expired block. */
 export const HOLD_MARGIN_US = 5_000_000;

@@ -13,7 +13,7 @@ const [SENT, SENT_HASH, DELIVERED, DELIVERED_HASH] = [0, 1, 2, 3] as const;
 /** Regions begin at multiples of a cache line. */
 const LINE_WORDS = 16;
 
-export const INITIAL_BALANCE = 1_000_000;
+const INITIAL_BALANCE = 1_000_000;
 
 /**
  * Everything that an application process remembers: what a dump holds. Its random numbers are part of it, so that a process that is

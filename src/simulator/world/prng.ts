@@ -13,7 +13,7 @@ export function prng(seed: number): Prng {
 }
 
 /** The next number, an unsigned 32-bit integer. */
-export function nextUint32(random: Prng): number {
+function nextUint32(random: Prng): number {
   random.state = (random.state + 0x6d2b79f5) | 0;
   let t = Math.imul(random.state ^ (random.state >>> 15), 1 | random.state);
   t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;

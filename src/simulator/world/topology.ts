@@ -1,7 +1,7 @@
 import type { Topology } from './config.ts';
 
 /** Most channels that one run may have: beyond, memory and time go to the graph rather than to the algorithm. */
-export const MAX_CHANNELS = 2_000_000;
+const MAX_CHANNELS = 2_000_000;
 
 /**
  * The neighbours of every process: undirected edges, each of which becomes two channels. Sorted, without duplicates.

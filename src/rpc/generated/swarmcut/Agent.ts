@@ -18,7 +18,6 @@ import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _s
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
-import type { PrepareReply as _swarmcut_PrepareReply, PrepareReply__Output as _swarmcut_PrepareReply__Output } from '../swarmcut/PrepareReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
@@ -160,14 +159,14 @@ export interface AgentClient extends grpc.Client {
   pass(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   pass(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
-  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  Prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  Prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
-  prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_PrepareReply__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  prepare(argument: _swarmcut_PrepareRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
   PrepareRetirement(argument: _swarmcut_PrepareRetirementRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   PrepareRetirement(argument: _swarmcut_PrepareRetirementRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -322,7 +321,7 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
   
-  Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_PrepareReply>;
+  Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_Empty>;
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
   
@@ -369,7 +368,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
-  Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareReply, _swarmcut_PrepareRequest__Output, _swarmcut_PrepareReply__Output>
+  Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>

@@ -4,10 +4,8 @@ import type { Long } from '@grpc/proto-loader';
 
 export interface StageReply {
   'fetchedBytes'?: (number | string | Long);
-  'wallMs'?: (number);
 }
 
 export interface StageReply__Output {
   'fetchedBytes': (number);
-  'wallMs': (number);
 }

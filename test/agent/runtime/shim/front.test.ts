@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -182,13 +182,19 @@ describe('shim.sh', () => {
     expectations.markMoved('c1');
     expectations.markRestored('c1');
     expectations.markRestored('c2');
+    const network = join(fixture.run, 'network');
+    mkdirSync(network);
+    for (const id of ['c1', 'c2', 'c3']) writeFileSync(join(network, `${id}.json`), '{}');
     shim(['--root', '/r', 'delete', '--force', 'c1'], { PATH: '' });
+    // Nothing but what was remembered of its connections.
+    shim(['--root', '/r', 'delete', 'c3'], { PATH: '' });
+    expect(readdirSync(network)).toEqual(['c2.json']);
     expect([expectations.isMoved('c1'), expectations.isRestored('c1'), expectations.isRestored('c2')]).toEqual([
       false,
       false,
       true,
     ]);
-    expect(fixture.calls()).toEqual(['--root /r delete --force c1']);
+    expect(fixture.calls()).toEqual(['--root /r delete --force c1', '--root /r delete c3']);
   });
 
   it('finds its run folder in a file beside it', () => {

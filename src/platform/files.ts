@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, basename } from 'node:path';
 import { orDiskFull } from './disk-full.ts';
+
+/** Small things about files that several programs need. */
 
 /** Mode of every directory that swarmcut makes for itself: images and keys are nobody else's business. */
 export const PRIVATE_DIRECTORY_MODE = 0o700;
@@ -51,6 +53,27 @@ async function replace(path: string, content: string | Uint8Array, mode: number)
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/**
+ * Replaces a file so that whoever reads it finds the old or the new content, never a part. Not more: after a power cut it may be empty. For
+ * what lies in memory or can be made again; else {@link writeDurably}. The directory must be there.
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  mode: number = PRIVATE_FILE_MODE,
+): Promise<void> {
+  await writeFile(`${path}.new`, content, { mode });
+  await rename(`${path}.new`, path);
+}
+
+/** Whether there is something, of whatever kind, that we may look at. */
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Makes renames and removals in a directory durable. */

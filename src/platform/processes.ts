@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { SwarmcutError } from '../model/errors.ts';
+
+/** What {@link run} gives a program besides its arguments. */
+export interface RunOptions {
+  /** For its standard input. Default: none. */
+  readonly input?: string;
+  /** On top of our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** After so long it is told to end (SIGTERM), and killed a little later. Milliseconds; 0 or left out: never. */
+  readonly timeoutMs?: number;
+  /** Aborted: the same. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How a program ended. Texts are without their last newline. */
+export interface Ended {
+  /** Undefined if it never started or was ended by a signal: {@link problem} says which. */
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Both, in the order in which they came. */
+  readonly output: string;
+  /** Why there is no exit code. */
+  readonly problem: string | undefined;
+  /** There is no such program. */
+  readonly missing: boolean;
+}
+
+/** A program that was told to end gets so long for it. Milliseconds. */
+const KILL_AFTER_MS = 5_000;
+
+/** Most that a program may write; what comes after that ends it. Bytes. */
+const OUTPUT_LIMIT_BYTES = 100e6;
+
+/** Runs one program to its end. Never rejects: how it ended is the answer. */
+export function run([file, ...args]: readonly [string, ...string[]], options: RunOptions = {}): Promise<Ended> {
+  const { input, env, timeoutMs = 0, signal } = options;
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const chunks: { readonly from: 'stdout' | 'stderr'; readonly data: Buffer }[] = [];
+    let bytes = 0;
+    let why: string | undefined;
+    let kill: NodeJS.Timeout | undefined;
+    const end = (reason: string): void => {
+      why ??= reason;
+      child.kill('SIGTERM');
+      kill ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+    };
+    const timer = timeoutMs > 0 ? setTimeout(() => end(`no end within ${timeoutMs} ms`), timeoutMs) : undefined;
+    const abandon = (): void => end('it was given up');
+    if (signal?.aborted === true) abandon();
+    else signal?.addEventListener('abort', abandon, { once: true });
+
+    for (const from of ['stdout', 'stderr'] as const) {
+      child[from].on('data', (data: Buffer) => {
+        bytes += data.length;
+        if (bytes <= OUTPUT_LIMIT_BYTES) chunks.push({ from, data });
+        else end(`more than ${OUTPUT_LIMIT_BYTES} bytes of output`);
+      });
+    }
+    // A program need not read what it is given.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+
+    const ended = (exitCode: number | undefined, problem: string | undefined, missing: boolean): void => {
+      clearTimeout(timer);
+      clearTimeout(kill);
+      signal?.removeEventListener('abort', abandon);
+      const text = (...from: readonly string[]): string =>
+        Buffer.concat(chunks.filter((chunk) => from.includes(chunk.from)).map(({ data }) => data))
+          .toString()
+          .replace(/\n$/, '');
+      const texts = { stdout: text('stdout'), stderr: text('stderr'), output: text('stdout', 'stderr') };
+      resolve({ exitCode, ...texts, problem, missing });
+    };
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) ended(undefined, error.message, error.code === 'ENOENT');
+    });
+    child.once('close', (code, killedBy) => {
+      if (why !== undefined) ended(undefined, why, false);
+      else if (code === null) ended(undefined, `ended by ${killedBy ?? 'a signal'}`, false);
+      else ended(code, undefined, false);
+    });
+  });
+}
+
+/** Runs one program to its end with `input` on stdin and resolves with its stdout, as {@link runProcess} does. */
+export type Runner = (command: readonly string[], input?: string) => Promise<string>;
+
+/** Nothing that {@link runProcess} is for waits for a peer: a program that takes this long hangs. Milliseconds. */
+const HANGS_AFTER_MS = 20_000;
+
+/**
+ * Runs one program to its end with `input` on stdin and resolves with its stdout, without the last newline. For tools of the node, whose messages
+ * are in English.
+ * @throws SwarmcutError `failed` with the program's own words if it cannot be started or exits non-zero
+ */
+export const runProcess: Runner = async ([file, ...args], input) => {
+  if (file === undefined) throw new Error('empty command');
+  const ended = await run([file, ...args], {
+    env: { LC_ALL: 'C' },
+    timeoutMs: HANGS_AFTER_MS,
+    ...(input === undefined ? {} : { input }),
+  });
+  if (ended.exitCode === 0) return ended.stdout;
+  const said = ended.stderr.trim().split('\n').slice(0, 3).join(' / ');
+  const why = said || (ended.problem ?? `exit code ${ended.exitCode ?? 'none'}`);
+  throw new SwarmcutError('failed', `${[file, ...args].join(' ')}: ${why}`, {
+    ...(ended.missing ? { advice: `install ${file} on this node` } : {}),
+  });
+};
+
+/** A command that runs another one in a network namespace. @param netns its path, such as `/proc/<pid>/ns/net` */
+export function inNetwork(netns: string, command: readonly string[]): string[] {
+  return ['nsenter', `--net=${netns}`, ...command];
+}

@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { forgetEnded } from '../../agent/leftovers.ts';
+import { NetworkMemory } from '../../agent/network/network-memory.ts';
+import { Expectations } from '../../agent/runtime/shim/expectations.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+
+const log = createLogger({ program: 'agent', level: 'silent' });
+const known = { aliases: [{ address: '10.0.1.5', network: 'bank' }], rewrites: [] };
+const nothing = { aliases: [], rewrites: [] };
+
+let run: string;
+let memory: NetworkMemory;
+let expectations: Expectations;
+
+beforeEach(async () => {
+  run = mkdtempSync(join(tmpdir(), 'leftovers-'));
+  memory = new NetworkMemory(run);
+  expectations = new Expectations({ run });
+  for (const id of ['here', 'gone']) {
+    await memory.remember(id, known);
+    expectations.markMoved(id);
+    expectations.markRestored(id);
+  }
+});
+
+afterEach(() => rmSync(run, { recursive: true }));
+
+it('forgets containers that ended while no agent and no shim were there', async () => {
+  await forgetEnded({ ids: () => Promise.resolve(new Set(['here'])) }, { memory, expectations, log });
+  expect([await memory.recall('here'), await memory.recall('gone')]).toEqual([known, nothing]);
+  expect([expectations.isMoved('here'), expectations.isMoved('gone')]).toEqual([true, false]);
+  expect([expectations.isRestored('here'), expectations.isRestored('gone')]).toEqual([true, false]);
+});
+
+it('forgets nothing when the engine does not say which containers there are', async () => {
+  await forgetEnded({ ids: () => Promise.reject(new Error('no engine')) }, { memory, expectations, log });
+  expect(await memory.recall('gone')).toEqual(known);
+  expect(expectations.isMoved('gone')).toBe(true);
+});
+
+it('has nothing to do on a node that remembers nothing', async () => {
+  const empty = join(run, 'empty');
+  await forgetEnded(
+    { ids: () => Promise.resolve(new Set()) },
+    { memory: new NetworkMemory(empty), expectations: new Expectations({ run: empty }), log },
+  );
+});

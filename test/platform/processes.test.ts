@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { inNetwork, run, runProcess } from '../../src/platform/processes.ts';
+
+it('gives input, environment and arguments, and takes both outputs without their last newline', async () => {
+  const ended = await run(['sh', '-c', 'cat; echo "$1 $WORD"; echo oops >&2; exit 3', 'sh', 'one'], {
+    input: 'in\n',
+    env: { WORD: 'two' },
+  });
+  expect(ended).toMatchObject({ exitCode: 3, stdout: 'in\none two', stderr: 'oops', problem: undefined });
+  expect(ended.output).toContain('oops');
+});
+
+it('has nothing on standard input when nothing is given', async () => {
+  expect(await run(['cat'])).toMatchObject({ exitCode: 0, stdout: '' });
+});
+
+it('takes no harm from a program that does not read what it is given', async () => {
+  expect(await run(['true'], { input: 'x'.repeat(1e6) })).toMatchObject({ exitCode: 0 });
+});
+
+it('says that there is no such program', async () => {
+  expect(await run(['/no/such/program'])).toMatchObject({ exitCode: undefined, missing: true });
+  await expect(runProcess(['no-such-program'])).rejects.toMatchObject({
+    code: 'failed',
+    advice: 'install no-such-program on this node',
+  });
+});
+
+it('ends a program that takes too long, or that nobody waits for any more', async () => {
+  expect(await run(['sleep', '60'], { timeoutMs: 50 })).toMatchObject({
+    exitCode: undefined,
+    problem: 'no end within 50 ms',
+  });
+  const abort = new AbortController();
+  const given = run(['sleep', '60'], { signal: abort.signal });
+  abort.abort();
+  expect(await given).toMatchObject({ problem: 'it was given up' });
+  expect(await run(['sleep', '60'], { signal: abort.signal })).toMatchObject({ problem: 'it was given up' });
+});
+
+it('names the signal that ended a program', async () => {
+  expect(await run(['sh', '-c', 'kill -9 $$'])).toMatchObject({ exitCode: undefined, problem: 'ended by SIGKILL' });
+});
+
+it('fails with the first lines of what the program said', async () => {
+  await expect(runProcess(['sh', '-c', 'printf "a\\nb\\nc\\nd\\n" >&2; exit 1'])).rejects.toThrow('a / b / c');
+  await expect(runProcess(['sh', '-c', 'exit 4'])).rejects.toThrow('exit code 4');
+});
+
+it('puts a command into a network namespace', () => {
+  expect(inNetwork('/proc/7/ns/net', ['ip', 'link'])).toEqual(['nsenter', '--net=/proc/7/ns/net', 'ip', 'link']);
+});

@@ -1,34 +1,7 @@
-import type { EndCut, Side } from './stream-end.ts';
-import { StreamEnd, newTunnel, pattern } from './stream-end.ts';
-
-export const OPERATIONS = [
-  'flow', // all that can move does
-  'write', // the application sends
-  'read-app',
-  'read-tunnel',
-  'take', // the application's kernel takes what waits for it
-  'close', // the application closes its direction
-  'time',
-  'mark', // the algorithm is done with a marker
-  'cut', // a round begins here
-  'release',
-  'hold',
-  'pause',
-  'unpause',
-  'accept', // the opener hears that it was accepted
-  'move', // this end's task moves
-  'give-up', // … after all not
-  'arrive', // … and is there
-  'resume', // the two ends find each other
-  'restore', // both go back to the last cut
-] as const;
-export type OperationKind = (typeof OPERATIONS)[number] | 'reset' | 'lose';
-
-export interface Operation {
-  readonly kind: OperationKind;
-  readonly side: Side;
-  readonly bytes: number;
-}
+import type { Operation } from './operations.ts';
+import type { EndCut } from './stream-end.ts';
+import { StreamEnd } from './stream-end.ts';
+import { newTunnel, pattern } from './surroundings.ts';
 
 /** More steps than any run needs to come to rest. */
 const MOST_STEPS = 1_000;
@@ -197,9 +170,14 @@ export class StreamPair {
     end.do(() => end.machine.markerDone(tunnel));
   }
 
+  /** Nothing is under way that a round or a move would disturb. */
+  get #quiet(): boolean {
+    const open = this.ends.every(({ machine }) => machine.phase === 'open' && !machine.awaiting);
+    return open && !this.#round && !this.#moving;
+  }
+
   #startRound(end: StreamEnd): void {
-    if (this.#round || this.#moving || this.ends.some(({ machine }) => machine.phase !== 'open' || machine.awaiting))
-      return;
+    if (!this.#quiet) return;
     this.#round = true;
     this.#epoch += 1;
     this.#cut(end, false);
@@ -239,8 +217,7 @@ export class StreamPair {
   }
 
   #move(end: StreamEnd): void {
-    if (this.#round || this.#moving || this.ends.some(({ machine }) => machine.phase !== 'open' || machine.awaiting))
-      return;
+    if (!this.#quiet) return;
     this.#moving = end;
     this.#epoch += 1;
     this.#cut(end, true);
@@ -269,17 +246,8 @@ export class StreamPair {
     }
     this.#moving = undefined;
     if (end.tunnel) end.tunnel.broken = true;
-    this.#check(
-      {
-        ...end.cut,
-        position: {
-          ...end.cut.position,
-          sent: this.other(end).machine.sent,
-          finSent: this.other(end).machine.state.finSent,
-        },
-      },
-      end.cut,
-    );
+    const { sent, state } = this.other(end).machine;
+    this.#check({ ...end.cut, position: { ...end.cut.position, sent, finSent: state.finSent } }, end.cut);
     end.restore(end.cut);
     this.#saved = undefined;
     this.counts.moves += 1;

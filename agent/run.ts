@@ -3,7 +3,14 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SwarmcutError } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
-import { clientCredentials, createAgentServer, packageRoot, serverCredentials, validUntil } from '../src/rpc/index.ts';
+import {
+  SignatureCheck,
+  clientCredentials,
+  createAgentServer,
+  packageRoot,
+  serverCredentials,
+  validUntil,
+} from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
@@ -27,7 +34,7 @@ import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { Worlds } from './sidecars/worlds.ts';
 import { Ledger, PartStore } from './checkpoints/store/index.ts';
-import { PeerAgents } from './transfer/index.ts';
+import { PeerAgents, Tickets } from './transfer/index.ts';
 
 export interface AgentOptions {
   readonly host: string;
@@ -90,6 +97,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
+  const tickets = new Tickets(new SignatureCheck(certificates));
   const peers = new PeerAgents(clientCredentials(certificates));
   const { file, until } = validUntil(certificates);
   // What is held or frozen must still be put back; so it runs, although nobody will talk to it.
@@ -118,7 +126,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store }),
+    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets }),
     {
       host: options.host,
       port: options.port,

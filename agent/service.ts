@@ -14,6 +14,7 @@ import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
+import type { Tickets } from './transfer/tickets.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
 
 export interface AgentParts {
@@ -26,11 +27,12 @@ export interface AgentParts {
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
   readonly store: PartStore;
+  readonly tickets: Tickets;
 }
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store } = parts;
+  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
@@ -70,12 +72,17 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
 
     listSnapshots: () => ({ snapshots: ledger.list() }),
+    recorded: ({ snapshotId }) => {
+      if (!ledger.has(snapshotId)) return {};
+      const { stack, state, tasks } = ledger.get(snapshotId);
+      return { stack, state, tasks: Object.values(tasks) };
+    },
     verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
     remove: async ({ snapshotId }) => {
       await ledger.remove(snapshotId);
       return {};
     },
-    fetch: (request, context) => serveFetch(store, request, context),
+    fetch: (request, context) => serveFetch(store, tickets, request, context),
 
     expect: ({ restoreId, services }) => {
       restores.expect(restoreId, services);
@@ -86,12 +93,12 @@ export function agentService(parts: AgentParts): AgentImplementation {
       restores.pass(restoreId, containerId);
       return {};
     },
-    stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory }, { signal }) => {
+    stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory, ticket }, { signal }) => {
       const saved = present(savedTask);
       const fetchedBytes = await restores.stage(
         restoreId,
         containerId,
-        { saved, parts: wanted, sources, inMemory },
+        { saved, parts: wanted, sources, inMemory, ticket },
         signal,
       );
       return { fetchedBytes };
@@ -105,10 +112,12 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     abortRestore: async ({ restoreId, reason }) => {
+      tickets.end(restoreId);
       await restores.abort(restoreId, reason);
       return {};
     },
     endRestore: async ({ restoreId }) => {
+      tickets.end(restoreId);
       await restores.end(restoreId);
       return {};
     },

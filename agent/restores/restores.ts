@@ -1,14 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Part } from '../../src/model/checkpoint.ts';
 import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import type { TaskRef } from '../../src/model/task.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import type { ProxyPlan__Output } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
-import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import { restoreArguments, restoreEnvironment } from '../runtime/criu/runc.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
@@ -17,7 +14,7 @@ import type { ShimHandler } from '../runtime/shim/server.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
 import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
-import type { StateStager } from './state-stager.ts';
+import type { StageOptions, StateStager } from './state-stager.ts';
 import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
@@ -78,7 +75,7 @@ export class Restores implements ShimHandler {
   async stage(
     restoreId: string,
     containerId: string,
-    request: { saved: TaskRef; parts: readonly Part[]; sources: readonly Source__Output[]; inMemory: boolean },
+    request: Pick<StageOptions, 'saved' | 'parts' | 'sources' | 'inMemory' | 'ticket'>,
     signal: AbortSignal,
   ): Promise<number> {
     const session = this.#session(restoreId);

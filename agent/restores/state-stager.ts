@@ -4,6 +4,7 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import type { SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { TaskRef } from '../../src/model/task.ts';
+import type { FetchTicket__Output } from '../../src/rpc/generated/swarmcut/FetchTicket.ts';
 import type { Source__Output } from '../../src/rpc/generated/swarmcut/Source.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import { writeCriuConfig } from '../runtime/criu/config.ts';
@@ -23,6 +24,7 @@ export interface StageOptions {
   readonly parts: readonly Part[];
   readonly sources: readonly Source__Output[];
   readonly inMemory: boolean;
+  readonly ticket: FetchTicket__Output | null;
 }
 
 export interface StateStagerOptions {
@@ -51,7 +53,7 @@ export class StateStager {
     signal: AbortSignal,
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<StagedState> {
-    const { restoreId, containerId, bundle, parts, sources, inMemory } = options;
+    const { restoreId, containerId, bundle, parts, sources, inMemory, ticket } = options;
     const { store, peers, dataRoot, nodeName, directories } = this.#options;
     // On the file system of the parts, so that they can be linked.
     const dir = join(inMemory ? directories.run : directories.state, 'restore', restoreId, containerId);
@@ -63,6 +65,7 @@ export class StateStager {
     const { fetchedBytes } = await fetchParts({
       parts,
       sources,
+      ticket,
       store,
       memory: inMemory,
       peers,

@@ -3,7 +3,7 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
-import type { AgentClient, ReplyOf } from '../../src/rpc/index.ts';
+import type { AgentClient, ReplyOf, RequestOf } from '../../src/rpc/index.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
@@ -31,6 +31,8 @@ export interface FetchOptions {
   readonly parts: readonly Pick<Part, 'sha256' | 'sizeBytes'>[];
   /** Who may have them, best first. */
   readonly sources: readonly PartSource[];
+  /** The coordinator's word that this node may fetch them. */
+  readonly ticket: NonNullable<RequestOf<'fetch'>['ticket']> | null;
   readonly store: PartStore;
   /** Keep them in memory (`<run>`) rather than on disk. */
   readonly memory: boolean;
@@ -47,7 +49,7 @@ export interface FetchOptions {
  * Gets the parts that are not here yet from other nodes' agents, and checks every hash before a part becomes visible. A source that
  * cannot be reached, lacks a part or has a damaged one is made up for by the next.
  * @returns bytes that came over the network
- * @throws DiskFullError; SwarmcutError `damaged` (all sources lack the part or have another hash), `unreachable` (no source answered), `interrupted`
+ * @throws DiskFullError; SwarmcutError `precondition` (a source does not admit us), `damaged` (all sources lack the part or have another hash), `unreachable` (no source answered), `interrupted`
  */
 export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes: number }> {
   const wanted = new Map(options.parts.map((part) => [part.sha256, part.sizeBytes]));
@@ -214,9 +216,10 @@ async function fetchBatch(
     return;
   }
   const onlyUnreachable = failures.length > 0 && failures.every(({ code }) => code === 'unreachable');
+  const refused = failures.some(({ code }) => code === 'precondition');
   const reasons = failures.map((failure) => failure.message).join('; ') || 'no node is known to have it';
   throw new SwarmcutError(
-    onlyUnreachable ? 'unreachable' : 'damaged',
+    refused ? 'precondition' : onlyUnreachable ? 'unreachable' : 'damaged',
     `part ${part.sha256} (${part.sizeBytes} bytes) cannot be fetched: ${reasons}`,
     { advice: 'See `coordinator verify` for which parts are missing or damaged, and on which nodes.' },
   );
@@ -230,7 +233,7 @@ async function receive(
   progress: Progress,
   onPart: (part: Wanted) => void,
 ): Promise<void> {
-  const request = { sha256: parts.map(({ sha256 }) => sha256) };
+  const request = { sha256: parts.map(({ sha256 }) => sha256), ticket: options.ticket };
   const stream = client.fetch(request, options.signal === undefined ? {} : { signal: options.signal });
   const chunks = stream[Symbol.asyncIterator]();
   try {

@@ -3,6 +3,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { promptCollection } from './prompt-collection.ts';
+import type { Tickets } from './tickets.ts';
 
 /**
  * Size of a chunk: gRPC queues up to 16 messages where they are received, and this times 16 is what a slow disk may cost there.
@@ -13,15 +14,18 @@ export const CHUNK_BYTES = 256 * 1024;
 /**
  * The handler of `Fetch`: streams parts in the order asked for. Reads the disk no faster than the peer takes the chunks, so memory is
  * bounded whatever the size of a part.
- * @throws SwarmcutError `not-found` at the first part that is not here
+ * @throws SwarmcutError `precondition` when the peer may not have them, or no longer; `not-found` at the first part that is not here
  */
 export async function* serveFetch(
   store: PartStore,
+  tickets: Pick<Tickets, 'admit'>,
   request: ReceivedOf<'fetch'>,
-  context: Pick<CallContext, 'signal'>,
+  context: Pick<CallContext, 'signal' | 'peer'>,
 ): AsyncGenerator<AnswerOf<'fetch'>, void, undefined> {
+  const stillGood = tickets.admit(context.peer, request);
   using _collection = promptCollection();
   for (const sha256 of request.sha256) {
+    stillGood();
     const found = await store.find(sha256);
     if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);
     const file = await open(found.path, 'r');

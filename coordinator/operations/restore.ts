@@ -3,12 +3,17 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
 import { megabytes } from '../../src/model/size.ts';
+import type { StoredSnapshot } from '../../src/storage/catalogue.ts';
+import type { Vouching } from '../../src/storage/manifest-signature.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { openSession, type Session } from './session/session.ts';
+import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
+import { refuseUnsigned } from './soundness/vouched.ts';
+import type { AgentClient } from '../../src/rpc/index.ts';
 import type { Resources, Stack } from '../orchestrator/index.ts';
 import { reachableAgents } from './relocation/reach.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
@@ -24,9 +29,13 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 /** Puts a stack back to a snapshot, on the nodes asked for. All tasks or none. */
 export async function restoreSnapshot(
   ctx: CoordinatorContext,
-  manifest: Manifest,
+  snapshot: StoredSnapshot,
   options: RestoreOptions,
 ): Promise<RestoreReport> {
+  const { manifest } = snapshot;
+  refuseUnsigned(ctx, snapshot, options.allowUnsigned ?? false);
+  // Without a task there is nothing to go back to: the stack would only lose what it has.
+  if (manifest.tasks.length === 0) throw new SwarmcutError('damaged', `snapshot ${manifest.id} has no tasks`);
   using session = await openSession(ctx);
   const id = newId(Date.now(), Math.random());
   const services = manifest.services.map(({ name }) => name);
@@ -34,7 +43,7 @@ export async function restoreSnapshot(
   if ((options.external ?? manifest.external) === 'refuse') refuseExternal(manifest);
   const lock = await acquireStackLock(ctx.directories.run, manifest.stack, { command: 'restore', id });
   try {
-    const restore = new Restore(ctx, session, id, manifest, targets, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const restore = new Restore(ctx, session, id, snapshot, targets, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     return await restore.run();
   } finally {
     await lock.release();
@@ -46,6 +55,7 @@ class Restore {
   readonly #session: Session;
   readonly #id: string;
   readonly #manifest: Manifest;
+  readonly #vouching: Vouching;
   readonly #targets: ReadonlyMap<string, string>;
   readonly #timeoutMs: number;
 
@@ -53,7 +63,7 @@ class Restore {
     ctx: CoordinatorContext,
     session: Session,
     id: string,
-    manifest: Manifest,
+    { manifest, vouching }: StoredSnapshot,
     targets: ReadonlyMap<string, string>,
     timeoutMs: number,
   ) {
@@ -61,6 +71,7 @@ class Restore {
     this.#session = session;
     this.#id = id;
     this.#manifest = manifest;
+    this.#vouching = vouching;
     this.#targets = targets;
     this.#timeoutMs = timeoutMs;
   }
@@ -76,7 +87,7 @@ class Restore {
     const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
-    await this.#partsAreThere(agents.map(({ node }) => node));
+    await this.#partsAreThere(agents);
     await this.#remnantsAreGone(before);
     const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
@@ -140,6 +151,7 @@ class Restore {
       id: this.#id,
       snapshot: this.#manifest.id,
       stack: this.#manifest.stack,
+      manifest: this.#vouching.state,
       wallMs,
       downtimeMs,
       tasks: [...arrivals.values()].map(({ key, task, agent, containerId }) => ({
@@ -155,7 +167,8 @@ class Restore {
   }
 
   /** Better to find out before the running stack is touched. */
-  async #partsAreThere(reachable: readonly string[]): Promise<void> {
+  async #partsAreThere(agents: readonly AgentClient[]): Promise<void> {
+    const reachable = agents.map(({ node }) => node);
     const holders = [...new Set(this.#manifest.tasks.map((task) => task.node))];
     const away = holders.filter((node) => !reachable.includes(node));
     if (away.length > 0) {
@@ -168,20 +181,26 @@ class Restore {
         },
       );
     }
+    await this.#ledgersAgree(agents);
     await Promise.all(holders.map((node) => this.#partsAreSound(node)));
+  }
+
+  /** What the manifest says must be what the nodes recorded, all of it and no less. */
+  async #ledgersAgree(agents: readonly AgentClient[]): Promise<void> {
+    const { differences, unasked } = await compareLedgers(this.#ctx, agents, this.#manifest);
+    refuseDifferences(this.#manifest, differences);
+    for (const [node, reason] of unasked) {
+      throw new SwarmcutError('unreachable', `node ${node} does not say what it has recorded: ${reason}`, {
+        where: { stack: this.#manifest.stack, node },
+        advice: 'nothing was done and the stack runs on; see that its agent runs, and is of this version',
+      });
+    }
   }
 
   /** Reads every part again where it lies: agents check hashes when a part is taken in, and what rots later would be restored. */
   async #partsAreSound(node: string): Promise<void> {
     const { id, stack } = this.#manifest;
     const agent = this.#session.agents.of(node);
-    const { snapshots } = await agent.listSnapshots({});
-    if (!snapshots.some(({ snapshotId }) => snapshotId === id)) {
-      throw new SwarmcutError('damaged', `node ${node} no longer has its part of snapshot ${id}`, {
-        where: { stack, node },
-        advice: 'the agent lost its state directory, or another coordinator removed the snapshot; restore another one',
-      });
-    }
     this.#ctx.emit({ kind: 'step-begun', node, step: 'check parts' });
     const { problems, verifiedBytes } = await agent.verify({ snapshotId: id }, { signal: this.#ctx.signal });
     const [first] = problems;

@@ -1,16 +1,29 @@
 import type { Manifest, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { taskKey } from '../../src/model/task.ts';
+import type { StoredSnapshot } from '../../src/storage/catalogue.ts';
+import { vouchingText } from '../../src/storage/manifest-signature.ts';
 import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext } from './session/context.ts';
-import type { VerifyReport } from './session/reports.ts';
-import { openSession } from './session/session.ts';
+import type { VerifyOptions, VerifyReport } from './session/reports.ts';
+import { openSession, type Session } from './session/session.ts';
+import { compareLedgers } from './soundness/ledgers.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
 
-/** Re-reads every part on the agents and checks the cut condition. A broken snapshot is a report with `ok: false`, not an exception. */
-export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest): Promise<VerifyReport> {
+/** Checks the manifest's signature, compares it with the agents' ledgers, re-reads every part there and checks the cut condition. A broken snapshot is a report with `ok: false`, not an exception. */
+export async function verifySnapshot(
+  ctx: CoordinatorContext,
+  { manifest, vouching }: StoredSnapshot,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
   using session = await openSession(ctx);
   const problems: string[] = [];
+  const unvouched = vouchingText(vouching);
+  if (unvouched !== undefined) {
+    if (options.allowUnsigned === true) ctx.emit({ kind: 'warning', message: `snapshot ${manifest.id}: ${unvouched}` });
+    else problems.push(`${unvouched}: \`restore\` refuses it without --allow-unsigned`);
+  }
+  problems.push(...(await ledgerProblems(ctx, session, manifest)));
   const reread = new Map<string, TaskCheckpoint>();
   let verifiedBytes = 0;
   const nodes = [...new Set(manifest.tasks.map((task) => task.node))].sort();
@@ -48,5 +61,17 @@ export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest
   const cut = cutOf({ ...manifest, tasks });
   const channels = cut.channels.map(verifiedChannel);
   const ok = problems.length === 0 && [...cut.directions, ...channels].every((checked) => checked.ok);
-  return { ok, verifiedBytes, problems, connections: cut.directions, channels };
+  return { ok, manifest: vouching.state, verifiedBytes, problems, connections: cut.directions, channels };
+}
+
+/** Where the manifest and what the nodes have recorded differ. Nodes that do not answer and have a part in it are told by the re-reading. */
+async function ledgerProblems(ctx: CoordinatorContext, session: Session, manifest: Manifest): Promise<string[]> {
+  const ready = session.nodes.filter(({ state }) => state === 'ready');
+  const agents = ready.map(({ hostname }) => session.agents.of(hostname));
+  const { differences, unasked } = await compareLedgers(ctx, agents, manifest);
+  for (const [node, reason] of unasked) {
+    if (manifest.tasks.some((task) => task.node === node)) continue;
+    ctx.emit({ kind: 'warning', message: `whether ${node} has more of this snapshot is not known: ${reason}` });
+  }
+  return differences.map(({ text }) => text);
 }

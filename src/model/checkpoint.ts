@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { brokenRules } from './manifest-rules.ts';
 
 /**
  * What a checkpoint and a snapshot are made of, as written into `manifest.json`. The shapes of a task's checkpoint are those of
@@ -116,7 +117,7 @@ const versionsSchema = z.object({
 
 export const MANIFEST_SCHEMA_VERSION = 1;
 
-export const manifestSchema = z.object({
+const manifestShape = z.object({
   schemaVersion: z.literal(MANIFEST_SCHEMA_VERSION),
   id: z.string(),
   stack: z.string(),
@@ -157,6 +158,10 @@ export const manifestSchema = z.object({
   secrets: z.array(z.object({ name: z.string(), id: z.string() })),
   /** By node host name. */
   versions: z.record(z.string(), versionsSchema),
+});
+/** Types of the fields, and what {@link brokenRules} says. */
+export const manifestSchema = manifestShape.superRefine((manifest, context) => {
+  for (const { path, message } of brokenRules(manifest)) context.addIssue({ code: 'custom', path: [...path], message });
 });
 /** The contents of `manifest.json`: a snapshot exists if and only if this file does. */
 export type Manifest = z.infer<typeof manifestSchema>;

@@ -1,11 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { credentials, ServerCredentials } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { SwarmcutError, messageOf } from '../model/errors.ts';
-
-/** File names in the folder with a process's certificate. */
-export const CERTIFICATE_FILES = { ca: 'ca.crt', certificate: 'tls.crt', key: 'tls.key' } as const;
+import { readIdentityFile } from './identity-files.ts';
 
 interface KeyMaterial {
   readonly ca: Buffer;
@@ -14,22 +9,10 @@ interface KeyMaterial {
 }
 
 function read(folder: string): KeyMaterial {
-  const file = (name: string): Buffer => {
-    const path = join(folder, name);
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw new SwarmcutError('precondition', `cannot read ${path}: ${messageOf(error)}`, {
-        where: { file: path },
-        advice: 'Run `coordinator ca init`, and `coordinator ca issue <node>` for each node, and copy the files there.',
-        cause: error,
-      });
-    }
-  };
   return {
-    ca: file(CERTIFICATE_FILES.ca),
-    certificate: file(CERTIFICATE_FILES.certificate),
-    key: file(CERTIFICATE_FILES.key),
+    ca: readIdentityFile(folder, 'ca'),
+    certificate: readIdentityFile(folder, 'certificate'),
+    key: readIdentityFile(folder, 'key'),
   };
 }
 

@@ -1,5 +1,6 @@
 export { agentService, packageRoot } from './definition.ts';
-export { CERTIFICATE_FILES, clientCredentials, serverCredentials } from './credentials.ts';
+export { clientCredentials, serverCredentials } from './credentials.ts';
+export { CERTIFICATE_FILES } from './identity-files.ts';
 export { assertOwnCertificateValid, validUntil } from './validity.ts';
 export { connectAgent } from './client.ts';
 export type { AgentAddress, AgentClient, CallSettings } from './client.ts';
@@ -7,5 +8,9 @@ export { createAgentServer } from './server.ts';
 export type { AgentImplementation, AgentServer, AgentServerOptions, CallContext } from './server.ts';
 export { DEADLINES_MS } from './methods.ts';
 export type { AnswerOf, MethodName, ReceivedOf, ReplyOf, RequestOf } from './methods.ts';
-export { peerOf, roleUri } from './roles.ts';
+export { peerOf, peerText, roleUri } from './roles.ts';
 export type { Peer } from './roles.ts';
+export { issueFetchTicket, readFetchGrant } from './fetch-ticket.ts';
+export type { FetchGrant } from './fetch-ticket.ts';
+export { SignatureCheck, Signer } from './signatures.ts';
+export type { Signature, SignedThing } from './signatures.ts';

@@ -48,6 +48,7 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   finish: MINUTE,
   abort: MINUTE,
   listSnapshots: 15 * SECOND,
+  recorded: 30 * SECOND,
   verify: 30 * MINUTE,
   remove: MINUTE,
   fetch: 60 * MINUTE,

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { SwarmcutError } from '../model/errors.ts';
-import { CERTIFICATE_FILES } from './credentials.ts';
+import { CERTIFICATE_FILES } from './identity-files.ts';
 import type { CallPlace } from './status.ts';
 
 /** For a look at a certificate that was just refused. */

@@ -1,28 +1,43 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { SwarmcutError, messageOf } from '../model/errors.ts';
+import { dirname, join } from 'node:path';
+import { SwarmcutError } from '../model/errors.ts';
 import { ID_PATTERN } from '../model/ids.ts';
 import { manifestSchema } from '../model/checkpoint.ts';
 import type { Manifest } from '../model/checkpoint.ts';
 import { nearest } from '../model/near.ts';
+import { assertStackName } from '../model/stack-name.ts';
 import { ensureDirectory, syncDirectory, writeDurably } from '../platform/files.ts';
+import { parseManifest } from './manifest-file.ts';
+import { SIGNATURE, readVouching, signatureFile } from './manifest-signature.ts';
+import type { ManifestSigning, Vouching } from './manifest-signature.ts';
 
 const MANIFEST = 'manifest.json';
 
+/** A snapshot as it lies in the catalogue, and whether its manifest is what a coordinator wrote. */
+export interface StoredSnapshot {
+  readonly manifest: Manifest;
+  readonly vouching: Vouching;
+}
+
 /** One line of the catalogue: a manifest, or why it cannot be read. */
 export type CatalogueEntry =
-  { readonly id: string; readonly manifest: Manifest } | { readonly id: string; readonly error: SwarmcutError };
+  ({ readonly id: string } & StoredSnapshot) | { readonly id: string; readonly error: SwarmcutError };
 
 /**
  * The coordinator's snapshots: `<state>/snapshots/<id>/manifest.json`. A snapshot exists if and only if its manifest does; manifests are
- * written at once or not at all, and never changed.
+ * written at once or not at all, signed, and never changed.
  */
 export class Catalogue {
   readonly #directory: string;
+  readonly #signing: ManifestSigning;
 
-  /** @param stateDirectory see `Directories.state` */
-  constructor(stateDirectory: string) {
+  /**
+   * @param stateDirectory see `Directories.state`
+   * @param signing the key that signs, and the authority that says whose signatures count
+   */
+  constructor(stateDirectory: string, signing: ManifestSigning) {
     this.#directory = join(stateDirectory, 'snapshots');
+    this.#signing = signing;
   }
 
   /** Where a snapshot's manifest is, whether it exists or not. */
@@ -33,7 +48,11 @@ export class Catalogue {
   /** Makes a snapshot permanent. When this has returned, it survives a power cut; if it throws, the snapshot does not exist. */
   async write(manifest: Manifest): Promise<void> {
     const checked = manifestSchema.parse(manifest);
-    await writeDurably(this.manifestPath(checked.id), `${JSON.stringify(checked, undefined, 2)}\n`);
+    const bytes = Buffer.from(`${JSON.stringify(checked, undefined, 2)}\n`);
+    const file = this.manifestPath(checked.id);
+    // The signature first: alone it is nothing, and a manifest never lies there without.
+    await writeDurably(join(dirname(file), SIGNATURE), signatureFile(bytes, this.#signing));
+    await writeDurably(file, bytes);
     // The new directory's own entry has to be durable too.
     await syncDirectory(this.#directory);
   }
@@ -44,7 +63,7 @@ export class Catalogue {
     return Promise.all(
       ids.map(async (id): Promise<CatalogueEntry> => {
         try {
-          return { id, manifest: await this.read(id) };
+          return { id, ...(await this.read(id)) };
         } catch (error) {
           if (error instanceof SwarmcutError) return { id, error };
           throw error;
@@ -70,16 +89,17 @@ export class Catalogue {
    * @param id a whole id
    * @throws SwarmcutError `not-found`; `damaged` with the file and the field that is wrong.
    */
-  async read(id: string): Promise<Manifest> {
+  async read(id: string): Promise<StoredSnapshot> {
     const file = this.manifestPath(id);
-    let text: string;
+    let bytes: Buffer;
     try {
-      text = await readFile(file, 'utf8');
+      bytes = await readFile(file);
     } catch (error) {
       if (!isMissing(error)) throw error;
       throw new SwarmcutError('not-found', `there is no snapshot ${id}`, { advice: '`coordinator list` shows all' });
     }
-    return parseManifest(text, id, file);
+    const manifest = parseManifest(bytes.toString('utf8'), id, file);
+    return { manifest, vouching: await readVouching(bytes, dirname(file), this.#signing) };
   }
 
   /**
@@ -87,13 +107,18 @@ export class Catalogue {
    * @param text a whole id, its beginning, `latest`, or `latest:<stack>`
    * @throws SwarmcutError `not-found` (with near ids), `usage` when the beginning fits several, `damaged`.
    */
-  async resolve(text: string): Promise<Manifest> {
+  async resolve(text: string): Promise<StoredSnapshot> {
     return this.read(await this.resolveId(text));
   }
 
   /** As {@link resolve}, but of a damaged snapshot too (unless it is in the way of `latest`): it can be removed. */
   async resolveId(text: string): Promise<string> {
-    if (text === 'latest' || text.startsWith('latest:')) return this.#latest(text.slice('latest:'.length));
+    if (text === 'latest') return this.#latest('');
+    if (text.startsWith('latest:')) {
+      const stack = text.slice('latest:'.length);
+      assertStackName(stack);
+      return this.#latest(stack);
+    }
     const ids = await this.ids();
     const wanted = text.toLowerCase();
     const matches = wanted === '' ? [] : ids.filter((id) => id.startsWith(wanted));
@@ -138,7 +163,7 @@ export class Catalogue {
     const stacks = new Set<string>();
     for (const id of await this.ids()) {
       // Which stack a damaged one belongs to is not known: silently giving an older one instead could be the wrong one.
-      const manifest = await this.read(id);
+      const { manifest } = await this.read(id);
       if (stack === '' || manifest.stack === stack) return id;
       stacks.add(manifest.stack);
     }
@@ -152,38 +177,6 @@ export class Catalogue {
       advice: near.length > 0 ? `did you mean ${near.join(' or ')}?` : '`coordinator list` shows all',
     });
   }
-}
-
-function parseManifest(text: string, id: string, file: string): Manifest {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw damaged(id, file, `it is not JSON: ${messageOf(cause)}`);
-  }
-  const version = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
-  const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const field = issue === undefined || issue.path.length === 0 ? 'manifest' : issue.path.join('.');
-    throw damaged(
-      id,
-      file,
-      field === 'schemaVersion'
-        ? `its schema version ${JSON.stringify(version)} is not one that this swarmcut knows`
-        : `field ${field}: ${issue?.message ?? 'invalid'}`,
-    );
-  }
-  if (parsed.data.id !== id)
-    throw damaged(id, file, `field id: says ${parsed.data.id}, but lies in the directory of ${id}`);
-  return parsed.data;
-}
-
-function damaged(id: string, file: string, why: string): SwarmcutError {
-  return new SwarmcutError('damaged', `snapshot ${id} is damaged: ${why}`, {
-    where: { file },
-    advice: `put the file back from a backup, or remove the snapshot with \`coordinator rm ${id}\``,
-  });
 }
 
 function shortList(ids: readonly string[]): string {

@@ -1,10 +1,9 @@
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Catalogue } from '../../src/storage/catalogue.ts';
 import { streamEnd } from '../model/streams.ts';
-import { manifestOf, taskOf } from '../storage/manifest.ts';
+import { hashedCatalogue, manifestOf, taskOf } from '../storage/manifest.ts';
 import { BuiltCoordinator } from './built.ts';
 
 // Each run is a process of its own, and the machine may be busy.
@@ -23,7 +22,7 @@ beforeEach(() => rmSync(join(built.folder, 'dirs'), { recursive: true, force: tr
 const run = (...args: string[]) => built.run(...built.directories, ...args);
 
 async function add(id: string, stack: string, committedAt = '2026-11-22T10:00:01.000Z'): Promise<void> {
-  await new Catalogue(state).write(manifestOf({ id, stack, committedAt }));
+  await hashedCatalogue(state).write(manifestOf({ id, stack, committedAt }));
 }
 
 describe('usage', () => {
@@ -111,7 +110,7 @@ describe('errors', () => {
 
   test('as JSON: code, place and advice', async () => {
     await add('2rg8000000', 'bank');
-    const file = new Catalogue(state).manifestPath('2rg8000000');
+    const file = hashedCatalogue(state).manifestPath('2rg8000000');
     writeFileSync(file, '{}');
     const { code, stderr } = await run('--json', 'restore', 'latest');
     expect(code).toBe(7);
@@ -135,8 +134,8 @@ describe('errors', () => {
 
 describe('text from outside', () => {
   test('reaches the terminal without its control bytes, and JSON as the same JSON', async () => {
-    const manifest = manifestOf({ stack: 'ba\u001b]0;title\u0007nk', algorithm: '\u009b2J' });
-    await new Catalogue(state).write({
+    const manifest = manifestOf({ algorithm: 'ba\u001b]0;title\u0007nk\u009b2J' });
+    await hashedCatalogue(state).write({
       ...manifest,
       tasks: manifest.tasks.map((task) => ({ ...task, notes: ['\r\u001b[1A'] })),
     });
@@ -144,16 +143,16 @@ describe('text from outside', () => {
       const { stdout, stderr } = await run(...args);
       expect(stdout + stderr).not.toMatch(/[^\n\P{Cc}]/u);
     }
-    expect((await run('list')).stdout).toContain('ba\\x1b]0;title\\x07nk');
+    expect((await run('list')).stdout).toContain('ba\\x1b]0;title\\x07nk\\x9b2J');
     const { stdout } = await run('inspect', 'latest', '--json');
     expect(stdout).not.toMatch(/[^\n\P{Cc}]/u);
-    expect(JSON.parse(stdout)).toMatchObject({ stack: manifest.stack, algorithm: manifest.algorithm });
+    expect(JSON.parse(stdout)).toMatchObject({ algorithm: manifest.algorithm });
   });
 
   test('a path of a part that no file can have makes the snapshot a damaged one: 7', async () => {
     const manifest = manifestOf();
-    await new Catalogue(state).write(manifest);
-    const file = new Catalogue(state).manifestPath(manifest.id);
+    await hashedCatalogue(state).write(manifest);
+    const file = hashedCatalogue(state).manifestPath(manifest.id);
     writeFileSync(file, readFileSync(file, 'utf8').replace('pages-1.img', 'pages\\u0000.img'));
     const { code, stderr } = await run('inspect', 'latest');
     expect(code).toBe(7);
@@ -197,12 +196,32 @@ describe('list and inspect', () => {
       },
     ];
     const manifest = manifestOf({ tasks: [a, b] });
-    await new Catalogue(state).write(manifest);
+    await hashedCatalogue(state).write(manifest);
     const { stdout } = await run('inspect', '2rg8');
     expect(stdout).toMatch(/^bank_a\.1 +bank_b\.1 +10\.0\.1\.2:4000 +10\.0\.1\.3:5000 +ESTABLISHED +10 B +5 B$/m);
     expect(stdout).toMatch(/^bank_b\.1 +bank_a\.1 .* 40 B +5 B$/m);
     expect(stdout).toContain('2 channels, 50 B in flight');
     expect(JSON.parse((await run('inspect', '2rg8', '--json')).stdout)).toEqual(manifest);
+  });
+});
+
+describe('who answers for a manifest', () => {
+  test('list and inspect say that one is unsigned, and that a signature cannot be checked here', async () => {
+    await add('2rg8000000', 'bank');
+    expect((await run('list')).stdout).toContain('signature not checked');
+    const file = hashedCatalogue(state).manifestPath('2rg8000000');
+    rmSync(join(dirname(file), 'manifest.sig.json'));
+    expect((await run('list')).stdout).toMatch(/ unsigned$/m);
+    expect(JSON.parse((await run('list', '--json')).stdout)).toMatchObject([{ signature: 'unsigned' }]);
+    expect((await run('inspect', 'latest')).stdout).toContain('signature  its manifest is unsigned');
+  });
+
+  test('restore refuses an unsigned one before it looks for an engine: 7', async () => {
+    await add('2rg8000000', 'bank');
+    rmSync(join(dirname(hashedCatalogue(state).manifestPath('2rg8000000')), 'manifest.sig.json'));
+    const { code, stderr } = await run('restore', 'latest', '--docker-socket', join(built.folder, 'no.sock'));
+    expect(code).toBe(7);
+    expect(stderr).toContain('--allow-unsigned');
   });
 });
 
@@ -236,7 +255,7 @@ describe('inspect --channels', () => {
         writeSeq: 900,
       },
     ];
-    await new Catalogue(state).write(manifestOf({ tasks: [a, b] }));
+    await hashedCatalogue(state).write(manifestOf({ tasks: [a, b] }));
   }
 
   test('only those with bytes in flight, by number; all of them as JSON', async () => {

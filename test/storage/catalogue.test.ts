@@ -2,15 +2,15 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Catalogue } from '../../src/storage/catalogue.ts';
-import { manifestOf } from './manifest.ts';
+import type { Catalogue } from '../../src/storage/catalogue.ts';
+import { hashedCatalogue, manifestOf } from './manifest.ts';
 
 let state: string;
 let catalogue: Catalogue;
 
 beforeEach(() => {
   state = mkdtempSync(join(tmpdir(), 'swarmcut-catalogue-'));
-  catalogue = new Catalogue(state);
+  catalogue = hashedCatalogue(state);
 });
 afterEach(() => rmSync(state, { recursive: true, force: true }));
 
@@ -22,15 +22,35 @@ describe('writing', () => {
   test('what was written is read again, and only the owner may', async () => {
     const manifest = manifestOf();
     await catalogue.write(manifest);
-    expect(await catalogue.read(manifest.id)).toEqual(manifest);
+    expect(await catalogue.read(manifest.id)).toEqual({ manifest, vouching: { state: 'signed' } });
     const file = catalogue.manifestPath(manifest.id);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(statSync(dirname(file)).mode & 0o777).toBe(0o700);
-    expect(readdirSync(dirname(file))).toEqual(['manifest.json']);
+    expect(readdirSync(dirname(file))).toEqual(['manifest.json', 'manifest.sig.json']);
   });
 
   test('an invalid manifest is refused and leaves nothing', async () => {
     await expect(catalogue.write(manifestOf({ wallMs: -1 }))).rejects.toThrow(/wallMs/);
+    expect(await catalogue.ids()).toEqual([]);
+  });
+});
+
+describe('signatures', () => {
+  test.each<[string, (files: { manifest: string; signature: string }) => void, string]>([
+    ['nothing', () => undefined, 'signed'],
+    ['the signature is gone', ({ signature }) => rmSync(signature), 'unsigned'],
+    ['the signature is cut', ({ signature }) => writeFileSync(signature, '{"schemaVersion": 1,'), 'wrong'],
+    ['one more line end', ({ manifest }) => writeFileSync(manifest, '\n', { flag: 'a' }), 'wrong'],
+  ])('%s', async (_, change, expected) => {
+    await add('2rg8000000');
+    const manifest = catalogue.manifestPath('2rg8000000');
+    change({ manifest, signature: join(dirname(manifest), 'manifest.sig.json') });
+    expect((await catalogue.read('2rg8000000')).vouching.state).toBe(expected);
+  });
+
+  test('no signature without a manifest makes a snapshot', async () => {
+    await add('2rg8000000');
+    rmSync(catalogue.manifestPath('2rg8000000'));
     expect(await catalogue.ids()).toEqual([]);
   });
 });
@@ -55,7 +75,7 @@ describe('listing', () => {
   });
 
   test('without a state directory there are none', async () => {
-    expect(await new Catalogue(join(state, 'nowhere')).list()).toEqual([]);
+    expect(await hashedCatalogue(join(state, 'nowhere')).list()).toEqual([]);
   });
 });
 
@@ -93,6 +113,11 @@ describe('damage', () => {
     expect(error).toMatchObject({ code: 'damaged', message: expect.stringContaining('schema version 2') as string });
   });
 
+  test('a field that this version does not know', async () => {
+    const error = await readChanged((manifest) => Object.assign(manifest, { hooks: [] }));
+    expect(error).toMatchObject({ code: 'damaged', message: expect.stringContaining('field hooks') as string });
+  });
+
   test('a manifest in the wrong directory', async () => {
     const error = await readChanged((manifest) => (manifest.id = '2rh1000000'));
     expect(error).toMatchObject({ code: 'damaged', message: expect.stringContaining('2rh1000000') as string });
@@ -114,7 +139,7 @@ describe('resolving', () => {
     ['latest:bank', '2rg8000000'],
     ['latest:pair', '2rh1000000'],
   ])('%s is %s', async (text, id) => {
-    expect((await catalogue.resolve(text)).id).toBe(id);
+    expect((await catalogue.resolve(text)).manifest.id).toBe(id);
   });
 
   test('an abbreviation of several lists them', async () => {

@@ -1,7 +1,24 @@
+import { createHash } from 'node:crypto';
 import type { Manifest, ManifestTask } from '../../src/model/checkpoint.ts';
+import { Catalogue } from '../../src/storage/catalogue.ts';
+import type { ManifestSigning } from '../../src/storage/manifest-signature.ts';
+
+/** Signs with a mere hash, for tests that are not about signatures. */
+export const HASH_SIGNING: ManifestSigning = {
+  sign: (bytes) => ({ certificate: 'test', signature: createHash('sha256').update(bytes).digest() }),
+  problem: (bytes, { signature }) =>
+    createHash('sha256').update(bytes).digest().equals(signature) ? undefined : 'another hash',
+};
+
+/** A catalogue whose manifests are signed in this way. */
+export function hashedCatalogue(stateDirectory: string): Catalogue {
+  return new Catalogue(stateDirectory, HASH_SIGNING);
+}
 
 /** A valid manifest to change for a test. */
 export function manifestOf(changes: Partial<Manifest> = {}): Manifest {
+  const tasks = changes.tasks ?? [taskOf('bank_a', '10.0.1.2', '10.0.1.3')];
+  const names = [...new Set(tasks.map(({ task }) => task.service))];
   return {
     schemaVersion: 1,
     id: '2rg8000000',
@@ -12,8 +29,8 @@ export function manifestOf(changes: Partial<Manifest> = {}): Manifest {
     committedAt: '2026-11-22T10:00:01.000Z',
     wallMs: 1000,
     external: 'close',
-    tasks: [taskOf('bank_a', '10.0.1.2', '10.0.1.3')],
-    services: [{ name: 'bank_a', mode: 'replicated', spec: { Name: 'bank_a' } }],
+    tasks,
+    services: names.map((name) => ({ name, mode: 'replicated', spec: { Name: name } })),
     networks: [],
     configs: [],
     secrets: [],

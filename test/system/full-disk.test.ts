@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PartStore } from '../../agent/checkpoints/store/index.ts';
-import { Catalogue } from '../../src/storage/catalogue.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
-import { manifestOf } from '../storage/manifest.ts';
+import { hashedCatalogue, manifestOf } from '../storage/manifest.ts';
 
 let base: string;
 let disk: string;
@@ -35,20 +34,20 @@ async function failure(work: Promise<unknown>): Promise<DiskFullError> {
 
 test('a manifest: the message says where, how much is free, and what to do', async () => {
   const state = join(disk, 'state');
-  const error = await failure(new Catalogue(state).write(manifestOf({ stack: 'x'.repeat(100_000) })));
+  const error = await failure(hashedCatalogue(state).write(manifestOf({ algorithm: 'x'.repeat(100_000) })));
   expect(error).toMatchObject({ code: 'precondition', exitCode: 6 });
   expect(error.message).toMatch(
     /no room on the file system of .*\(mounted at .*\/disk\): 0(\.\d)? MB of 0\.1 MB are free/,
   );
   expect(error.advice).toContain('lies in memory');
-  expect(await new Catalogue(state).ids()).toEqual([]);
+  expect(await hashedCatalogue(state).ids()).toEqual([]);
 });
 
 test('inodes that have run out are called so', async () => {
   mkdirSync(join(disk, 'state', 'snapshots'), { recursive: true });
   const names = Array.from({ length: 200 }, (_, index) => join(disk, String(index)));
   expect(() => names.forEach((name) => writeFileSync(name, ''))).toThrow('ENOSPC');
-  const error = await failure(new Catalogue(join(disk, 'state')).write(manifestOf()));
+  const error = await failure(hashedCatalogue(join(disk, 'state')).write(manifestOf()));
   expect(error.message).toContain('none of its 100 inodes is free');
 });
 

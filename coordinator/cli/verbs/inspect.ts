@@ -1,9 +1,12 @@
 import { Command } from 'commander';
 import type { Manifest, ManifestTask } from '../../../src/model/checkpoint.ts';
 import { taskKey } from '../../../src/model/task.ts';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
+import type { StoredSnapshot } from '../../../src/storage/catalogue.ts';
+import { vouchingText } from '../../../src/storage/manifest-signature.ts';
+import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import { flowsOf } from '../channels/flows.ts';
 import { dumpChannel, showChannels } from '../channels/inspect-channels.ts';
+import { openCatalogue } from '../../operations/session/catalogue.ts';
 import { globalOptionsOf } from '../options.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
@@ -29,15 +32,16 @@ Examples:
     )
     .action(async (snapshot: string, options: { channels?: true; dump?: string }, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
-      const manifest = await new Catalogue(directories.state).resolve(snapshot);
+      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { manifest } = stored;
       if (options.dump !== undefined) await dumpChannel(command, manifest, options.dump);
       else if (options.channels === true) showChannels(manifest, json);
       else if (json) sayJson(manifest);
-      else say(text(manifest));
+      else say(text(stored));
     });
 }
 
-function text(manifest: Manifest): string {
+function text({ manifest, vouching }: StoredSnapshot): string {
   const sections = [
     [
       `snapshot   ${manifest.id}`,
@@ -46,6 +50,7 @@ function text(manifest: Manifest): string {
       `taken      ${manifest.committedAt}, in ${durationText(manifest.wallMs)}`,
       `size       ${bytesText(snapshotBytes(manifest))}`,
       `external   ${manifest.external}`,
+      `signature  ${signatureText(vouching)}`,
     ].join('\n'),
     tasksText(manifest.tasks),
     processesText(manifest.tasks),
@@ -54,6 +59,12 @@ function text(manifest: Manifest): string {
     notesText(manifest.tasks),
   ];
   return sections.filter((section) => section !== '').join('\n\n');
+}
+
+/** Paints what is not a coordinator's word. */
+function signatureText(vouching: Vouching): string {
+  const problem = vouchingText(vouching);
+  return problem === undefined ? 'sound' : paint('red', problem);
 }
 
 function tasksText(tasks: readonly ManifestTask[]): string {

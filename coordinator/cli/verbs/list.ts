@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { nearest } from '../../../src/model/near.ts';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
+import { assertStackName } from '../../../src/model/stack-name.ts';
 import type { CatalogueEntry } from '../../../src/storage/catalogue.ts';
+import { openCatalogue } from '../../operations/session/catalogue.ts';
 import { globalOptionsOf } from '../options.ts';
 import { ageText, bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes } from '../output/sizes.ts';
@@ -21,7 +22,8 @@ Examples:
     )
     .action(async (stack: string | undefined, _options: unknown, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
-      const all = await new Catalogue(directories.state).list();
+      if (stack !== undefined) assertStackName(stack);
+      const all = await openCatalogue(directories).list();
       // Whose a damaged one is cannot be known: it is always shown.
       const shown = all.filter((entry) => stack === undefined || 'error' in entry || entry.manifest.stack === stack);
       if (json) sayJson(shown.map(jsonOf));
@@ -32,7 +34,7 @@ Examples:
 
 function jsonOf(entry: CatalogueEntry): unknown {
   if ('error' in entry) return { id: entry.id, damaged: entry.error.message };
-  const { manifest } = entry;
+  const { manifest, vouching } = entry;
   return {
     id: manifest.id,
     stack: manifest.stack,
@@ -43,13 +45,20 @@ function jsonOf(entry: CatalogueEntry): unknown {
     tasks: manifest.tasks.length,
     nodes: [...new Set(manifest.tasks.map((task) => task.node))].sort(),
     sizeBytes: snapshotBytes(manifest),
+    signature: vouching.state,
   };
 }
 
+const SIGNATURE_WORDS = {
+  unsigned: 'unsigned',
+  wrong: 'signature does not match',
+  unknown: 'signature not checked',
+} as const;
+
 function text(entries: readonly CatalogueEntry[], now: Date): string {
   const rows = entries.map((entry) => {
-    if ('error' in entry) return [entry.id, paint('red', 'damaged'), '', '', '', '', ''];
-    const { manifest } = entry;
+    if ('error' in entry) return [entry.id, paint('red', 'damaged'), '', '', '', '', '', ''];
+    const { manifest, vouching } = entry;
     const longest = Math.max(0, ...manifest.tasks.map(({ times }) => frozenMs(times) ?? 0));
     return [
       manifest.id,
@@ -59,10 +68,13 @@ function text(entries: readonly CatalogueEntry[], now: Date): string {
       bytesText(snapshotBytes(manifest)),
       durationText(longest),
       ageText(new Date(manifest.committedAt), now),
+      vouching.state === 'signed' ? 'signed' : paint('red', SIGNATURE_WORDS[vouching.state]),
     ];
   });
   const damaged = entries.flatMap((entry) => ('error' in entry ? [paint('red', entry.error.message)] : []));
-  return [table(['ID', 'STACK', 'ALGORITHM', 'TASKS', 'SIZE', 'FROZEN', 'TAKEN'], rows), ...damaged].join('\n');
+  return [table(['ID', 'STACK', 'ALGORITHM', 'TASKS', 'SIZE', 'FROZEN', 'TAKEN', 'MANIFEST'], rows), ...damaged].join(
+    '\n',
+  );
 }
 
 function noneText(stack: string | undefined, all: readonly CatalogueEntry[]): string {

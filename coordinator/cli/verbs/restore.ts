@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { RestoreReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
+import { openCatalogue } from '../../operations/session/catalogue.ts';
 import { collect, globalOptionsOf, parseDuration } from '../options.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 
@@ -10,6 +10,7 @@ interface Options {
   to: string[];
   timeout?: number;
   external?: 'close' | 'refuse';
+  allowUnsigned?: true;
 }
 
 /** `coordinator restore <snapshot>`. */
@@ -29,11 +30,16 @@ export function restoreCommand(): Command {
         'refuse',
       ]),
     )
+    .option(
+      '--allow-unsigned',
+      'also when no coordinator of this authority has signed the manifest, or not as it is now',
+    )
     .addHelpText(
       'after',
       `
 The stack goes back to the moment of the snapshot: memory, files, volumes and open connections. Services that were removed
 are created again. All tasks or none: if one fails, the stack is left (or put back) as it was.
+Before anything is touched, the manifest's signature is checked, and it must say what the nodes recorded. Exit code 7 when not.
 
 Examples:
   coordinator restore latest:bank
@@ -42,11 +48,13 @@ Examples:
     )
     .action(async (snapshot: string, options: Options, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
-      const manifest = await new Catalogue(directories.state).resolve(snapshot);
+      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { manifest } = stored;
       const { restoreSnapshot } = await import('../../operations/index.ts');
       const report = await runOperation(command, `restore of ${manifest.stack} from ${manifest.id}`, (ctx) =>
-        restoreSnapshot(ctx, manifest, {
+        restoreSnapshot(ctx, stored, {
           to: options.to,
+          allowUnsigned: options.allowUnsigned ?? false,
           ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
           ...(options.external === undefined ? {} : { external: options.external }),
         }),

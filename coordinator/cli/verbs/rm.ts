@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
+import { openCatalogue } from '../../operations/session/catalogue.ts';
 import { runOperation } from '../context.ts';
 import { globalOptionsOf, parseDuration } from '../options.ts';
 import { say, sayJson } from '../output/output.ts';
@@ -22,7 +22,7 @@ Examples:
     )
     .action(async (snapshots: string[], options: { olderThan?: number }, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
-      const catalogue = new Catalogue(directories.state);
+      const catalogue = openCatalogue(directories);
       if (snapshots.length === 0 && options.olderThan === undefined) {
         throw new SwarmcutError('usage', 'nothing to remove', { advice: 'give ids, or --older-than <age>' });
       }

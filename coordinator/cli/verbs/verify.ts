@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { EXIT_CODES } from '../../../src/model/errors.ts';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
 import type { VerifyReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
+import { openCatalogue } from '../../operations/session/catalogue.ts';
 import { globalOptionsOf } from '../options.ts';
 import { bytesText, paint, say, sayJson, table } from '../output/output.ts';
 
@@ -11,24 +11,29 @@ export function verifyCommand(): Command {
   return new Command('verify')
     .description('re-read every part of a snapshot and check the cut, connection by connection')
     .argument('<snapshot>', 'id or its beginning, `latest`, or `latest:<stack>`')
+    .option(
+      '--allow-unsigned',
+      'no problem when no coordinator of this authority has signed the manifest, or not as it is now',
+    )
     .addHelpText(
       'after',
       `
-Reads all images on the nodes again: hashes, and for every direction of every connection that nothing was received that had not
+Checks the manifest's signature, and that it says what the nodes recorded. Reads all images on the nodes again: hashes, and for every direction of every connection that nothing was received that had not
 been sent, and nothing is lost. Connections through sidecars are checked to the byte: SENT == DELIVERED + RECORDED. Exit code 7 when something is wrong.
 
 Examples:
   coordinator verify latest:bank`,
     )
-    .action(async (snapshot: string, _options: unknown, command: Command) => {
+    .action(async (snapshot: string, options: { allowUnsigned?: true }, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
-      const manifest = await new Catalogue(directories.state).resolve(snapshot);
+      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { id } = stored.manifest;
       const { verifySnapshot } = await import('../../operations/index.ts');
-      const report = await runOperation(command, `verification of ${manifest.id}`, (ctx) =>
-        verifySnapshot(ctx, manifest),
+      const report = await runOperation(command, `verification of ${id}`, (ctx) =>
+        verifySnapshot(ctx, stored, { allowUnsigned: options.allowUnsigned ?? false }),
       );
       if (json) sayJson(report);
-      else say(verifyText(manifest.id, report));
+      else say(verifyText(id, report));
       if (!report.ok) process.exitCode = EXIT_CODES.damaged;
     });
 }

@@ -1,17 +1,19 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { nearest } from '../../../src/model/near.ts';
+import { assertStackName } from '../../../src/model/stack-name.ts';
 import type { Session } from '../session/session.ts';
 import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import type { RoundTask } from '../rounds/participants.ts';
 
 /**
  * A stack, or a service with or without its stack's prefix.
- * @throws SwarmcutError `not-found`, with the names that come near; `precondition` for a service without a stack
+ * @throws SwarmcutError `usage` for what is no name; `not-found`, with the names that come near; `precondition` for a service without a stack
  */
 export async function findTarget(
   session: Session,
   what: string,
 ): Promise<{ stack: Stack; services: readonly ClusterService[] }> {
+  assertStackName(what);
   const stack = await session.cluster.stack(what, session.nodes);
   if (stack.services.length > 0) return { stack, services: stack.services };
   const service = await session.cluster.service(what);

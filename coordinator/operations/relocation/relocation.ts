@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { Connection } from '../../../src/model/connection.ts';
 import type { TaskRef } from '../../../src/model/task.ts';
+import { DEADLINES_MS, issueFetchTicket } from '../../../src/rpc/index.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
@@ -81,6 +82,12 @@ export class Relocation {
           parts: [...task.parts],
           sources,
           inMemory,
+          ticket: issueFetchTicket(this.#session.signer, {
+            restoreId: this.id,
+            node: arrival.agent.node,
+            sha256: task.parts.map(({ sha256 }) => sha256),
+            expiresAtMs: Date.now() + DEADLINES_MS.stage,
+          }),
         },
         { signal: this.#ctx.signal },
       );

@@ -1,3 +1,4 @@
+import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import type { InfoReply__Output } from '../../../src/rpc/generated/swarmcut/InfoReply.ts';
 
 export interface SnapshotOptions {
@@ -13,12 +14,21 @@ export interface RestoreOptions {
   readonly timeoutMs?: number;
   /** Overrides what the manifest says. */
   readonly external?: 'close' | 'refuse';
+  /** Acts on a manifest that no coordinator of this authority has signed. */
+  readonly allowUnsigned?: boolean;
+}
+
+export interface VerifyOptions {
+  /** That no coordinator has signed the manifest is told, and no problem. */
+  readonly allowUnsigned?: boolean;
 }
 
 export interface RestoreReport {
   readonly id: string;
   readonly snapshot: string;
   readonly stack: string;
+  /** Who answers for the manifest. */
+  readonly manifest: Vouching['state'];
   readonly wallMs: number;
   /** From the first old task suspended to the last new one released; 0 when there were no old ones. */
   readonly downtimeMs: number;
@@ -90,6 +100,8 @@ export interface VerifiedChannel {
 
 export interface VerifyReport {
   readonly ok: boolean;
+  /** Who answers for the manifest. */
+  readonly manifest: Vouching['state'];
   readonly verifiedBytes: number;
   readonly problems: readonly string[];
   /** Connections between two kernels: checked by their sequence numbers. */

@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import { nearest } from '../../../src/model/near.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { Catalogue } from '../../../src/storage/catalogue.ts';
+import { assertStackName } from '../../../src/model/stack-name.ts';
+import { Signer } from '../../../src/rpc/index.ts';
+import type { Catalogue } from '../../../src/storage/catalogue.ts';
 import type { Cluster, ClusterNode, Stack } from '../../orchestrator/index.ts';
 import { Agents } from './agents.ts';
+import { openCatalogue } from './catalogue.ts';
 import type { CoordinatorContext } from './context.ts';
 
 /** What an operation works with: the cluster, its agents, and the catalogue. */
@@ -11,6 +15,8 @@ export interface Session extends Disposable {
   readonly nodes: readonly ClusterNode[];
   readonly agents: Agents;
   readonly catalogue: Catalogue;
+  /** Our own key, for what agents must be able to show to others. */
+  readonly signer: Signer;
 }
 
 export async function openSession(ctx: CoordinatorContext): Promise<Session> {
@@ -21,13 +27,15 @@ export async function openSession(ctx: CoordinatorContext): Promise<Session> {
     cluster,
     nodes,
     agents,
-    catalogue: new Catalogue(ctx.directories.state),
+    catalogue: openCatalogue(ctx.directories),
+    signer: new Signer(join(ctx.directories.config, 'coordinator')),
     [Symbol.dispose]: () => agents[Symbol.dispose](),
   };
 }
 
-/** A stack that exists. @throws SwarmcutError `not-found`, with the names that come near */
+/** A stack that exists. @throws SwarmcutError `usage` for what is no name; `not-found`, with the names that come near */
 export async function existingStack({ cluster, nodes }: Session, name: string): Promise<Stack> {
+  assertStackName(name);
   const stack = await cluster.stack(name, nodes);
   if (stack.services.length > 0) return stack;
   const names = await cluster.stackNames();

@@ -1,4 +1,5 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
+import { assertStackName } from '../../../src/model/stack-name.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -17,6 +18,7 @@ export async function detachSidecars(
 ): Promise<DetachReport> {
   using session = await openSession(ctx);
   const id = newId(Date.now(), Math.random());
+  assertStackName(stack);
   const lock = await acquireStackLock(ctx.directories.run, stack, { command: 'detachment', id });
   try {
     const found = await listSidecars(ctx, session, stack);

@@ -1,4 +1,5 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
+import { assertStackName } from '../../../src/model/stack-name.ts';
 import type {
   Cluster,
   ClusterNode,
@@ -67,12 +68,14 @@ export class Swarm implements Cluster {
   }
 
   async stack(name: string, nodes: readonly ClusterNode[]): Promise<Stack> {
+    assertStackName(name);
     const services = await this.#services({ label: [`${STACK_LABEL}=${name}`] });
     const tasks = await this.tasks(services, nodes, 'wanted');
     return { name, services: services.sort((a, b) => a.name.localeCompare(b.name)), tasks };
   }
 
   async remnants(stack: string, present: ReadonlySet<string>): Promise<number> {
+    assertStackName(stack);
     const raw = await this.#engine.tasks({ label: [`${STACK_LABEL}=${stack}`] });
     return raw.filter((task) => !present.has(task.ServiceID ?? '') && !ENDED.has(task.Status.State)).length;
   }

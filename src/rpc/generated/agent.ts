@@ -20,6 +20,7 @@ import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output
 import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './swarmcut/Endpoint.ts';
 import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './swarmcut/ExpectRequest.ts';
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './swarmcut/FetchRequest.ts';
+import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './swarmcut/FetchTicket.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
@@ -29,6 +30,7 @@ import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
+import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './swarmcut/RecordedReply.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from './swarmcut/RestoreRequest.ts';
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from './swarmcut/RestoreTaskReply.ts';
@@ -77,6 +79,7 @@ export interface ProtoGrpcType {
     Endpoint: MessageTypeDefinition<_swarmcut_Endpoint, _swarmcut_Endpoint__Output>
     ExpectRequest: MessageTypeDefinition<_swarmcut_ExpectRequest, _swarmcut_ExpectRequest__Output>
     FetchRequest: MessageTypeDefinition<_swarmcut_FetchRequest, _swarmcut_FetchRequest__Output>
+    FetchTicket: MessageTypeDefinition<_swarmcut_FetchTicket, _swarmcut_FetchTicket__Output>
     InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
     InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
     ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
@@ -86,6 +89,7 @@ export interface ProtoGrpcType {
     PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
+    RecordedReply: MessageTypeDefinition<_swarmcut_RecordedReply, _swarmcut_RecordedReply__Output>
     RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>
     RestoreRequest: MessageTypeDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreRequest__Output>
     RestoreTaskReply: MessageTypeDefinition<_swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskReply__Output>

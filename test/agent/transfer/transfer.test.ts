@@ -14,9 +14,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { PartStore } from '../../../agent/checkpoints/store/index.ts';
-import { fetchParts, PeerAgents, serveFetch } from '../../../agent/transfer/index.ts';
+import { fetchParts, PeerAgents, serveFetch, Tickets } from '../../../agent/transfer/index.ts';
 import type { FetchOptions } from '../../../agent/transfer/index.ts';
-import { clientCredentials, createAgentServer, serverCredentials } from '../../../src/rpc/index.ts';
+import {
+  clientCredentials,
+  createAgentServer,
+  issueFetchTicket,
+  serverCredentials,
+  SignatureCheck,
+  Signer,
+} from '../../../src/rpc/index.ts';
 import type { AgentImplementation, AgentServer } from '../../../src/rpc/index.ts';
 import { testAuthority } from '../../rpc/certificates.ts';
 import type { TestAuthority } from '../../rpc/certificates.ts';
@@ -24,6 +31,7 @@ import type { TestAuthority } from '../../rpc/certificates.ts';
 const MIB = 1024 * 1024;
 
 let authority: TestAuthority;
+let signer: Signer;
 const certificates: Record<string, string> = {};
 let base: string;
 const servers: AgentServer[] = [];
@@ -31,6 +39,7 @@ const servers: AgentServer[] = [];
 beforeAll(async () => {
   authority = await testAuthority();
   for (const node of ['n1', 'n2', 'n3']) certificates[node] = await authority.agent(node);
+  signer = new Signer(await authority.coordinator());
 });
 afterAll(() => authority.remove());
 beforeEach(() => {
@@ -51,11 +60,12 @@ async function node(name: string, fetch?: AgentImplementation['fetch']): Promise
   const store = new PartStore({ state: join(base, name, 'state'), run: join(base, name, 'run') });
   await store.open();
   const requests: string[] = [];
+  const tickets = new Tickets(new SignatureCheck(certificates[name] ?? ''));
   const server = await createAgentServer(
     {
       fetch: (request, context) => {
         requests.push(...request.sha256);
-        return (fetch ?? serveFetch.bind(undefined, store))(request, context);
+        return (fetch ?? serveFetch.bind(undefined, store, tickets))(request, context);
       },
     } as Partial<AgentImplementation> as AgentImplementation,
     { host: '127.0.0.1', port: 0, credentials: serverCredentials(certificates[name] ?? '') },
@@ -76,7 +86,13 @@ async function fetch(
 ): Promise<{ fetchedBytes: number }> {
   const peers = new PeerAgents(clientCredentials(certificates[target.source.node] ?? ''));
   try {
-    return await fetchParts({ store: target.store, memory: false, peers, ...options });
+    const ticket = issueFetchTicket(signer, {
+      restoreId: 'r1',
+      node: target.source.node,
+      sha256: options.parts.map(({ sha256 }) => sha256),
+      expiresAtMs: Date.now() + 60_000,
+    });
+    return await fetchParts({ store: target.store, memory: false, peers, ticket, ...options });
   } finally {
     peers.close();
   }
@@ -100,6 +116,27 @@ it('fetches what is missing, checks it, and reports progress', async () => {
   expect(progress.at(-1)).toEqual([total, total]);
   expect(from.requests).toHaveLength(4);
   expect((await fetch(to, { parts, sources: [from.source] })).fetchedBytes).toBe(0);
+});
+
+it('gets nothing without a ticket, nor with one for another node or other parts', async () => {
+  const [from, to] = [await node('n1'), await node('n2')];
+  const part = await put(from.store, randomBytes(10));
+  const sources = [from.source];
+  const grant = { restoreId: 'r1', node: 'n2', sha256: [part.sha256], expiresAtMs: Date.now() + 60_000 };
+  for (const ticket of [
+    null,
+    issueFetchTicket(signer, { ...grant, node: 'n3' }),
+    issueFetchTicket(signer, { ...grant, sha256: [] }),
+    issueFetchTicket(signer, { ...grant, expiresAtMs: Date.now() - 1 }),
+  ]) {
+    await expect(fetch(to, { parts: [part], sources, ticket })).rejects.toMatchObject({
+      code: 'precondition',
+      message: expect.stringContaining('the agent of node n2 may not fetch this') as string,
+    });
+  }
+  expect(await to.store.has(part.sha256)).toBe(false);
+  await fetch(to, { parts: [part], sources, ticket: issueFetchTicket(signer, grant) });
+  expect(await to.store.has(part.sha256)).toBe(true);
 });
 
 it('keeps parts in memory when told so, and pins them', async () => {

@@ -29,6 +29,7 @@ class Bed {
 
   readonly session = {
     nodes: [],
+    signer: { sign: () => ({ certificate: '', signature: new Uint8Array() }) },
     cluster: {
       tasks: () =>
         Promise.resolve(

@@ -143,7 +143,14 @@ describe('the cut of a snapshot with sidecars', () => {
 
   test('verify prints what was sent, delivered and recorded, to the byte', () => {
     const channels = cutOf(of(40)).channels.map(verifiedChannel);
-    const text = verifyText('2rg8', { ok: true, verifiedBytes: 1_000, problems: [], connections: [], channels });
+    const text = verifyText('2rg8', {
+      ok: true,
+      manifest: 'signed',
+      verifiedBytes: 1_000,
+      problems: [],
+      connections: [],
+      channels,
+    });
     expect(text).toMatch(/^bank_a\.1 +bank_b\.1 +10\.0\.1\.2:4000 +10\.0\.1\.3:9000 +100 +60 +40 +ok$/m);
     expect(text).toMatch(/^bank_b\.1 +bank_a\.1 .* 0 +0 +0 +ok$/m);
     expect(text).toContain('snapshot 2rg8 is sound: 1.00 kB read, 2 channels');

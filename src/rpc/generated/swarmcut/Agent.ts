@@ -20,6 +20,7 @@ import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swar
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from '../swarmcut/RestoreTaskReply.ts';
@@ -177,6 +178,15 @@ export interface AgentClient extends grpc.Client {
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  Recorded(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  Recorded(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  recorded(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  recorded(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
+  
   Release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   Release(argument: _swarmcut_TaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   Release(argument: _swarmcut_TaskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -325,6 +335,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
   
+  Recorded: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply>;
+  
   Release: grpc.handleUnaryCall<_swarmcut_TaskRequest__Output, _swarmcut_Empty>;
   
   ReleaseRestored: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
@@ -370,6 +382,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
+  Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Remove: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>

@@ -3,6 +3,7 @@
 import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from '../swarmcut/Part.ts';
 import type { Source as _swarmcut_Source, Source__Output as _swarmcut_Source__Output } from '../swarmcut/Source.ts';
+import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from '../swarmcut/FetchTicket.ts';
 
 export interface StageRequest {
   'restoreId'?: (string);
@@ -11,6 +12,7 @@ export interface StageRequest {
   'parts'?: (_swarmcut_Part)[];
   'sources'?: (_swarmcut_Source)[];
   'inMemory'?: (boolean);
+  'ticket'?: (_swarmcut_FetchTicket | null);
 }
 
 export interface StageRequest__Output {
@@ -20,4 +22,5 @@ export interface StageRequest__Output {
   'parts': (_swarmcut_Part__Output)[];
   'sources': (_swarmcut_Source__Output)[];
   'inMemory': (boolean);
+  'ticket': (_swarmcut_FetchTicket__Output | null);
 }

@@ -10,7 +10,7 @@ import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { openSession, type Session } from './session/session.ts';
+import { openClusterSession, type ClusterSession } from './session/session.ts';
 import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
 import { refuseUnsigned } from './soundness/vouched.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
@@ -36,7 +36,7 @@ export async function restoreSnapshot(
   refuseUnsigned(ctx, snapshot, options.allowUnsigned ?? false);
   // Without a task there is nothing to go back to: the stack would only lose what it has.
   if (manifest.tasks.length === 0) throw new SwarmcutError('damaged', `snapshot ${manifest.id} has no tasks`);
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
   const services = manifest.services.map(({ name }) => name);
   const targets = readTargets(options.to, manifest.stack, services, session.nodes);
@@ -52,7 +52,7 @@ export async function restoreSnapshot(
 
 class Restore {
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #id: string;
   readonly #manifest: Manifest;
   readonly #vouching: Vouching;
@@ -61,7 +61,7 @@ class Restore {
 
   constructor(
     ctx: CoordinatorContext,
-    session: Session,
+    session: ClusterSession,
     id: string,
     { manifest, vouching }: StoredSnapshot,
     targets: ReadonlyMap<string, string>,

@@ -6,7 +6,7 @@ import { vouchingText } from '../../src/storage/manifest-signature.ts';
 import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { VerifyOptions, VerifyReport } from './session/reports.ts';
-import { openSession, type Session } from './session/session.ts';
+import { openClusterSession, type ClusterSession } from './session/session.ts';
 import { compareLedgers } from './soundness/ledgers.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
 
@@ -16,7 +16,7 @@ export async function verifySnapshot(
   { manifest, vouching }: StoredSnapshot,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const problems: string[] = [];
   const unvouched = vouchingText(vouching);
   if (unvouched !== undefined) {
@@ -65,7 +65,7 @@ export async function verifySnapshot(
 }
 
 /** Where the manifest and what the nodes have recorded differ. Nodes that do not answer and have a part in it are told by the re-reading. */
-async function ledgerProblems(ctx: CoordinatorContext, session: Session, manifest: Manifest): Promise<string[]> {
+async function ledgerProblems(ctx: CoordinatorContext, session: ClusterSession, manifest: Manifest): Promise<string[]> {
   const ready = session.nodes.filter(({ state }) => state === 'ready');
   const agents = ready.map(({ hostname }) => session.agents.of(hostname));
   const { differences, unasked } = await compareLedgers(ctx, agents, manifest);

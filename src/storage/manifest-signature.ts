@@ -74,7 +74,7 @@ export function vouchingText(vouching: Vouching): string | undefined {
     case 'unsigned':
       return 'its manifest is unsigned';
     case 'wrong':
-      return `the signature of its manifest does not hold: ${vouching.why}`;
+      return `the signature of its manifest does not block: ${vouching.why}`;
     case 'unknown':
       return `the signature of its manifest cannot be checked: ${vouching.why}`;
   }

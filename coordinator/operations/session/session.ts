@@ -10,7 +10,7 @@ import { openCatalogue } from './catalogue.ts';
 import type { CoordinatorContext } from './context.ts';
 
 /** What an operation works with: the cluster, its agents, and the catalogue. */
-export interface Session extends Disposable {
+export interface ClusterSession extends Disposable {
   readonly cluster: Cluster;
   readonly nodes: readonly ClusterNode[];
   readonly agents: Agents;
@@ -19,7 +19,7 @@ export interface Session extends Disposable {
   readonly signer: Signer;
 }
 
-export async function openSession(ctx: CoordinatorContext): Promise<Session> {
+export async function openClusterSession(ctx: CoordinatorContext): Promise<ClusterSession> {
   const { cluster } = ctx;
   const nodes = await cluster.nodes();
   const agents = new Agents(nodes, ctx.directories.config);
@@ -34,7 +34,7 @@ export async function openSession(ctx: CoordinatorContext): Promise<Session> {
 }
 
 /** A stack that exists. @throws SwarmcutError `usage` for what is no name; `not-found`, with the names that come near */
-export async function existingStack({ cluster, nodes }: Session, name: string): Promise<Stack> {
+export async function existingStack({ cluster, nodes }: ClusterSession, name: string): Promise<Stack> {
   assertStackName(name);
   const stack = await cluster.stack(name, nodes);
   if (stack.services.length > 0) return stack;

@@ -1,16 +1,19 @@
 import { DETERMINANT_BYTES } from '../../algorithms/message/contract.ts';
 import { recoveryLine } from '../../algorithms/message/recovery-line.ts';
 import { micros } from '../world/config.ts';
-import type { MessageWorld } from './world.ts';
+import type { MessageContext } from './context.ts';
 import { nextFraction } from '../world/prng.ts';
 import { lastComplete, type Checkpoint, type Node } from './node.ts';
+import type { StableLog } from './stable-log.ts';
 
 /** Local checkpoints: when they are taken, what they cost, and when they are thrown away. */
 export class Checkpoints {
-  readonly #world: MessageWorld;
+  readonly #world: MessageContext;
+  readonly #stableLog: StableLog;
 
-  constructor(world: MessageWorld) {
+  constructor(world: MessageContext, stableLog: StableLog) {
     this.#world = world;
+    this.#stableLog = stableLog;
   }
 
   /** Basic checkpoints at each process's own times. */
@@ -85,7 +88,7 @@ export class Checkpoints {
 
   /** Logging: the checkpoint makes older ones, and everybody's messages to this process before it, superfluous. */
   #forgetLogs(node: Node): void {
-    const { stableLog } = this.#world;
+    const stableLog = this.#stableLog;
     const settled = node.checkpoints.findLast(({ complete, state }) => complete && stableLog.isStable(state));
     if (settled !== undefined) {
       node.checkpoints = node.checkpoints.filter((checkpoint) => checkpoint.number >= settled.number);

@@ -1,7 +1,8 @@
 import type { Envelope } from '../../algorithms/message/contract.ts';
 import { recoveryLine, uselessCheckpoints, type Dependency } from '../../algorithms/message/recovery-line.ts';
-import type { MessageWorld } from './world.ts';
+import type { MessageContext } from './context.ts';
 import { lastComplete, type Node } from './node.ts';
+import type { Recovery } from './recovery.ts';
 import { lineFaults } from './rollback-check.ts';
 
 /** Counting useless checkpoints tries every one: beyond this much work it is left out (-1 in the metrics). */
@@ -9,10 +10,12 @@ const MAX_USELESS_WORK = 20_000_000;
 
 /** Recovery of the algorithms that log nothing: whoever depends on a lost state goes back, to a line of checkpoints. */
 export class LineRollback {
-  readonly #world: MessageWorld;
+  readonly #world: MessageContext;
+  readonly #recovery: Recovery;
 
-  constructor(world: MessageWorld) {
+  constructor(world: MessageContext, recovery: Recovery) {
     this.#world = world;
+    this.#recovery = recovery;
   }
 
   /** Records what a delivery makes the receiver depend upon. */
@@ -28,7 +31,8 @@ export class LineRollback {
 
   recover(crashedAt: number): void {
     const world = this.#world;
-    const { nodes, recovery, queue, metrics } = world;
+    const recovery = this.#recovery;
+    const { nodes, queue, metrics } = world;
     const start = nodes.map((node) => (node.process.down ? (lastComplete(node)?.number ?? 0) : node.interval + 1));
     const line = recoveryLine(
       start,

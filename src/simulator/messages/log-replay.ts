@@ -1,18 +1,24 @@
 import { OWN_ACTION } from '../../algorithms/message/contract.ts';
-import type { MessageWorld } from './world.ts';
+import type { MessageContext } from './context.ts';
 import type { Node } from './node.ts';
+import type { Recovery } from './recovery.ts';
 import { planReplay, type ReplayPlan } from './replay-plan.ts';
 import { replayFaults } from './rollback-check.ts';
+import type { StableLog } from './stable-log.ts';
 
 /** Repeating one logged event. */
 const REPLAY_EVENT_US = 20;
 
 /** Recovery of the logging algorithms: who crashed goes back to a checkpoint and repeats what was logged; see replay-plan.ts for the others. */
 export class LogReplay {
-  readonly #world: MessageWorld;
+  readonly #world: MessageContext;
+  readonly #recovery: Recovery;
+  readonly #stableLog: StableLog;
 
-  constructor(world: MessageWorld) {
+  constructor(world: MessageContext, recovery: Recovery, stableLog: StableLog) {
     this.#world = world;
+    this.#recovery = recovery;
+    this.#stableLog = stableLog;
   }
 
   recover(crashedAt: number): void {
@@ -22,7 +28,7 @@ export class LogReplay {
     const plans = planReplay(world.nodes);
     for (const fault of replayFaults(world.nodes, plans, world.sendOrders)) world.violation(fault);
     for (const plan of plans) this.#goBack(plan, crashedAt);
-    world.recovery.reconnect(
+    this.#recovery.reconnect(
       plans.map(({ node }) => node),
       crashedAt,
     );
@@ -33,10 +39,10 @@ export class LogReplay {
       const begin = (): void => {
         if (life !== node.life || node.process.down) return;
         node.replayReady = true;
-        world.stableLog.becameStable(node, node.stable);
+        this.#stableLog.becameStable(node, node.stable);
         this.repeat(node);
       };
-      world.queue.push(world.now + world.recovery.restoreUs + replayUs, begin, undefined);
+      world.queue.push(world.now + this.#recovery.restoreUs + replayUs, begin, undefined);
     }
   }
 
@@ -63,10 +69,10 @@ export class LogReplay {
     node.expected = undefined;
     for (const channel of process.out) {
       if (channel.to.down || world.node(channel.to.index).replay !== undefined) continue;
-      world.recovery.checkOrphan(channel);
+      this.#recovery.checkOrphan(channel);
     }
     world.trace.add(world.now, process.name, 'replayed', 'state', node.participant.order);
-    world.recovery.runAgain(node, node.life);
+    this.#recovery.runAgain(node, node.life);
   }
 
   #goBack({ node, checkpoint, determinants, target }: ReplayPlan, crashedAt: number): void {
@@ -76,15 +82,15 @@ export class LogReplay {
     }
     const lost = node.events.find(({ determinant }) => determinant.order > target);
     if (lost !== undefined) world.metrics.lostWorkUs += Math.max(0, crashedAt - lost.time);
-    world.recovery.countRollback(node, checkpoint);
+    this.#recovery.countRollback(node, checkpoint);
     const expected = new Map<number, number>();
     for (const { determinant, digest } of node.events) {
       if (digest !== undefined && determinant.order <= target) expected.set(determinant.order, digest);
     }
-    world.recovery.restore(node, checkpoint);
+    this.#recovery.restore(node, checkpoint);
     node.expected = expected;
     node.events = node.events.filter(({ determinant }) => determinant.order <= checkpoint.state.order);
-    world.stableLog.truncate(node, target);
+    this.#stableLog.truncate(node, target);
     node.replay = [...determinants];
     node.replayReady = false;
   }

@@ -1,14 +1,14 @@
 import { micros } from '../world/config.ts';
-import type { MessageWorld } from './world.ts';
+import type { MessageContext } from './context.ts';
 import type { Channel, Process } from '../world/process.ts';
 import { dropUnfinished, type Checkpoint, type Node } from './node.ts';
 
 /** What every recovery does: bring processes back from checkpoints, and give their messages again. Who goes back is for others to say. */
 export class Recovery {
-  readonly #world: MessageWorld;
+  readonly #world: MessageContext;
   #running = false;
 
-  constructor(world: MessageWorld) {
+  constructor(world: MessageContext) {
     this.#world = world;
   }
 

@@ -4,7 +4,7 @@ import {
   type MessageParticipantState,
 } from '../../algorithms/message/contract.ts';
 import { micros } from '../world/config.ts';
-import type { MessageWorld } from './world.ts';
+import type { MessageContext } from './context.ts';
 import { lastComplete, type Node } from './node.ts';
 
 /** How long determinants are gathered where they may be (optimistic and causal logging). */
@@ -12,11 +12,11 @@ const LAZY_FLUSH_US = 50_000;
 
 /** The loggers: what determinants are on stable storage, and the past that a replay is compared with. */
 export class StableLog {
-  readonly #world: MessageWorld;
+  readonly #world: MessageContext;
   /** By process: all determinants up to this number are recoverable. */
   readonly #orders: Float64Array;
 
-  constructor(world: MessageWorld) {
+  constructor(world: MessageContext) {
     this.#world = world;
     this.#orders = new Float64Array(world.processes.length);
   }

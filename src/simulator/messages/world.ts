@@ -2,6 +2,7 @@ import type { Envelope, MessageAlgorithm, MessageEffect } from '../../algorithms
 import type { SimulationConfig } from '../world/config.ts';
 import { restFaults } from '../world/cut.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { MessageContext } from './context.ts';
 import { LineRollback } from './line-rollback.ts';
 import { LogReplay } from './log-replay.ts';
 import { newNode, type Node } from './node.ts';
@@ -19,7 +20,7 @@ interface Arrival {
 }
 
 /** A world in which nobody coordinates: every message passes its participant, and a crash is recovered by rollback or by replay. */
-export class MessageWorld extends World {
+export class MessageWorld extends World implements MessageContext {
   readonly algorithm: MessageAlgorithm;
   readonly nodes: readonly Node[];
   readonly stableLog: StableLog;
@@ -42,10 +43,10 @@ export class MessageWorld extends World {
     this.algorithm = algorithm;
     for (const channel of this.channels) this.#byEnds.set(this.#key(channel.from.index, channel.to.index), channel);
     this.stableLog = new StableLog(this);
-    this.checkpoints = new Checkpoints(this);
+    this.checkpoints = new Checkpoints(this, this.stableLog);
     this.recovery = new Recovery(this);
-    this.#lineRollback = new LineRollback(this);
-    this.#logReplay = new LogReplay(this);
+    this.#lineRollback = new LineRollback(this, this.recovery);
+    this.#logReplay = new LogReplay(this, this.recovery, this.stableLog);
     // The first waiting times are drawn from the processes' own numbers: before checkpoint 0, or a replay would draw them again.
     this.begin();
     this.nodes = this.processes.map((process) => newNode(process, algorithm));

@@ -1,5 +1,3 @@
-import type { Channel } from './process.ts';
-
 const [FROZEN, HELD, DOWN, TICK_DUE] = [1, 2, 4, 8] as const;
 
 /** What every event asks about its process, by number of the process. Small enough to stay in the processor's cache, and found without a detour. */
@@ -90,6 +88,14 @@ export class ProcessTable {
   }
 }
 
+/** What {@link ChannelTable} keeps of a channel. */
+interface Ends {
+  readonly index: number;
+  readonly from: { readonly index: number };
+  readonly to: { readonly index: number };
+  readonly reversePosition: number;
+}
+
 const ROW_INTEGERS = 8;
 const ROW_DOUBLES = ROW_INTEGERS / 2;
 const [FROM, TO, REVERSE_POSITION, GENERATION] = [2, 3, 4, 5] as const;
@@ -99,7 +105,7 @@ export class ChannelTable {
   readonly #integers: Int32Array;
   readonly #doubles: Float64Array;
 
-  constructor(channels: readonly Channel[]) {
+  constructor(channels: readonly Ends[]) {
     this.#doubles = new Float64Array(channels.length * ROW_DOUBLES);
     this.#integers = new Int32Array(this.#doubles.buffer);
     for (const { index, from, to, reversePosition } of channels) {

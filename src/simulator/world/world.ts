@@ -1,4 +1,4 @@
-import { Applications } from './applications.ts';
+import { Applications } from './application/applications.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { EventQueue } from './event-queue.ts';
 import { Faults } from './faults.ts';

@@ -1,6 +1,6 @@
-import type { AppState } from './app-state.ts';
-import type { BehaviourName } from './config.ts';
-import { nextBelow, nextExponential } from './prng.ts';
+import type { AppState } from '../app-state.ts';
+import type { BehaviourName } from '../config.ts';
+import { nextBelow, nextExponential } from '../prng.ts';
 
 /** What a behaviour may do. Neighbours are named by their position in the process's list. */
 export interface AppContext {

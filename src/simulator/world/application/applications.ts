@@ -1,9 +1,9 @@
-import { messageHash, type AppMemory } from './app-state.ts';
+import { messageHash, type AppMemory } from '../app-state.ts';
 import { behaviours, type AppContext, type Behaviour } from './behaviours.ts';
-import type { BehaviourName } from './config.ts';
-import { combine } from './prng.ts';
-import type { Message } from './process.ts';
-import type { ChannelTable, ProcessTable } from './tables.ts';
+import type { BehaviourName } from '../config.ts';
+import { combine } from '../prng.ts';
+import type { Message } from '../process.ts';
+import type { ChannelTable, ProcessTable } from '../tables.ts';
 
 /** Takes what an application sends. */
 export type Sender = (process: number, channel: number, number: number, payload: number) => void;

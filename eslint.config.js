@@ -48,7 +48,8 @@ export default tseslint.config(
             zone('config', ['model']),
             zone('platform', ['model']),
             zone('simulator', ['model', 'algorithms', 'streams', 'formats']),
-            zone('rpc', ['model', 'platform']),
+            zone('execution', ['model', 'algorithms', 'platform']),
+            zone('rpc', ['model', 'algorithms', 'platform']),
             zone('storage', ['model', 'formats', 'platform']),
             {
               target: './src',

@@ -1,11 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  ChandyLamportParticipant,
-  DEFAULT_RECORD_LIMIT_BYTES,
-} from '../../src/algorithms/coordinated/chandy-lamport.ts';
-import { endpointText } from '../../src/model/connection.ts';
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { messageOf } from '../../src/model/errors.ts';
+import type { SidecarStatus } from '../../src/rpc/control/methods.ts';
 import type { OpenMessage } from '../../src/streams/preface.ts';
 import { acceptStream, hear } from './streams/accepting.ts';
 import { CapturedSet } from './capture/captured-set.ts';
@@ -16,25 +11,16 @@ import type { CallerOptions } from './streams/opening.ts';
 import type { Peers } from './peers/peers.ts';
 import { Resuming } from './checkpoint/resuming.ts';
 import type { RestoreOptions } from './checkpoint/resuming.ts';
-import { RoundRunner } from './checkpoint/round.ts';
-import type { RoundHost } from './checkpoint/round.ts';
-import type { RoundRecord } from '../../src/storage/channel-records.ts';
+import { SidecarRounds } from './checkpoint/rounds.ts';
 import { PORTS } from '../linux/proxy-table.ts';
 import { listenIn } from './sockets/sockets.ts';
 import type { Closable } from './sockets/sockets.ts';
 import type { StreamIdentity } from './streams/stream-identity.ts';
 import { Streams } from './streams/streams.ts';
 import { localEnd, remoteEnd } from '../linux/sys.ts';
-import { unacceptedIn } from './checkpoint/unaccepted.ts';
 
 /** Most tunnels whose opener has not yet proved itself. */
 const MAX_UNPROVED = 1_024;
-
-/** A round waits so long for connections that are finding each other again after a restore or a move. */
-const SETTLE_PATIENCE_MS = 5_000;
-const SETTLE_LOOK_MS = 50;
-/** Most connections that an error names. */
-const NAMED = 5;
 
 export interface SidecarOptions {
   /** The task's network namespace. */
@@ -54,21 +40,11 @@ export interface SidecarOptions {
   readonly log: (message: string, details: object) => void;
 }
 
-export interface RoundOptions {
-  readonly epoch: number;
-  /** A local checkpoint that is not over after this long is aborted. Milliseconds. */
-  readonly deadlineMs: number;
-  /** Stay frozen after the save until told (migration). */
-  readonly keepFrozen: boolean;
-  /** Per channel, bytes. */
-  readonly recordLimitBytes?: number;
-}
-
 /**
- * The data plane of one task: takes the connections that the rules bring, carries them to the sidecar of the other end, and runs the
- * Chandy-Lamport participant on them.
+ * The data plane of one task: takes the connections that the rules bring, and carries them to the sidecar of the other end.
  */
 export class Sidecar {
+  readonly rounds: SidecarRounds;
   readonly #options: SidecarOptions;
   readonly #streams: Streams;
   readonly #captured: CapturedSet;
@@ -79,7 +55,7 @@ export class Sidecar {
   #holdTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SidecarOptions) {
-    const { netns, key, log, epoch, own = [], peers } = options;
+    const { netns, key, log, epoch, task, own = [], peers } = options;
     this.#options = options;
     this.#caller = { netns, key, log, ...(peers && { target: (server) => peers.target(server) }) };
     this.#captured = new CapturedSet(netns);
@@ -90,6 +66,8 @@ export class Sidecar {
       closed: (stream) => this.#resuming.closed(stream),
     });
     this.#resuming = new Resuming(this.#streams, this.#captured, { ...this.#caller, own });
+    const coming = (): number => this.#resuming.coming;
+    this.rounds = new SidecarRounds({ task, netns, streams: this.#streams, coming, log });
   }
 
   /**
@@ -131,7 +109,7 @@ export class Sidecar {
     this.#resuming.resume();
   }
 
-  status(): object {
+  status(): Omit<SidecarStatus, 'peers' | 'direct'> {
     const { epoch, held, size, carried, round } = this.#streams;
     return {
       task: this.#options.task,
@@ -140,7 +118,7 @@ export class Sidecar {
       held,
       streams: size,
       carried,
-      awaiting: this.#awaiting().length,
+      awaiting: this.rounds.awaiting.length,
       rssBytes: process.memoryUsage.rss(),
       ...(round && { round: { epoch: round.epoch, busy: round.busy, outcome: round.outcome } }),
     };
@@ -150,97 +128,11 @@ export class Sidecar {
     return this.#streams.all().map((stream) => stream.describe());
   }
 
-  /**
-   * Gets ready for a round. An earlier one that is still open is given up.
-   * @throws SwarmcutError `precondition` when connections are between two lives
-   */
-  async prepare(options: RoundOptions, host: RoundHost): Promise<void> {
-    await this.#streams.round?.close();
-    await this.#settled();
-    const { task, netns, log } = this.#options;
-    const { epoch, deadlineMs, keepFrozen, recordLimitBytes = DEFAULT_RECORD_LIMIT_BYTES } = options;
-    const participant = new ChandyLamportParticipant({
-      process: task,
-      epoch: epoch - 1,
-      deadlineMs,
-      keepFrozen,
-      recordLimitBytes,
-    });
-    const round = new RoundRunner(epoch, participant, {
-      streams: this.#streams,
-      host,
-      recordLimitBytes,
-      moving: keepFrozen,
-      unaccepted: () => unacceptedIn(netns),
-      log,
-    });
-    this.#streams.round = round;
-    // First in the queue: channels that come from here on are fed behind these.
-    this.#streams.introduce(round);
-    await round.feed({ kind: 'prepare', epoch });
-  }
-
-  async start(epoch: number): Promise<void> {
-    await this.#currentRound(epoch).feed({ kind: 'start', epoch });
-  }
-
-  async releaseRound(epoch: number): Promise<void> {
-    await this.#currentRound(epoch).feed({ kind: 'release' });
-  }
-
-  async abort(reason: string): Promise<void> {
-    await this.#streams.round?.feed({ kind: 'abort', reason });
-  }
-
-  record(epoch: number): RoundRecord {
-    return this.#currentRound(epoch).record;
-  }
-
-  /** Forgets the round and what it recorded. */
-  async finish(): Promise<void> {
-    await this.#streams.round?.close();
-    this.#streams.round = undefined;
-  }
-
   /** Ends every connection with a reset. */
   close(): void {
     for (const server of this.#servers) server.close();
     for (const link of this.#unproved) link.reset();
     this.#streams.destroy();
-  }
-
-  #awaiting(): readonly StreamIdentity[] {
-    return this.#streams
-      .all()
-      .filter(({ awaiting }) => awaiting)
-      .map(({ identity }) => identity);
-  }
-
-  async #settled(): Promise<void> {
-    const until = performance.now() + SETTLE_PATIENCE_MS;
-    let awaiting = this.#awaiting();
-    while (awaiting.length > 0 || this.#resuming.coming > 0) {
-      if (performance.now() > until) throw this.#unsettled(awaiting);
-      await sleep(SETTLE_LOOK_MS);
-      awaiting = this.#awaiting();
-    }
-  }
-
-  #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {
-    const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
-    if (awaiting.length > NAMED) named.push('…');
-    const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')})`;
-    // The agent gets the words only.
-    return new SwarmcutError(
-      'precondition',
-      `${connections} still wait for their other end after a restore or a migration; try again in a minute`,
-    );
-  }
-
-  #currentRound(epoch: number): RoundRunner {
-    const { round } = this.#streams;
-    if (round?.epoch !== epoch) throw new Error(`no round ${epoch} is prepared at ${this.#options.task}`);
-    return round;
   }
 
   /** TPROXY has brought a connection of the task: its local end is where the task wanted to go. */

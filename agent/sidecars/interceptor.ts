@@ -6,15 +6,21 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { ParticipantOutcome } from '../../src/algorithms/contract.ts';
-import type { Connection } from '../../src/model/connection.ts';
+import type { TaskHost } from '../../src/execution/real-time-executor.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 import { poll } from '../../src/platform/deadlines.ts';
 import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
-import type { Handler } from '../../src/rpc/control/json-peer.ts';
+import {
+  answering,
+  type ArgumentsOf,
+  type Caller,
+  type Handlers,
+  type ResultOf,
+} from '../../src/rpc/control/method.ts';
+import { TASK_METHODS, type SidecarMethods, type TaskMethods } from '../../src/rpc/control/methods.ts';
+import type { SidecarRestore, StartConfig } from '../../src/rpc/control/start-config.ts';
 import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
-import type { RoundHost } from '../sidecar/checkpoint/round.ts';
 import { attachScript, detachScript, routeLines, routeUndoLines } from '../network/proxy-rules.ts';
 import { inNetns } from '../linux/sys.ts';
 
@@ -28,16 +34,6 @@ const KILL_TIMEOUT_MS = 5_000;
 
 /** The compiled sidecar. */
 const MAIN = fileURLToPath(new URL('../sidecar/main.js', import.meta.url));
-
-/** With what a sidecar of a restored task starts: the record of its checkpoint, and what to do with each stream. */
-export interface SidecarRestore {
-  /** Folder with the CHANNELS parts. */
-  readonly folder: string;
-  /** The task's connections as CRIU has recorded them. */
-  readonly connections: readonly Connection[];
-  /** `ProxyPlan` of proto/agent.proto. */
-  readonly plan: object;
-}
 
 export interface ProxyInterceptorOptions {
   /** The task's network namespace: `/proc/PID/ns/net` or `/run/netns/NAME`. */
@@ -100,21 +96,21 @@ export function spawnSidecar(logFile?: string, main = MAIN): ChildProcess {
  * own and outlives this one. Attached before the task's first instruction no connection escapes it.
  *
  * One connection to the sidecar's socket is kept: it carries what is asked of the sidecar and what the sidecar asks in a round, and its end
- * is how the sidecar's death is seen, whoever has started it. Methods throw SwarmcutError with the words of nft, ip or the sidecar.
+ * is how the sidecar's death is seen, whoever has started it. Methods throw SwarmcutError: the sidecar's own, or with the words of nft or ip.
  */
-export class ProxyInterceptor {
+export class ProxyInterceptor implements Caller<SidecarMethods> {
   readonly #options: ProxyInterceptorOptions;
   /** What `netns` was when it was attached: the pid of a task that has ended may have been given to another process. */
   readonly #namespace: string | undefined;
   #spare: ChildProcess | undefined;
   #child: ChildProcess | undefined;
   #pid: number | undefined;
-  #control: JsonPeer | undefined;
+  #control: JsonPeer<SidecarMethods> | undefined;
   #watching = false;
   #starts: number;
 
   /** What the sidecar asks for in a round. Without it a round that wants something fails. */
-  host: RoundHost | undefined;
+  host: TaskHost | undefined;
 
   constructor(options: ProxyInterceptorOptions) {
     this.#options = options;
@@ -184,32 +180,33 @@ export class ProxyInterceptor {
     return this.#namespace !== undefined && this.#identity() === this.#namespace;
   }
 
-  /** @throws SwarmcutError `unreachable` when the sidecar is gone, `failed` with its own words */
-  call(method: string, params?: unknown): Promise<unknown> {
+  /** @throws SwarmcutError `unreachable` when the sidecar is gone, or the sidecar's own */
+  call<K extends keyof SidecarMethods>(
+    method: K,
+    ...params: ArgumentsOf<SidecarMethods[K]>
+  ): Promise<ResultOf<SidecarMethods[K]>> {
     if (this.#control === undefined) return Promise.reject(this.#unreachable('it has died'));
-    return this.#control.call(method, params);
+    return this.#control.call(method, ...params);
   }
 
-  /** A further connection to the sidecar. `handlers`: what it asks of whoever prepares a round over it (round.ts, RoundHost). */
-  async control(handlers: Readonly<Record<string, Handler>> = {}, onEnd?: () => void): Promise<JsonPeer> {
+  /** A further connection to the sidecar. @param handlers do the work of the rounds that are prepared over it */
+  async control(handlers?: Handlers<TaskMethods>, onEnd?: () => void): Promise<JsonPeer<SidecarMethods>> {
     const socket: Socket = connect(this.#options.socket);
     try {
       await once(socket, 'connect');
     } catch (error) {
       throw this.#unreachable(messageOf(error), error);
     }
-    return new JsonPeer(socket, handlers, onEnd);
+    return new JsonPeer<SidecarMethods>(socket, handlers ? answering(TASK_METHODS, handlers) : {}, onEnd);
   }
 
   async #start(restore?: SidecarRestore): Promise<void> {
-    const { key, main, task, logFile, netns, pid, container, stack, epoch, socket } = this.#options;
-    const { subnets = [], own = [], former = [] } = this.#options;
+    const { main, task, logFile } = this.#options;
     const child = this.#spare ?? spawnSidecar(logFile, main);
     this.#spare = undefined;
     this.#child = child;
     this.#starts += 1;
-    const config = { netns, pid, container, task, stack, key: key.toString('base64'), epoch, socket, logFile };
-    child.stdin?.end(JSON.stringify({ ...config, subnets, own, former, restore }));
+    child.stdin?.end(JSON.stringify(this.#startConfig(restore)));
     const first = await firstWords(child);
     if (!first.startsWith('ready')) {
       child.kill('SIGKILL');
@@ -225,30 +222,41 @@ export class ProxyInterceptor {
   }
 
   async #connect(): Promise<void> {
-    const mine: JsonPeer = await this.control(this.#handlers(), () => {
+    const mine: JsonPeer<SidecarMethods> = await this.control(this.#handlers(), () => {
       if (this.#control !== mine) return;
       this.#control = undefined;
       void this.#lost();
     });
     this.#control = mine;
-    if (this.#pid === undefined) this.#pid = ((await mine.call('status')) as { pid: number }).pid;
+    if (this.#pid === undefined) this.#pid = (await mine.call('status')).pid;
   }
 
-  #handlers(): Readonly<Record<string, Handler>> {
-    const host = (): RoundHost => {
-      if (this.host === undefined) throw new Error('the agent knows of no round');
+  /** Container and stack are for those who look at processes and logs. */
+  #startConfig(restore?: SidecarRestore): StartConfig & { container: string | undefined; stack: string | undefined } {
+    const { netns, pid, container, task, stack, key, epoch, socket, logFile } = this.#options;
+    const { subnets = [], own = [], former = [] } = this.#options;
+    return {
+      ...{ netns, container, task, stack, key: key.toString('base64'), epoch, socket, subnets, own, former },
+      ...(pid !== undefined && { pid }),
+      ...(logFile !== undefined && { logFile }),
+      ...(restore !== undefined && { restore }),
+    };
+  }
+
+  #handlers(): Handlers<TaskMethods> {
+    const host = (): TaskHost => {
+      if (this.host === undefined) throw new SwarmcutError('precondition', 'the agent knows of no round');
       return this.host;
     };
-    const epoch = (params: unknown): number => (params as { epoch: number }).epoch;
     return {
       hold: () => host().hold(),
       freeze: () => host().freeze(),
-      save: (params) => host().save(epoch(params)),
-      advance: (params) => host().advance(epoch(params)),
+      save: ({ epoch }) => host().save(epoch),
+      advance: ({ epoch }) => host().advance(epoch),
       unhold: () => host().unhold(),
       thaw: () => host().thaw(),
       discard: () => host().discard(),
-      report: (params) => host().report(params as ParticipantOutcome),
+      report: (outcome) => host().report(outcome),
     };
   }
 

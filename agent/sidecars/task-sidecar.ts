@@ -7,8 +7,11 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import { taskRefSchema } from '../../src/model/checkpoint.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import { replaceFile } from '../../src/platform/files.ts';
-import { ProxyInterceptor, type SidecarRestore } from './interceptor.ts';
-import type { RoundHost } from '../sidecar/checkpoint/round.ts';
+import type { TaskHost } from '../../src/execution/real-time-executor.ts';
+import type { ArgumentsOf, Caller, ResultOf } from '../../src/rpc/control/method.ts';
+import type { SidecarMethods } from '../../src/rpc/control/methods.ts';
+import type { SidecarRestore } from '../../src/rpc/control/start-config.ts';
+import { ProxyInterceptor } from './interceptor.ts';
 
 /** `<run>/sidecars/<container>/config.json`: all that another agent needs to take the sidecar over or start it again. The key is not in it. */
 const configSchema = z.object({
@@ -31,7 +34,7 @@ const statusSchema = z.object({
   peers: z.array(z.string()).default([]),
   direct: z.array(z.object({ local: endpointSchema, remote: endpointSchema })).default([]),
 });
-/** What a sidecar says about itself. */
+/** What an agent wants to know of what a sidecar, maybe of an earlier version, says about itself. */
 export type SidecarStatus = z.infer<typeof statusSchema>;
 
 /** What a sidecar writes, in its folder. */
@@ -55,7 +58,7 @@ export interface TaskSidecarOptions {
 }
 
 /** The sidecar of one task of this node, as the agent sees it. */
-export class TaskSidecar {
+export class TaskSidecar implements Caller<SidecarMethods> {
   readonly #options: TaskSidecarOptions;
   readonly #interceptor: ProxyInterceptor;
   readonly #lost = new Set<(reason: string) => void>();
@@ -119,7 +122,7 @@ export class TaskSidecar {
   }
 
   /** Who answers what the sidecar asks for in a round. */
-  set host(host: RoundHost | undefined) {
+  set host(host: TaskHost | undefined) {
     this.#interceptor.host = host;
   }
 
@@ -156,8 +159,11 @@ export class TaskSidecar {
     return this.#interceptor.taskAlive;
   }
 
-  call(method: string, params?: unknown): Promise<unknown> {
-    return this.#interceptor.call(method, params);
+  call<K extends keyof SidecarMethods>(
+    method: K,
+    ...params: ArgumentsOf<SidecarMethods[K]>
+  ): Promise<ResultOf<SidecarMethods[K]>> {
+    return this.#interceptor.call(method, ...params);
   }
 
   async status(): Promise<SidecarStatus> {

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DumpTimes } from '../../src/model/checkpoint.ts';
+import type { TaskHandle } from '../../src/execution/real-time-executor.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
 import { armDeadman, type Deadman } from '../runtime/criu/deadman.ts';
 import type { ContainerFacts } from '../runtime/docker/containers.ts';
@@ -9,7 +10,6 @@ import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
-import type { TaskHandle } from './participant-runner.ts';
 
 /** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so. Milliseconds. */
 const DEADMAN_MARGIN_MS = 2_000;

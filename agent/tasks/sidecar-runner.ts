@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Epoch, ParticipantOutcome } from '../../src/algorithms/index.ts';
 import { streamCutSchema } from '../../src/model/checkpoint.ts';
 import { messageOf } from '../../src/model/errors.ts';
-import type { RoundHost } from '../sidecar/checkpoint/round.ts';
+import type { TaskHandle, TaskHost } from '../../src/execution/real-time-executor.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 import type { SidecarRecord } from '../checkpoints/collect.ts';
-import type { TaskHandle, TaskRunner } from './participant-runner.ts';
+import type { TaskRunner } from './participant-runner.ts';
 
 /** The participant in the sidecar aborts at its deadline by itself. If nothing is heard of it for this much longer, it is taken for dead. */
 const DEADLINE_MARGIN_MS = 1_000;
@@ -110,7 +110,7 @@ export class SidecarRunner implements TaskRunner {
     return { folder, streams };
   }
 
-  #host(): RoundHost {
+  #host(): TaskHost {
     const { task } = this.#options;
     return {
       hold: async () => {

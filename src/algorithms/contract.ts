@@ -5,7 +5,7 @@
  *   very same object.
  * - A {@link Round} is the coordinator's view of one global checkpoint.
  *
- * Rules for whoever executes effects ("the executor"):
+ * Rules for whoever executes effects (for participants that is executor.ts):
  * 1. Effects of one step are executed strictly in the order in which they stand; an effect begins only when the one before it has
  *    completed. The order is what makes a cut consistent (docs/architecture.md, "Order of operations"): hold before freeze, freeze
  *    before save, save before advance, advance before thaw.

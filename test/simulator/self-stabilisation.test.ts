@@ -28,8 +28,8 @@ function corrupt(world: CoordinatedWorld, random: Prng): void {
     agent.dropColour = nextBelow(random, 3) - 1;
     // A round that nobody has begun, in any phase, at the participant alone: its executor knows nothing of it.
     for (let i = nextBelow(random, 3); i > 0; i--) {
-      agent.participant.step({ kind: 'start', epoch: epoch + 1 + nextBelow(random, 3), now: world.now / 1000 });
-      if (nextBelow(random, 2) === 0) agent.participant.step({ kind: 'saved', now: world.now / 1000 });
+      agent.participant?.step({ kind: 'start', epoch: epoch + 1 + nextBelow(random, 3), now: world.now / 1000 });
+      if (nextBelow(random, 2) === 0) agent.participant?.step({ kind: 'saved', now: world.now / 1000 });
     }
     // The same, and its executor does as it is told: the process is held, frozen and saved for nobody.
     if (nextBelow(random, 3) === 0)

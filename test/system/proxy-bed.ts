@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, vi } from 'vitest';
 import { ProxyInterceptor } from '../../agent/sidecars/interceptor.ts';
-import type { SidecarRestore } from '../../agent/sidecars/interceptor.ts';
+import type { ArgumentsOf, ResultOf } from '../../src/rpc/control/method.ts';
+import type { SidecarMethods, SidecarStatus } from '../../src/rpc/control/methods.ts';
+import type { SidecarRestore } from '../../src/rpc/control/start-config.ts';
 import { PROXY_TABLE } from '../../agent/linux/proxy-table.ts';
-import type { LocalConnection } from '../../agent/linux/proxy-sets.ts';
 import type { World } from '../../src/rpc/control/network-view.ts';
 import { Bed } from './kernel-bed.ts';
 import type { Program } from './kernel-bed.ts';
@@ -16,17 +17,6 @@ import type { Program } from './kernel-bed.ts';
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const LONG = { timeout: 10_000 };
 const FOLDERS = ['src', 'agent/sidecar', 'agent/linux'];
-
-/** What a sidecar says of itself, as far as tests need it. */
-export interface SidecarStatus {
-  readonly pid: number;
-  readonly epoch: number;
-  readonly held: boolean;
-  readonly streams: number;
-  readonly carried: number;
-  readonly peers: readonly string[];
-  readonly direct: readonly LocalConnection[];
-}
 
 /** Namespaces on one bridge, each with a sidecar: the "stack" of these tests. */
 export class ProxyBed {
@@ -121,17 +111,21 @@ export class ProxyBed {
           await vi.waitFor(async () => expect(await this.set(task, 'listening')).toContain(this.address(server)), LONG);
   }
 
-  async call(task: string, method: string, params?: unknown): Promise<unknown> {
+  async call<K extends keyof SidecarMethods>(
+    task: string,
+    method: K,
+    ...params: ArgumentsOf<SidecarMethods[K]>
+  ): Promise<ResultOf<SidecarMethods[K]>> {
     const control = await this.interceptor(task).control();
     try {
-      return await control.call(method, params);
+      return await control.call(method, ...params);
     } finally {
       control.close();
     }
   }
 
   async status(task: string): Promise<SidecarStatus> {
-    return (await this.call(task, 'status')) as SidecarStatus;
+    return await this.call(task, 'status');
   }
 
   /** The elements of a set of the proxy's rules, as nft prints them. */

@@ -160,7 +160,7 @@ class Task {
     await this.sidecar.call('world', { subnets: [SUBNET], tasks: own, vips, strangers: [] });
     const others = tasks.filter((task) => task !== this).map(({ address }) => address);
     await vi.waitFor(async () => {
-      expect(((await this.sidecar.call('status')) as { peers: string[] }).peers).toEqual(others);
+      expect((await this.sidecar.call('status')).peers).toEqual(others);
     }, LONG);
   }
 

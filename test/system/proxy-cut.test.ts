@@ -106,7 +106,7 @@ class TaskRound {
       unhold: note('unhold', () => kernel.unhold()),
       thaw: note('thaw', () => process.kill(pid, 'SIGCONT')),
       discard: note('discard', () => undefined),
-      report: (outcome) => this.reported.resolve(outcome as { kind: string }),
+      report: (outcome) => this.reported.resolve(outcome),
     });
     await this.control.call('prepare', { epoch, deadlineMs: 20_000, keepFrozen: false });
   }

@@ -213,7 +213,7 @@ export class TaskRound {
         app.frozen = false;
       },
       discard: () => undefined,
-      report: (outcome) => this.reported.resolve(outcome as { kind: string }),
+      report: (outcome) => this.reported.resolve(outcome),
     });
     await this.control.call('prepare', { epoch: this.#epoch, deadlineMs, keepFrozen });
   }

@@ -1,30 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Participant, ParticipantEffect, ParticipantInput } from '../../../src/algorithms/contract.ts';
-import type { ParticipantOutcome } from '../../../src/algorithms/contract.ts';
+import type { Participant, ParticipantOutcome } from '../../../src/algorithms/contract.ts';
+import type { ChannelEffects } from '../../../src/algorithms/effects.ts';
+import type {
+  RealPart,
+  RealTimeExecutor,
+  TaskHandle,
+  TaskHost,
+  UntimedInput,
+} from '../../../src/execution/real-time-executor.ts';
 import type { RoundRecord } from '../../../src/storage/channel-records.ts';
 import { connectionKey, endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import type { Stream } from '../streams/stream.ts';
-
-/** An input without its time, which is added when it is fed. */
-export type UntimedInput = ParticipantInput extends infer I ? (I extends { now: number } ? Omit<I, 'now'> : I) : never;
-
-/**
- * What the agent does for the participant, which runs in the sidecar: all but the channels. Each method resolves when it is done and may be
- * called twice. `hold` blocks all that the application sends and gets (agent/network/rules.ts); `advance` and `unhold` open the block.
- */
-export interface RoundHost {
-  hold(): Promise<void>;
-  freeze(): Promise<void>;
-  /** Records the local state; settles when that has ended. */
-  save(epoch: number): Promise<void>;
-  advance(epoch: number): Promise<void>;
-  unhold(): Promise<void>;
-  thaw(): Promise<void>;
-  discard(): Promise<void>;
-  report(outcome: ParticipantOutcome): Promise<void>;
-}
 
 /** The streams of this sidecar, as a round sees them. */
 export interface RoundStreams {
@@ -38,8 +26,10 @@ export interface RoundStreams {
 
 /** What a round is made with. */
 export interface RoundParts {
+  readonly executor: RealTimeExecutor;
   readonly streams: RoundStreams;
-  readonly host: RoundHost;
+  /** The agent: does for the participant all but the channels. */
+  readonly host: TaskHost;
   readonly recordLimitBytes: number;
   /** The task moves: peers that take no part in the round are told to wait (PARK). */
   readonly moving: boolean;
@@ -48,27 +38,27 @@ export interface RoundParts {
   readonly log: (message: string, details: object) => void;
 }
 
-const TICK_MS = 100;
-
 /**
- * Runs one participant for one round on the streams of this sidecar, by the executor's rules of src/algorithms/contract.ts. It runs here, not
- * in the agent, because a marker must be dealt with before the byte behind it, and because no stream may begin unseen between the
- * freeze and the markers: from the end of `freeze` to the last `start-recording` nothing is awaited that lets I/O happen.
+ * One round on the streams of this sidecar: what its participant wants done, and what it has recorded. The participant runs here, not in the
+ * agent, because a marker must be dealt with before the byte behind it, and because no stream may begin unseen between the freeze
+ * and the markers: from the end of {@link freeze} to the last {@link startRecording} nothing is awaited that lets I/O happen.
  */
-export class RoundRunner {
+export class RoundRunner implements TaskHandle, ChannelEffects {
   readonly epoch: number;
-  readonly #participant: Participant;
   readonly #parts: RoundParts;
   readonly #cuts = new Map<string, ReturnType<Stream['cut']> & { readonly end: TcpEnd | undefined }>();
-  readonly #ticker: NodeJS.Timeout;
-  #queue: Promise<void> = Promise.resolve();
   #outcome: ParticipantOutcome | undefined;
+  /** Nothing is fed any more: there may be a later round. */
+  #closed = false;
 
-  constructor(epoch: number, participant: Participant, parts: RoundParts) {
+  constructor(epoch: number, parts: RoundParts) {
     this.epoch = epoch;
-    this.#participant = participant;
     this.#parts = parts;
-    this.#ticker = setInterval(() => void this.feed({ kind: 'tick' }), TICK_MS);
+  }
+
+  /** For the executor. */
+  part(participant: Participant): RealPart {
+    return { participant, task: this, channels: this, report: (outcome) => this.#report(outcome) };
   }
 
   get outcome(): ParticipantOutcome | undefined {
@@ -76,7 +66,7 @@ export class RoundRunner {
   }
 
   get busy(): boolean {
-    return this.#participant.busy;
+    return !this.#closed && this.#parts.executor.busy;
   }
 
   /** Streams as they were at the cut, and the channel states. Complete when {@link outcome} is `saved`. */
@@ -96,10 +86,9 @@ export class RoundRunner {
     return { epoch: this.epoch, streams };
   }
 
-  /** Feeds one input; resolves when all its effects have been executed (a `save` only begun). Never rejects. */
-  feed(input: UntimedInput): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#step(input));
-    return this.#queue;
+  /** Feeds one input; resolves when all its effects have been carried out (a `save` only begun). Never rejects. */
+  async feed(input: UntimedInput): Promise<void> {
+    if (!this.#closed) await this.#parts.executor.feed(input);
   }
 
   /** A recording has grown. Only what reaches the limit matters to the participant. */
@@ -109,75 +98,79 @@ export class RoundRunner {
 
   /** The round is over for this sidecar; an open one is given up. */
   async close(): Promise<void> {
-    if (this.#participant.busy) await this.feed({ kind: 'abort', reason: 'the round was ended' });
-    clearInterval(this.#ticker);
+    if (this.busy) await this.feed({ kind: 'abort', reason: 'the round was ended' });
+    this.#closed = true;
     for (const stream of this.#parts.streams.all()) {
       stream.recording = undefined;
       stream.pauseChannel(false);
     }
   }
 
-  async #step(untimed: UntimedInput): Promise<void> {
-    const input = { ...untimed, now: performance.now() } as ParticipantInput;
-    const undoing = input.kind === 'abort' || input.kind === 'failed' || input.kind === 'tick';
-    for (const effect of this.#participant.step(input)) {
-      try {
-        const done = this.#execute(effect);
-        if (done) await done;
-      } catch (error) {
-        const reason = messageOf(error);
-        this.#parts.log('effect failed', { effect: effect.kind, reason });
-        if (undoing) continue;
-        await this.#step({ kind: 'failed', effect: effect.kind, reason });
-        return;
-      }
-    }
+  async hold(): Promise<void> {
+    this.#parts.streams.hold();
+    await this.#parts.host.hold();
   }
 
-  #execute(effect: ParticipantEffect): Promise<void> | undefined {
-    const { host, streams, moving } = this.#parts;
-    switch (effect.kind) {
-      case 'hold':
-        streams.hold();
-        return host.hold();
-      case 'freeze':
-        return host
-          .freeze()
-          .then(() => nextTurn()) // connections that the kernel has made until now are accepted when it is over
-          .then(() => this.#cut());
-      case 'save':
-        host.save(effect.epoch).then(
-          () => this.feed({ kind: 'saved' }),
-          (error: unknown) => this.feed({ kind: 'failed', effect: 'save', reason: messageOf(error) }),
-        );
-        return undefined;
-      case 'send-marker':
-        streams.byChannel(effect.channel)?.sendMarker(effect.epoch, moving);
-        return undefined;
-      case 'start-recording':
-        this.#startRecording(effect.channel);
-        return undefined;
-      case 'stop-recording':
-        this.#stopRecording(effect.channel);
-        return undefined;
-      case 'pause-channel':
-      case 'resume-channel':
-        streams.byChannel(effect.channel)?.pauseChannel(effect.kind === 'pause-channel');
-        return undefined;
-      case 'advance':
-        return host.advance(effect.epoch).then(() => this.#letGo());
-      case 'unhold':
-        // Ours goes on even if the agent is gone: the block expires by itself.
-        return host.unhold().finally(() => this.#letGo());
-      case 'thaw':
-        return host.thaw();
-      case 'discard':
-        this.#cuts.clear();
-        return host.discard();
-      case 'report':
-        this.#outcome = this.#named(effect.outcome);
-        return host.report(this.#outcome);
+  async freeze(): Promise<void> {
+    await this.#parts.host.freeze();
+    await nextTurn(); // connections that the kernel has made until now are accepted when it is over
+    this.#cut();
+  }
+
+  save(epoch: number): Promise<void> {
+    return this.#parts.host.save(epoch);
+  }
+
+  async advance(epoch: number): Promise<void> {
+    await this.#parts.host.advance(epoch);
+    this.#letGo();
+  }
+
+  /** Ours goes on even if the agent is gone: the block expires by itself. */
+  async unhold(): Promise<void> {
+    await this.#parts.host.unhold().finally(() => this.#letGo());
+  }
+
+  thaw(): Promise<void> {
+    return this.#parts.host.thaw();
+  }
+
+  discard(): Promise<void> {
+    this.#cuts.clear();
+    return this.#parts.host.discard();
+  }
+
+  sendMarker(channel: string, epoch: number): void {
+    const { streams, moving } = this.#parts;
+    streams.byChannel(channel)?.sendMarker(epoch, moving);
+  }
+
+  startRecording(channel: string): void {
+    const stream = this.#parts.streams.byChannel(channel);
+    const recording = stream && this.#cuts.get(stream.identity.id)?.recording;
+    if (!recording || !stream.announced) {
+      // Nothing can be on a channel that only one side knows of yet, and the other will see the new epoch when it hears of it.
+      void this.feed({ kind: 'marker', channel, epoch: this.epoch });
+      return;
     }
+    stream.recording = recording;
+    this.recorded(channel, recording.bytes);
+  }
+
+  stopRecording(channel: string): void {
+    const stream = this.#parts.streams.byChannel(channel);
+    const recording = this.#cuts.get(stream?.identity.id ?? channel.slice(0, -1))?.recording;
+    if (recording) recording.complete = true;
+    if (stream) stream.recording = undefined;
+  }
+
+  pauseChannel(channel: string, paused: boolean): void {
+    this.#parts.streams.byChannel(channel)?.pauseChannel(paused);
+  }
+
+  #report(outcome: ParticipantOutcome): Promise<void> {
+    this.#outcome = this.#named(outcome);
+    return this.#parts.host.report(this.#outcome);
   }
 
   /** The task is frozen and nothing of it moves: this instant is its cut. */
@@ -200,25 +193,6 @@ export class RoundRunner {
       this.#parts.log('the end of a connection was not taken', { stream: id, error: messageOf(error) });
       return undefined;
     }
-  }
-
-  #startRecording(channel: string): void {
-    const stream = this.#parts.streams.byChannel(channel);
-    const recording = stream && this.#cuts.get(stream.identity.id)?.recording;
-    if (!recording || !stream.announced) {
-      // Nothing can be on a channel that only one side knows of yet, and the other will see the new epoch when it hears of it.
-      void this.feed({ kind: 'marker', channel, epoch: this.epoch });
-      return;
-    }
-    stream.recording = recording;
-    this.recorded(channel, recording.bytes);
-  }
-
-  #stopRecording(channel: string): void {
-    const stream = this.#parts.streams.byChannel(channel);
-    const recording = this.#cuts.get(stream?.identity.id ?? channel.slice(0, -1))?.recording;
-    if (recording) recording.complete = true;
-    if (stream) stream.recording = undefined;
   }
 
   #letGo(): void {

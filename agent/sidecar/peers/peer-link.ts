@@ -6,7 +6,7 @@ import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../sr
 import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
 import { AuthenticationError, signOpen, verifyAccept } from './handshake.ts';
 import { Link } from '../sockets/link.ts';
-import { listField } from '../control/params.ts';
+import { listField } from '../../../src/rpc/control/fields.ts';
 import { PORTS } from '../../linux/proxy-table.ts';
 import { connectFrom } from '../sockets/sockets.ts';
 import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from '../../linux/sys.ts';

@@ -1,9 +1,8 @@
 import { createInterface } from 'node:readline';
 import type { Socket } from 'node:net';
-import { SwarmcutError, messageOf } from '../../model/errors.ts';
-
-/** Answers one method. What it returns (or resolves with) must be JSON. */
-export type Handler = (params: unknown) => unknown;
+import { SwarmcutError } from '../../model/errors.ts';
+import { fromWire, toWire } from './errors.ts';
+import type { ArgumentsOf, Caller, Handler, MethodTable, ResultOf } from './method.ts';
 
 interface Line {
   readonly call?: number;
@@ -11,19 +10,21 @@ interface Line {
   readonly params?: unknown;
   readonly answer?: number;
   readonly result?: unknown;
-  readonly error?: string;
+  readonly error?: unknown;
 }
 
 /**
  * Calls in both directions over one Unix socket, a line of JSON each: `{call, method, params}` and `{answer, result | error}`. Lines are handled
  * in the order they come; answers may overtake each other. When the connection ends, calls that wait fail.
+ * `T`: what the other side answers (methods.ts).
  */
-export class JsonPeer {
+export class JsonPeer<T extends MethodTable = MethodTable> implements Caller<T> {
   readonly #socket: Socket;
   readonly #handlers: Readonly<Record<string, Handler>>;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #last = 0;
 
+  /** @param handlers see `answering` (method.ts) */
   constructor(socket: Socket, handlers: Readonly<Record<string, Handler>>, onEnd: () => void = () => undefined) {
     this.#socket = socket;
     this.#handlers = handlers;
@@ -37,14 +38,14 @@ export class JsonPeer {
     lines.on('error', () => undefined); // it repeats the socket's
   }
 
-  /** @throws SwarmcutError `unreachable` when the other side is gone, `failed` with its words when it could not */
-  call(method: string, params?: unknown): Promise<unknown> {
+  /** @throws SwarmcutError `unreachable` when the other side is gone; what it has thrown when it could not (`failed` if that was no SwarmcutError) */
+  call<K extends keyof T & string>(method: K, ...[params]: ArgumentsOf<T[K]>): Promise<ResultOf<T[K]>> {
     if (this.#socket.destroyed) return Promise.reject(this.#unreachable());
     const call = ++this.#last;
-    return new Promise((resolve, reject) => {
+    return new Promise<unknown>((resolve, reject) => {
       this.#waiting.set(call, { resolve, reject });
       this.#send({ call, method, params });
-    });
+    }) as Promise<ResultOf<T[K]>>;
   }
 
   close(): void {
@@ -63,7 +64,7 @@ export class JsonPeer {
       const waiting = this.#waiting.get(line.answer);
       this.#waiting.delete(line.answer);
       if (line.error === undefined) waiting?.resolve(line.result);
-      else waiting?.reject(new SwarmcutError('failed', line.error));
+      else waiting?.reject(fromWire(line.error));
       return;
     }
     const answer = line.call ?? 0;
@@ -73,7 +74,7 @@ export class JsonPeer {
       const result = await handler(line.params);
       this.#send({ answer, result: result ?? null });
     } catch (error) {
-      this.#send({ answer, error: messageOf(error) });
+      this.#send({ answer, error: toWire(error) });
     }
   }
 

@@ -1,4 +1,5 @@
 import { BlockList, isIPv4 } from 'node:net';
+import { field, listField } from './fields.ts';
 
 /**
  * What an agent tells its sidecars of their stack's networks (agent/sidecars/discovery.ts). Only a hint where to ask: who is a peer is
@@ -17,6 +18,24 @@ export interface World {
   }[];
   /** Addresses that are no tasks: gateways, the engine's load balancers, virtual addresses of other stacks. */
   readonly strangers: readonly string[];
+}
+
+/** What has come from an agent. @throws Error that names what is wrong */
+export function readWorld(json: unknown): World {
+  return {
+    subnets: listField(json, 'subnets', 'string'),
+    tasks: listField(json, 'tasks', 'object').map((task) => ({
+      address: field(task, 'address', 'string'),
+      service: field(task, 'service', 'string'),
+      own: field(task, 'own', 'boolean'),
+    })),
+    vips: listField(json, 'vips', 'object').map((vip) => ({
+      address: field(vip, 'address', 'string'),
+      service: field(vip, 'service', 'string'),
+      backends: listField(vip, 'backends', 'string'),
+    })),
+    strangers: listField(json, 'strangers', 'string'),
+  };
 }
 
 /** The part of it that a task on `subnets` can reach. IPv4 only. */

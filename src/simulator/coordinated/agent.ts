@@ -4,20 +4,22 @@ import type {
   ParticipantInput,
   ParticipantOutcome,
 } from '../../algorithms/contract.ts';
+import type { Part } from '../../algorithms/effects.ts';
+import { Executor } from '../../algorithms/executor.ts';
 import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';
 import type { Agent, Tentative } from './transport.ts';
+import { SimulatedEffects } from './effects.ts';
 import { Grip } from './grip.ts';
 
 /**
- * The agent of one process: executes its participant's effects by the rules of src/algorithms/contract.ts, each at the cost that the
- * configuration gives it. It may die and be started again. What it did to the process outlives it: the freeze until the dead man's
- * switch ends it, the block until it expires. A sidecar outlives it too, and gives the round up.
+ * The agent of one process: runs the executor of src/algorithms with effects that cost what the configuration says. It may die and be
+ * started again. What it did to the process outlives it: the freeze until the dead man's switch ends it, the block until it expires. A sidecar
+ * outlives it too, and gives the round up.
  */
 export class SimulatedAgent implements Agent {
   readonly process: Process;
-  participant: Participant;
   epoch = 0;
   cutEpoch = 0;
   colour = 0;
@@ -30,39 +32,39 @@ export class SimulatedAgent implements Agent {
   calls = 0;
   /** The tentative checkpoint lies in the store: it outlives the agent. */
   collected = false;
-  /** Epoch that the interceptor is attached for; 0 for none. */
-  prepared = 0;
   /** Messages recorded in the open round (counting algorithms). */
   late = 0;
   /** The last report, and who wants to hear of it: a marker may make the cut before the coordinator's word arrives. */
   outcome: ParticipantOutcome | undefined;
   onReport: (() => void) | undefined;
   readonly #world: CoordinatedWorld;
-  #inputs: { readonly input: ParticipantInput; readonly done: (() => void) | undefined }[] = [];
-  /** Effects of a step are being carried out. */
-  #stepping = false;
-  /** The one that takes its time. */
-  #underWay: ParticipantEffect['kind'] | undefined;
-  /** Told when they have been. */
-  #stepDone: (() => void) | undefined;
-  /** Local checkpoints begun or discarded: the end of an older one is void. */
-  #saves = 0;
+  #executor: Executor;
   readonly #grip: Grip;
+  readonly #effects: SimulatedEffects;
 
   constructor(world: CoordinatedWorld, process: Process) {
     this.#world = world;
     this.process = process;
     this.#grip = new Grip(world, process, () => this.#switchFired());
-    this.participant = this.newParticipant(0);
+    this.#effects = new SimulatedEffects(world, this, this.#grip);
+    this.#executor = new Executor(this.#part(0));
+  }
+
+  get participant(): Participant | undefined {
+    return this.#executor.participant;
+  }
+
+  get busy(): boolean {
+    return this.#executor.busy;
   }
 
   /** Neither the participant nor its executor is at work. */
   get idle(): boolean {
-    return !this.#stepping && !this.participant.busy && !this.dead;
+    return this.#executor.idle && !this.dead;
   }
 
   /** A participant that knows the process's channels. */
-  newParticipant(epoch: number): Participant {
+  #participant(epoch: number): Participant {
     const { process } = this;
     const { algorithm, config } = this.#world;
     const { deadlineMs } = config;
@@ -77,15 +79,14 @@ export class SimulatedAgent implements Agent {
     return participant;
   }
 
-  /** Feeds one input; `done` when its effects have been carried out. One at a time, and never while effects of an earlier step are. */
+  /** Feeds one input; `done` when its effects have been carried out. */
   feed(input: ParticipantInput, done?: () => void): void {
     if (this.dead) {
       // A sidecar without a round takes no notice of markers.
       done?.();
       return;
     }
-    this.#inputs.push({ input, done });
-    if (!this.#stepping) this.#pump();
+    this.#executor.feed(input, done);
   }
 
   /** Something that happens here after a delay, unless the agent has died meanwhile. */
@@ -100,31 +101,55 @@ export class SimulatedAgent implements Agent {
   /** Interceptor attached for a round: whatever an earlier one left is gone. */
   attach(epoch: number): void {
     this.late = 0;
-    this.prepared = epoch;
+    this.#executor.announce(epoch);
     this.outcome = undefined;
     this.collected = false;
     this.#detachIfForgotten(epoch);
   }
 
   detach(): void {
-    this.prepared = 0;
+    this.#executor.withdraw();
     this.dropColour = -1;
+  }
+
+  /**
+   * Under the kernel interceptor a participant per round, as in reality. A sidecar's outlives its round here, and so does whatever state it has
+   * got into.
+   * @param made called when it is made
+   * @param done told whether the round goes on
+   */
+  prepare(epoch: number, made: () => void, done: (prepared: boolean) => void): void {
+    const make = (): Part => {
+      made();
+      return this.#part(epoch - 1);
+    };
+    const { algorithm, now } = this.#world;
+    this.#executor.prepare(epoch, now / 1000, algorithm.interceptor === 'kernel' ? make : undefined, done);
+  }
+
+  /** @param onReport called at each report, and for one that there is already @returns false when it is not prepared (any more) */
+  start(epoch: number, onReport: () => void): boolean {
+    if (this.#executor.prepared !== epoch) return false;
+    this.onReport = onReport;
+    onReport();
+    return this.#executor.start(epoch, this.#world.now / 1000);
+  }
+
+  abort(reason: string): void {
+    if (!this.dead) this.#executor.abort(reason, this.#world.now / 1000);
+    this.detach();
   }
 
   /** Everything begins anew in this epoch: the process has gone back to a checkpoint. */
   restart(epoch: number): void {
     this.life++;
-    this.participant = this.newParticipant(epoch);
-    this.#inputs = [];
-    this.#stepping = false;
-    this.#underWay = undefined;
-    this.#stepDone = undefined;
+    this.#executor = new Executor(this.#part(epoch));
     this.#grip.forget();
     this.epoch = epoch;
     this.cutEpoch = epoch;
     this.colour = epoch % 2;
     this.detach();
-    this.#discard();
+    this.#effects.forget();
     this.late = 0;
     this.calls = 0;
     this.outcome = undefined;
@@ -138,16 +163,12 @@ export class SimulatedAgent implements Agent {
     world.trace.add(world.now, this.process.name, 'agent-dies');
     this.life++;
     this.dead = true;
-    const dropped = [this.#stepDone, ...this.#inputs.map(({ done }) => done)];
-    this.#inputs = [];
-    this.#stepping = false;
-    this.#stepDone = undefined;
-    if (!this.collected) this.#discard();
+    const { underWay, waiting } = this.#executor.halt();
+    if (!this.collected) this.#effects.forget();
     this.outcome = undefined;
     this.onReport = undefined;
-    if (world.algorithm.interceptor === 'proxy') this.#sidecarGivesUp();
-    this.#underWay = undefined;
-    for (const done of dropped) done?.();
+    if (world.algorithm.interceptor === 'proxy') this.#sidecarGivesUp(underWay);
+    for (const done of waiting) done();
     world.queue.push(world.now + downUs, () => this.#startAgain(), undefined);
   }
 
@@ -158,24 +179,20 @@ export class SimulatedAgent implements Agent {
     this.dead = false;
     world.trace.add(world.now, process.name, 'agent-back');
     this.#grip.letGo();
+    this.#executor = new Executor(this.#part(this.cutEpoch));
     this.detach();
-    this.participant = this.newParticipant(this.cutEpoch);
   }
 
   /**
    * Its agent cannot be reached any more: all that it can undo by itself, which is everything but the freeze. A step that was being carried
    * out has failed (contract.ts, rule 3): its participant may believe that its part of the round is over.
    */
-  #sidecarGivesUp(): void {
+  #sidecarGivesUp(underWay: ParticipantEffect['kind'] | undefined): void {
     const now = this.#world.now / 1000;
     const reason = 'the agent died';
-    const input: ParticipantInput =
-      this.#underWay === undefined
-        ? { kind: 'abort', reason, now }
-        : { kind: 'failed', effect: this.#underWay, reason, now };
-    for (const effect of this.participant.step(input)) {
-      if (effect.kind !== 'thaw' && effect.kind !== 'report' && effect.kind !== 'discard') this.#apply(effect);
-    }
+    this.#executor.feed(
+      underWay === undefined ? { kind: 'abort', reason, now } : { kind: 'failed', effect: underWay, reason, now },
+    );
   }
 
   #switchFired(): void {
@@ -192,137 +209,19 @@ export class SimulatedAgent implements Agent {
    */
   #detachIfForgotten(epoch: number): void {
     this.later(2 * micros(this.#world.config.deadlineMs), () => {
-      if (this.prepared !== epoch) return;
-      if (this.participant.busy) this.#detachIfForgotten(epoch);
+      if (this.#executor.announced !== epoch) return;
+      if (this.busy) this.#detachIfForgotten(epoch);
       else this.detach();
     });
   }
 
-  #pump(): void {
-    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-      const { done } = next;
-      const effects = this.participant.step(next.input);
-      if (!this.#execute(effects, 0, done)) return;
-      done?.();
-    }
-  }
-
-  /** Carries out effects in order. False when it must wait: it goes on by itself then. */
-  #execute(effects: readonly ParticipantEffect[], from: number, done: (() => void) | undefined): boolean {
-    for (let i = from; i < effects.length; i++) {
-      const effect = effects[i];
-      if (effect === undefined) continue;
-      const cost = this.#cost(effect);
-      if (effect.kind === 'hold') this.#world.block(this.process);
-      if (cost === 0) {
-        this.#apply(effect);
-        continue;
-      }
-      this.#stepping = true;
-      this.#underWay = effect.kind;
-      this.#stepDone = done;
-      this.later(cost, () => {
-        this.#apply(effect);
-        if (!this.#execute(effects, i + 1, done)) return;
-        this.#stepping = false;
-        this.#underWay = undefined;
-        this.#stepDone = undefined;
-        done?.();
-        this.#pump();
-      });
-      return false;
-    }
-    return true;
-  }
-
-  #cost(effect: ParticipantEffect): number {
-    const { costs } = this.#world.config;
-    switch (effect.kind) {
-      case 'hold':
-      case 'unhold':
-      case 'advance':
-        return micros(costs.holdMs);
-      case 'freeze':
-        return micros(costs.freezeMs);
-      case 'thaw':
-        return micros(costs.thawMs);
-      default:
-        return 0;
-    }
-  }
-
-  #apply(effect: ParticipantEffect): void {
-    const { process } = this;
-    const world = this.#world;
-    const { transport, trace, now } = world;
-    switch (effect.kind) {
-      case 'hold':
-        this.#grip.hold();
-        break;
-      case 'freeze':
-        this.#grip.freeze();
-        break;
-      case 'save':
-        this.#save(effect.epoch);
-        break;
-      case 'send-marker':
-        transport.sendMarker(world.channel(effect.channel), effect.epoch);
-        break;
-      case 'start-recording':
-        transport.startRecording(world.channel(effect.channel));
-        break;
-      case 'stop-recording':
-        transport.stopRecording(world.channel(effect.channel));
-        break;
-      case 'pause-channel':
-        transport.pause(world.channel(effect.channel), true);
-        break;
-      case 'resume-channel':
-        transport.pause(world.channel(effect.channel), false);
-        break;
-      case 'advance':
-        this.epoch = effect.epoch;
-        this.colour = effect.epoch % 2;
-        this.dropColour = -1;
-        this.#grip.release();
-        break;
-      case 'unhold':
-        this.#grip.release();
-        break;
-      case 'thaw':
-        this.#grip.thaw();
-        break;
-      case 'discard':
-        this.#discard();
-        break;
-      case 'report':
-        trace.add(now, process.name, 'report', effect.outcome.kind, effect.outcome.epoch);
-        this.outcome = effect.outcome;
-        this.onReport?.();
-        break;
-    }
-  }
-
-  #save(epoch: number): void {
-    const { process } = this;
-    const world = this.#world;
-    const { stateBytes, costs } = world.config;
-    this.cutEpoch = epoch;
-    // A late `start` may cut after its round has ended: the agent's own clock must end it.
-    world.coordinator.scheduleTick();
-    const save = ++this.#saves;
-    this.tentative = { epoch, time: world.now, state: process.state.copy(), ...world.transport.capture(process) };
-    world.trace.add(world.now, process.name, 'cut', 'epoch', epoch);
-    world.coordinator.hasCut(this, this.tentative);
-    const duration = micros(costs.dumpBaseMs) + Math.round((stateBytes / costs.dumpBytesPerSecond) * 1e6);
-    this.later(duration, () => {
-      if (save === this.#saves) this.feed({ kind: 'saved', now: world.now / 1000 });
-    });
-  }
-
-  #discard(): void {
-    this.tentative = undefined;
-    this.collected = false;
-    this.#saves++;
+  #part(epoch: number): Part {
+    const effects = this.#effects;
+    return {
+      participant: this.#participant(epoch),
+      task: effects,
+      channels: effects,
+      report: (outcome) => effects.report(outcome),
+    };
   }
 }

@@ -160,7 +160,7 @@ export class Coordinator {
     const now = world.now / 1000;
     let busy = this.#open !== undefined;
     for (const agent of world.agents) {
-      if (!agent.participant.busy || agent.process.down || agent.dead) continue;
+      if (!agent.busy || agent.process.down || agent.dead) continue;
       busy = true;
       agent.feed({ kind: 'tick', now });
     }
@@ -226,13 +226,8 @@ export class Coordinator {
         } else this.#prepare(agent, open);
         break;
       case 'start':
-        if (agent.prepared !== epoch) {
+        if (!agent.start(epoch, () => this.#report(agent, open)))
           this.#reply(agent, open, { kind: 'failed', process, reason: 'no longer prepared', now: 0 });
-          break;
-        }
-        agent.onReport = () => this.#report(agent, open);
-        agent.onReport();
-        agent.feed({ kind: 'start', epoch, now });
         break;
       case 'release':
         agent.feed({ kind: 'release', now }, () => this.#reply(agent, open, { kind: 'released', process, now: 0 }));
@@ -251,8 +246,7 @@ export class Coordinator {
         agent.detach();
         break;
       case 'abort':
-        agent.feed({ kind: 'abort', reason: effect.reason, now });
-        agent.detach();
+        agent.abort(effect.reason);
         break;
     }
   }
@@ -263,22 +257,22 @@ export class Coordinator {
     const { epoch } = open;
     agent.later(micros(world.config.costs.prepareMs), () => {
       agent.attach(epoch);
-      if (world.algorithm.interceptor === 'kernel') {
-        // As the real agent does: a participant per round, made when the effects of the one before it have been carried out.
-        agent.feed({ kind: 'abort', reason: `round ${epoch} begins`, now: world.now / 1000 }, () => {
-          // The round's end may have overtaken this: then nobody would ever take the colours off again.
-          if (agent.prepared !== epoch) return;
-          agent.participant = agent.newParticipant(epoch - 1);
-          agent.colour = (epoch + 1) % 2;
-          // Where only some take part colours say nothing; all who do are held until the last of them has saved.
-          agent.dropColour = world.minimal === undefined ? epoch % 2 : -1;
-        });
-      }
-      agent.feed({ kind: 'prepare', epoch, now: world.now / 1000 }, () => {
+      const answer = (prepared: boolean): void => {
+        if (!prepared) {
+          this.#reply(agent, open, { kind: 'failed', process: agent.process.name, reason: 'given up', now: 0 });
+          return;
+        }
         if (agent.cutEpoch !== epoch) agent.cutEpoch = epoch - 1;
         if (agent.epoch !== epoch) agent.epoch = epoch - 1;
         this.#reply(agent, open, { kind: 'prepared', process: agent.process.name, now: 0 });
-      });
+      };
+      // Only if the round is still on: nobody would ever take the colours off again else.
+      const made = (): void => {
+        agent.colour = (epoch + 1) % 2;
+        // Where only some take part colours say nothing; all who do are held until the last of them has saved.
+        agent.dropColour = world.minimal === undefined ? epoch % 2 : -1;
+      };
+      agent.prepare(epoch, made, answer);
     });
   }
 

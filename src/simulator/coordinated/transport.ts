@@ -3,10 +3,10 @@ import type { AppState } from '../world/app-state.ts';
 import type { Channel, Message, Process } from '../world/process.ts';
 import type { World } from '../world/world.ts';
 
-/** What a process's agent keeps about it while rounds run: the executor of one participant. */
+/** What a process's agent keeps about it while rounds run. */
 export interface Agent {
   readonly process: Process;
-  participant: Participant;
+  readonly participant: Participant | undefined;
   /** Last epoch whose `advance` was carried out: what messages carry. */
   epoch: number;
   /** Epoch of the last cut made, or of the round before the announced one. */

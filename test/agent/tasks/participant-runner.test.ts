@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ParticipantRunner, type TaskHandle } from '../../../agent/tasks/participant-runner.ts';
+import { ParticipantRunner } from '../../../agent/tasks/participant-runner.ts';
 import { algorithms } from '../../../src/algorithms/index.ts';
+import type { TaskHandle } from '../../../src/execution/real-time-executor.ts';
 import { deferred } from '../../../src/platform/deferred.ts';
 
 /** A task that writes down what is done to it; `fail` makes steps fail, `saving` decides when the save ends. */

@@ -1,24 +1,24 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { RoundHost } from '../../../agent/sidecar/checkpoint/round.ts';
 import { sidecarFor } from '../../../agent/tasks/sidecar-check.ts';
 import { SidecarRunner } from '../../../agent/tasks/sidecar-runner.ts';
 import type { SidecarRunnerOptions } from '../../../agent/tasks/sidecar-runner.ts';
 import type { SidecarStatus } from '../../../agent/sidecars/task-sidecar.ts';
+import type { TaskHost } from '../../../src/execution/real-time-executor.ts';
 
 const EPOCH = 7;
 
 /** A sidecar that does as its script says, and writes down what it is asked. */
 class FakeSidecar {
-  host: RoundHost | undefined;
+  host: TaskHost | undefined;
   readonly asked: string[] = [];
   readonly params: unknown[] = [];
   on: Record<string, () => unknown> = {};
   #lost: ((reason: string) => void)[] = [];
 
-  call(method: string, params?: unknown): Promise<unknown> {
+  call(method: string, params?: unknown): Promise<never> {
     this.asked.push(method);
     this.params.push(params);
-    return Promise.resolve().then(() => this.on[method]?.());
+    return Promise.resolve().then(() => this.on[method]?.()) as Promise<never>;
   }
 
   onLost(lost: (reason: string) => void): () => void {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { field, listField, optionalField } from '../../../agent/sidecar/control/params.ts';
+import { field, listField, optionalField } from '../../../src/rpc/control/fields.ts';
 
 test('fields of the kind that is asked for', () => {
   const params = { epoch: 0, folder: '', keepFrozen: false, ports: [80], plan: {} };

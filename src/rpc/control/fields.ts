@@ -6,7 +6,7 @@ interface Kinds {
 }
 
 /**
- * One field of what this node's agent has sent as JSON. That is of our own making, over a socket that only root can open, so only the
+ * One field of what an agent or a sidecar has sent as JSON. That is of our own making, over a socket that only root can open, so only the
  * kind is looked at, and by hand: a library for it is 10 MB in each sidecar.
  * @throws Error that names the field
  */

@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ChandyLamportParticipant,
+  DEFAULT_RECORD_LIMIT_BYTES,
+} from '../../../src/algorithms/coordinated/chandy-lamport.ts';
+import { RealTimeExecutor, type RealPart, type TaskHost } from '../../../src/execution/real-time-executor.ts';
+import { endpointText } from '../../../src/model/connection.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import type { PrepareParams } from '../../../src/rpc/control/methods.ts';
+import type { RoundRecord } from '../../../src/storage/channel-records.ts';
+import type { StreamIdentity } from '../streams/stream-identity.ts';
+import type { Streams } from '../streams/streams.ts';
+import { RoundRunner } from './round.ts';
+import { unacceptedIn } from './unaccepted.ts';
+
+/** A round waits so long for connections that are finding each other again after a restore or a move. */
+const SETTLE_PATIENCE_MS = 5_000;
+const SETTLE_LOOK_MS = 50;
+/** Most connections that an error names. */
+const NAMED = 5;
+
+export interface SidecarRoundsOptions {
+  /** The task, for reports. */
+  readonly task: string;
+  /** The task's network namespace. */
+  readonly netns: string;
+  readonly streams: Streams;
+  /** How many streams of a restored task are still to be made. */
+  readonly coming: () => number;
+  readonly log: (message: string, details: object) => void;
+}
+
+/** The rounds that a sidecar takes part in, one at a time. */
+export class SidecarRounds {
+  readonly #options: SidecarRoundsOptions;
+  readonly #executor: RealTimeExecutor;
+
+  constructor(options: SidecarRoundsOptions) {
+    this.#options = options;
+    this.#executor = new RealTimeExecutor({ log: options.log });
+  }
+
+  /** Connections of which nobody knows yet whether they will find each other again. */
+  get awaiting(): readonly StreamIdentity[] {
+    return this.#options.streams
+      .all()
+      .filter(({ awaiting }) => awaiting)
+      .map(({ identity }) => identity);
+  }
+
+  /**
+   * Gets ready for a round. An earlier one that is still open is given up.
+   * @throws SwarmcutError `precondition` when connections are between two lives, `interrupted` when the round is given up meanwhile
+   */
+  async prepare(params: PrepareParams, host: TaskHost): Promise<void> {
+    const { streams } = this.#options;
+    const { epoch } = params;
+    this.#executor.announce(epoch);
+    await streams.round?.close();
+    await this.#settled();
+    const make = (): RealPart => {
+      const round = this.#round(params, host);
+      streams.round = round;
+      // What the participant hears first, but for the announcement of its round.
+      streams.introduce(round);
+      this.#executor.run();
+      return round.part(this.#participant(params));
+    };
+    if (!(await this.#executor.prepare(epoch, make)))
+      throw new SwarmcutError('interrupted', `round ${epoch} was given up while it was being prepared`);
+  }
+
+  /** @throws SwarmcutError `not-found` when there is no such round (any more) */
+  async start(epoch: number): Promise<void> {
+    if (!(await this.#executor.start(epoch))) throw this.#unknown(epoch);
+  }
+
+  /** @throws as {@link start} */
+  async release(epoch: number): Promise<void> {
+    await this.#current(epoch).feed({ kind: 'release' });
+  }
+
+  /** Gives the round up, also one that is only being prepared. */
+  async abort(reason: string): Promise<void> {
+    await this.#executor.abort(reason);
+  }
+
+  /** @throws as {@link start} */
+  record(epoch: number): RoundRecord {
+    return this.#current(epoch).record;
+  }
+
+  /** Forgets the round and what it recorded. */
+  async finish(): Promise<void> {
+    const { streams } = this.#options;
+    this.#executor.withdraw();
+    this.#executor.stop();
+    await streams.round?.close();
+    streams.round = undefined;
+  }
+
+  #round({ keepFrozen, recordLimitBytes, epoch }: PrepareParams, host: TaskHost): RoundRunner {
+    const { streams, netns, log } = this.#options;
+    return new RoundRunner(epoch, {
+      executor: this.#executor,
+      streams,
+      host,
+      recordLimitBytes: recordLimitBytes ?? DEFAULT_RECORD_LIMIT_BYTES,
+      moving: keepFrozen,
+      unaccepted: () => unacceptedIn(netns),
+      log,
+    });
+  }
+
+  #participant({ epoch, deadlineMs, keepFrozen, recordLimitBytes }: PrepareParams): ChandyLamportParticipant {
+    return new ChandyLamportParticipant({
+      process: this.#options.task,
+      epoch: epoch - 1,
+      deadlineMs,
+      keepFrozen,
+      ...(recordLimitBytes !== undefined && { recordLimitBytes }),
+    });
+  }
+
+  async #settled(): Promise<void> {
+    const until = performance.now() + SETTLE_PATIENCE_MS;
+    let awaiting = this.awaiting;
+    while (awaiting.length > 0 || this.#options.coming() > 0) {
+      if (performance.now() > until) throw this.#unsettled(awaiting);
+      await sleep(SETTLE_LOOK_MS);
+      awaiting = this.awaiting;
+    }
+  }
+
+  #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {
+    const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
+    if (awaiting.length > NAMED) named.push('…');
+    const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')})`;
+    return new SwarmcutError(
+      'precondition',
+      `${connections} still wait for their other end after a restore or a migration`,
+      { advice: 'try again in a minute' },
+    );
+  }
+
+  #current(epoch: number): RoundRunner {
+    const { round } = this.#options.streams;
+    if (round?.epoch !== epoch) throw this.#unknown(epoch);
+    return round;
+  }
+
+  #unknown(epoch: number): SwarmcutError {
+    return new SwarmcutError('not-found', `no round ${epoch} is prepared at ${this.#options.task}`);
+  }
+}

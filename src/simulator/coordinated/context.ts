@@ -1,9 +1,9 @@
 import type { ParticipantInput, ParticipantOutcome, Round } from '../../algorithms/contract.ts';
-import type { Cut } from '../world/cut.ts';
+import type { GlobalCheckpoint } from '../world/global-checkpoint.ts';
 import type { Channel } from '../world/process.ts';
 import type { SentLog } from '../world/sent-log.ts';
 import type { FreezeCheck } from './freeze-check.ts';
-import type { Agent, Network, Tentative, Transport } from './transport.ts';
+import type { Agent, Network, Tentative, Transport } from './transports/transport.ts';
 
 /** An agent as the other parts of the world see it. */
 export interface CoordinatedAgent extends Agent {
@@ -58,10 +58,10 @@ interface ControlContext {
 /** The cuts of this world. */
 interface CutsContext {
   /** The last committed cut. */
-  readonly committed: Cut;
-  assemble(round: Round, epoch: number): Cut | string;
-  faults(cut: Cut): string[];
-  makePermanent(cut: Cut, round: Round): void;
+  readonly committed: GlobalCheckpoint;
+  assemble(round: Round, epoch: number): GlobalCheckpoint | string;
+  faults(cut: GlobalCheckpoint): string[];
+  makePermanent(cut: GlobalCheckpoint, round: Round): void;
 }
 
 /** What is different where only those take part who must. */
@@ -69,7 +69,7 @@ interface MinimalContext {
   readonly sentLog: SentLog;
   declines(agent: CoordinatedAgent, round: Round): boolean;
   cohort(agent: CoordinatedAgent, tentative: Tentative): ReadonlyMap<string, number>;
-  needless(cut: Cut, round: Round, initiator: string): string[];
+  needless(cut: GlobalCheckpoint, round: Round, initiator: string): string[];
 }
 
 /** What its parts (agents, coordinator, cuts, rollback) may ask of the world that is made of them (world.ts). */

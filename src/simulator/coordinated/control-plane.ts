@@ -1,6 +1,6 @@
 import { micros } from '../world/config.ts';
 import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
-import { CONTROL_BYTES } from '../world/metrics.ts';
+import { CONTROL_BYTES } from '../world/measurement/metrics.ts';
 import { nextExponential } from '../world/prng.ts';
 
 /** A call whose peer cannot be reached fails after so long (keep-alive). */

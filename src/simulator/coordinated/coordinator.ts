@@ -4,7 +4,7 @@ import { MatternCounter } from '../../algorithms/coordinated/mattern.ts';
 import { micros } from '../world/config.ts';
 import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 import type { Process } from '../world/process.ts';
-import type { Tentative } from './transport.ts';
+import type { Tentative } from './transports/transport.ts';
 
 /** One round under way. */
 interface OpenRound {
@@ -40,7 +40,7 @@ export class Coordinator {
   #open: OpenRound | undefined;
   #downUntil = 0;
   readonly #silencesUs: number[] = [];
-  /** Outcomes whose silence has been noted. */
+  /** Outcomes whose gap has been noted. */
   #noted = 0;
   #tickScheduled = false;
 
@@ -147,7 +147,7 @@ export class Coordinator {
   }
 
   #noteSilence(): void {
-    const longest = this.#world.silence.take();
+    const longest = this.#world.arrivalGap.take();
     if (this.#noted === this.outcomes.length) return;
     this.#noted = this.outcomes.length;
     if (this.outcomes.at(-1)?.ok === true) this.#silencesUs.push(longest);
@@ -274,7 +274,7 @@ export class Coordinator {
       // Only if the round is still on: nobody would ever take the colours off again else.
       const made = (): void => {
         agent.colour = (epoch + 1) % 2;
-        // Where only some take part colours say nothing; all who do are held until the last of them has saved.
+        // Where only some take part colours say nothing; all who do are blocked until the last of them has saved.
         agent.dropColour = world.minimal === undefined ? epoch % 2 : -1;
       };
       agent.prepare(epoch, made, answer);

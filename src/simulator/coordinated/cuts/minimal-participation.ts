@@ -1,9 +1,9 @@
 import { KooTouegRound, type MinimalAlgorithm } from '../../../algorithms/coordinated/koo-toueg.ts';
 import type { Algorithm, Round } from '../../../algorithms/contract.ts';
 import type { CoordinatedAgent, CoordinatedContext } from '../context.ts';
-import { needlessFaults, type Cut } from '../../world/cut.ts';
+import { needlessFaults, type GlobalCheckpoint } from '../../world/global-checkpoint.ts';
 import { receivedLabels, sentLabels, SentLog } from '../../world/sent-log.ts';
-import type { Tentative } from '../transport.ts';
+import type { Tentative } from '../transports/transport.ts';
 
 /** What is different where participants are found on the way (Koo & Toueg 1987): labels, requests, and the senders' log. */
 export class MinimalParticipation {
@@ -44,7 +44,7 @@ export class MinimalParticipation {
   }
 
   /** Participants that the round should have done without. */
-  needless(cut: Cut, round: Round, initiator: string): string[] {
+  needless(cut: GlobalCheckpoint, round: Round, initiator: string): string[] {
     const { cuts, channels } = this.#world;
     return needlessFaults(cut, cuts.committed, participantsOf(round) ?? new Set(), initiator, channels);
   }

@@ -25,7 +25,7 @@ import { ShimServer } from './runtime/shim/server.ts';
 import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
-import { Worlds } from './sidecars/worlds.ts';
+import { Worlds } from './sidecars/network-views.ts';
 import { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { PeerAgents } from './transfer/index.ts';
 

@@ -6,7 +6,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import type { PrepareOptions, TaskInterceptor } from './task-interceptor.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
-import { block, openInwards, unblock } from './held.ts';
+import { block, openInwards, unblock } from './block.ts';
 import { pushUnsent } from './rewriting/push-unsent.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 import {

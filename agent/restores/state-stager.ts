@@ -10,7 +10,7 @@ import { writeCriuConfig } from '../runtime/criu/config.ts';
 import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
-import { layFiles } from '../files/lay.ts';
+import { layFiles } from '../files/unpack.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import type { StagedState } from './waiting-container.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../src/model/errors.ts';
 import type { SidecarStatus } from '../../src/rpc/control/methods.ts';
-import type { OpenMessage } from '../../src/streams/preface.ts';
+import type { OpenMessage } from '../../src/streams/wire/preface.ts';
 import { acceptStream, hear } from './streams/accepting.ts';
 import { CapturedSet } from './capture/captured-set.ts';
 import { Link } from './sockets/link.ts';

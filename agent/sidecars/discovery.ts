@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../src/model/errors.ts';
 import type { World } from '../../src/rpc/control/network-view.ts';
-import type { WorldSource } from './worlds.ts';
+import type { WorldSource } from './network-views.ts';
 
 /** How often the engine is asked about a network: while something changes or is about to, and otherwise. */
 const FAST_MS = 500;

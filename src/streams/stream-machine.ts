@@ -1,7 +1,7 @@
 import { AppSide } from './app-side.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Closing } from './closing.ts';
-import type { FrameError } from './frames.ts';
+import type { FrameError } from './wire/frames.ts';
 import { Incoming } from './incoming.ts';
 import type { AppCut } from './incoming.ts';
 import type { Recording } from './inbox.ts';

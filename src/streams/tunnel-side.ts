@@ -1,7 +1,7 @@
 import { Arrivals } from './arrivals.ts';
 import type { ArrivalsOwner } from './arrivals.ts';
 import { copied } from './bytes.ts';
-import { FrameDecoder, FrameError } from './frames.ts';
+import { FrameDecoder, FrameError } from './wire/frames.ts';
 import type { Incoming } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Outputs } from './outputs.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_CONFIG } from '../../src/simulator/world/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
-import { Silence } from '../../src/simulator/world/silence.ts';
+import { Silence } from '../../src/simulator/world/measurement/arrival-gap.ts';
 import { studyRow } from '../../src/simulator/study.ts';
 
 describe('Silence', () => {

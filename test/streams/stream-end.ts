@@ -1,4 +1,4 @@
-import { FRAME_HEAD_BYTES } from '../../src/streams/frames.ts';
+import { FRAME_HEAD_BYTES } from '../../src/streams/wire/frames.ts';
 import type { Recording } from '../../src/streams/inbox.ts';
 import type { StreamOutput } from '../../src/streams/outputs.ts';
 import { StreamMachine } from '../../src/streams/stream-machine.ts';

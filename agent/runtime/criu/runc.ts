@@ -8,7 +8,7 @@ import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './confi
 import { findFreezer, type Freezer } from '../../linux/freezer.ts';
 import { keepLog } from './kept-logs.ts';
 import { readCriuFailure } from './log.ts';
-import { mendImages } from './mend.ts';
+import { mendImages } from './patch-images.ts';
 
 export interface RuncOptions {
   /** Default `runc`, found in PATH. */

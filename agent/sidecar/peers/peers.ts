@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
-import type { OpenMessage } from '../../../src/streams/preface.ts';
-import { Carrying } from '../capture/carrying.ts';
+import type { OpenMessage } from '../../../src/streams/wire/preface.ts';
+import { Carrying } from '../capture/interception-policy.ts';
 import { DirectConnections } from '../capture/direct.ts';
 import type { Link } from '../sockets/link.ts';
 import { SocketReader } from '../capture/listening.ts';

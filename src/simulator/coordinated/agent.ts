@@ -9,9 +9,9 @@ import { Executor } from '../../algorithms/executor.ts';
 import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';
-import type { Agent, Tentative } from './transport.ts';
+import type { Agent, Tentative } from './transports/transport.ts';
 import { SimulatedEffects } from './effects.ts';
-import { Grip } from './grip.ts';
+import { Grip } from './held-process.ts';
 
 /**
  * The agent of one process: runs the executor of src/algorithms with effects that cost what the configuration says. It may die and be

@@ -1,6 +1,6 @@
 import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
-import { CONTROL_BYTES } from '../world/metrics.ts';
+import { CONTROL_BYTES } from '../world/measurement/metrics.ts';
 import { nextExponential } from '../world/prng.ts';
 import type { SimulatedAgent } from './agent.ts';
 

@@ -4,7 +4,7 @@ import { MatternCounter } from '../../algorithms/coordinated/mattern.ts';
 import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';
-import type { Tentative } from './transport.ts';
+import type { Tentative } from './transports/transport.ts';
 import type { SimulatedAgent } from './agent.ts';
 
 /** One round under way. */

@@ -1,7 +1,7 @@
 import type { Round } from '../../algorithms/contract.ts';
 import type { CoordinatedWorld } from './world.ts';
-import { cutFaults, totalMoney, type Cut } from '../world/cut.ts';
-import type { Tentative } from './transport.ts';
+import { cutFaults, totalMoney, type Cut } from '../world/global-checkpoint.ts';
+import type { Tentative } from './transports/transport.ts';
 import { participantsOf } from './minimal-participation.ts';
 
 /** Puts cuts together out of tentative checkpoints, checks them, and keeps the last permanent one. */

@@ -2,7 +2,7 @@ import type { ParticipantOutcome } from '../../algorithms/contract.ts';
 import type { ChannelEffects, Result, TaskEffects } from '../../algorithms/effects.ts';
 import { micros } from '../world/config.ts';
 import type { SimulatedAgent } from './agent.ts';
-import type { Grip } from './grip.ts';
+import type { Grip } from './held-process.ts';
 import type { CoordinatedWorld } from './world.ts';
 
 /**

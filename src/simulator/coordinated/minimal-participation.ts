@@ -1,9 +1,9 @@
 import { KooTouegRound, type MinimalAlgorithm } from '../../algorithms/coordinated/koo-toueg.ts';
 import type { Algorithm, Round } from '../../algorithms/contract.ts';
 import type { CoordinatedWorld } from './world.ts';
-import { needlessFaults, type Cut } from '../world/cut.ts';
+import { needlessFaults, type Cut } from '../world/global-checkpoint.ts';
 import { receivedLabels, sentLabels, SentLog } from '../world/sent-log.ts';
-import type { Tentative } from './transport.ts';
+import type { Tentative } from './transports/transport.ts';
 import type { SimulatedAgent } from './agent.ts';
 
 /** What is different where participants are found on the way (Koo & Toueg 1987): labels, requests, and the senders' log. */

@@ -7,11 +7,11 @@ import { Cuts } from './cuts.ts';
 import { FreezeCheck } from './freeze-check.ts';
 import { MinimalParticipation } from './minimal-participation.ts';
 import { Rollback } from './rollback.ts';
-import { restFaults, type Cut } from '../world/cut.ts';
-import { KernelTransport } from './kernel-transport.ts';
+import { restFaults, type Cut } from '../world/global-checkpoint.ts';
+import { KernelTransport } from './transports/kernel-transport.ts';
 import type { Channel, Process } from '../world/process.ts';
-import { StreamTransport } from './stream-transport.ts';
-import type { Agent, Network, Transport } from './transport.ts';
+import { StreamTransport } from './transports/stream-transport.ts';
+import type { Agent, Network, Transport } from './transports/transport.ts';
 import { World } from '../world/world.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { AppState } from './app-state.ts';
-import type { Cut } from './cut.ts';
+import type { Cut } from './global-checkpoint.ts';
 import type { Channel, Message, Process } from './process.ts';
 
 type Sent = Pick<Message, 'number' | 'payload'>;

@@ -2,12 +2,12 @@ import { Applications } from './application/applications.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { EventQueue } from './event-queue.ts';
 import { Faults } from './faults.ts';
-import { newMetrics, type Metrics } from './metrics.ts';
+import { newMetrics, type Metrics } from './measurement/metrics.ts';
 import { nextExponential, nextFraction, nextFrom, prng, type Prng } from './prng.ts';
 import { buildGraph, type Channel, type Message, type Process } from './process.ts';
 import type { ChannelTable, ProcessTable } from './tables.ts';
-import { Silence } from './silence.ts';
-import { Trace } from './trace.ts';
+import { Silence } from './measurement/arrival-gap.ts';
+import { Trace } from './measurement/trace.ts';
 
 /** More events than this after the last word of the application, without coming to rest, is a fault of its own. */
 const MAX_DRAIN_EVENTS = 5_000_000;

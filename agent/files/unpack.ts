@@ -7,27 +7,27 @@ import type { StagedPart } from './save.ts';
 import { extractTar, tarEntries } from './tar.ts';
 
 /** Where the files of a checkpoint go: a container that waits in `create`. `WaitingFacts` is one. */
-export interface LayTarget {
+export interface UnpackTarget {
   /** The container's merged root; nothing is mounted in it yet. */
   readonly rootfs: string;
   readonly volumes: readonly Pick<VolumeFacts, 'key' | 'name' | 'source' | 'destination'>[];
   readonly shmSource: string | undefined;
 }
 
-export interface LayOptions {
+export interface UnpackOptions {
   /** Names the directories beside volumes, so that two restores cannot meet. Letters and digits. */
   readonly restoreId: string;
   /** Directory for a small temporary file. */
   readonly workDir: string;
   readonly signal?: AbortSignal;
   /**
-   * Sources of volumes that this restore has laid on this node already, added to by each call: tasks that share a volume must all find
+   * Sources of volumes that this restore has unpacked on this node already, added to by each call: tasks that share a volume must all find
    * the same files in it, and the first to come brings them.
    */
-  readonly laidVolumes?: Set<string>;
+  readonly unpackedVolumes?: Set<string>;
 }
 
-export interface LaidFiles {
+export interface UnpackedFiles {
   /** Puts the former contents of the volumes back. The container's root is not undone: it goes away with the container. */
   undo(): Promise<void>;
   /** Deletes the former contents of the volumes. Only when whoever used them has ended. */
@@ -35,17 +35,17 @@ export interface LaidFiles {
 }
 
 /**
- * Lays the saved files into a new container: the upper layer through its merged root (deletions deleted, opaque directories replaced),
+ * Unpacks the saved files into a new container: the upper layer through its merged root (deletions deleted, opaque directories replaced),
  * the volumes beside their present contents and then swapped in by rename, so that an old task that is still frozen keeps its own.
  * @throws SwarmcutError `failed`, `damaged`, `precondition`, `interrupted`; volumes are put back then
  */
-export async function layFiles(
+export async function unpackFiles(
   parts: readonly StagedPart[],
-  target: LayTarget,
-  options: LayOptions,
-): Promise<LaidFiles> {
+  target: UnpackTarget,
+  options: UnpackOptions,
+): Promise<UnpackedFiles> {
   const swaps: Swap[] = [];
-  const laid: LaidFiles = {
+  const unpacked: UnpackedFiles = {
     async undo() {
       for (const swap of swaps.splice(0).reverse()) await swap.undo();
     },
@@ -61,10 +61,10 @@ export async function layFiles(
         case 'CHANNELS':
           break;
         case 'UPPER':
-          await layUpper(part.file, target.rootfs, options);
+          await unpackUpper(part.file, target.rootfs, options);
           break;
         case 'VOLUME': {
-          const swap = await layVolume(part, target, options);
+          const swap = await unpackVolume(part, target, options);
           if (swap !== undefined) swaps.push(swap);
           break;
         }
@@ -83,10 +83,10 @@ export async function layFiles(
       }
     }
   } catch (error) {
-    await laid.undo();
+    await unpacked.undo();
     throw error;
   }
-  return laid;
+  return unpacked;
 }
 
 interface Swap {
@@ -94,7 +94,7 @@ interface Swap {
   commit(): Promise<void>;
 }
 
-async function layUpper(file: string, rootfs: string, options: LayOptions): Promise<void> {
+async function unpackUpper(file: string, rootfs: string, options: UnpackOptions): Promise<void> {
   const whiteouts: string[] = [];
   for await (const entry of tarEntries(file)) {
     if (entry.path === '') continue;
@@ -103,7 +103,7 @@ async function layUpper(file: string, rootfs: string, options: LayOptions): Prom
       if (entry.xattrs.includes(`trusted.overlay.${name}`)) {
         throw new SwarmcutError(
           'precondition',
-          `/${entry.path} was saved with overlayfs' ${name} and cannot be laid down`,
+          `/${entry.path} was saved with overlayfs' ${name} and cannot be unpacked`,
         );
       }
     }
@@ -159,7 +159,7 @@ async function empty(directory: string): Promise<void> {
   for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
 }
 
-async function layVolume(part: StagedPart, target: LayTarget, options: LayOptions): Promise<Swap | undefined> {
+async function unpackVolume(part: StagedPart, target: UnpackTarget, options: UnpackOptions): Promise<Swap | undefined> {
   const volume = target.volumes.find((candidate) => candidate.key === part.path);
   if (volume === undefined) {
     throw new SwarmcutError('failed', `the new container does not mount the saved volume ${part.path}`, {
@@ -167,7 +167,7 @@ async function layVolume(part: StagedPart, target: LayTarget, options: LayOption
     });
   }
   const { source } = volume;
-  if (options.laidVolumes?.has(source) === true) return undefined;
+  if (options.unpackedVolumes?.has(source) === true) return undefined;
   if (mountAt(await mountsOf('self'), source) !== undefined) {
     throw new SwarmcutError('failed', `volume ${volume.name} is mounted from elsewhere on this node`, {
       where: { file: source },
@@ -185,12 +185,12 @@ async function layVolume(part: StagedPart, target: LayTarget, options: LayOption
     throw error;
   }
   await rename(fresh, source);
-  options.laidVolumes?.add(source);
+  options.unpackedVolumes?.add(source);
   return {
     async undo() {
       await rename(source, fresh);
       await rename(former, source);
-      options.laidVolumes?.delete(source);
+      options.unpackedVolumes?.delete(source);
       await rm(fresh, { recursive: true, force: true });
     },
     async commit() {

@@ -16,17 +16,17 @@ function blocked(timeoutMs: number): SetElement[] {
 
 /** @returns false if the rules are not there @throws SwarmcutError `failed` */
 export function block(netns: string, timeoutMs: number): Promise<boolean> {
-  return replaced(netns, { held_out: blocked(timeoutMs), held_in: blocked(timeoutMs) });
+  return replaced(netns, { blocked_out: blocked(timeoutMs), blocked_in: blocked(timeoutMs) });
 }
 
 /** @returns false if the rules are not there, so that nothing is blocked @throws SwarmcutError `failed` */
 export function unblock(netns: string): Promise<boolean> {
-  return replaced(netns, { held_out: [], held_in: [] });
+  return replaced(netns, { blocked_out: [], blocked_in: [] });
 }
 
 /** Lets everything in at once, and everything out after `delayMs`. @returns false if the rules are not there @throws SwarmcutError `failed` */
 export function openInwards(netns: string, delayMs: number): Promise<boolean> {
-  return replaced(netns, { held_out: blocked(delayMs), held_in: [] });
+  return replaced(netns, { blocked_out: blocked(delayMs), blocked_in: [] });
 }
 
 function replaced(netns: string, contents: Record<string, SetElement[]>): Promise<boolean> {

@@ -4,7 +4,7 @@ import { KernelSets } from './sets.ts';
 import type { SetReader, WantedSets } from './sets.ts';
 import { listeningEnds } from './targets.ts';
 
-export interface CarryingOptions {
+export interface InterceptionPolicyOptions {
   readonly netns: string;
   /** The task's addresses. */
   readonly own: readonly string[];
@@ -14,10 +14,10 @@ export interface CarryingOptions {
 /**
  * Decides for which addresses (of tasks and virtual ones) connections go through the sidecar, and keeps the sets of the rules accordingly.
  *
- * An address becomes one of these in three steps, so that no connection is torn: (1) it is no stranger any more, so new connections with it
+ * An address becomes one of these in three steps, so that no connection is torn: (1) it is no non-peer any more, so new connections with it
  * wait, (2) connections that exist are noted as passing by, (3) everything else with it goes through the sidecar.
  */
-export class Carrying {
+export class InterceptionPolicy {
   readonly #own: readonly string[];
   readonly #neighbours: Neighbours;
   readonly #direct: DirectConnections;
@@ -27,7 +27,7 @@ export class Carrying {
   /** Those in step 1. */
   readonly #gated = new Set<string>();
 
-  constructor({ netns, own, log }: CarryingOptions, neighbours: Neighbours, direct: DirectConnections) {
+  constructor({ netns, own, log }: InterceptionPolicyOptions, neighbours: Neighbours, direct: DirectConnections) {
     this.#own = own;
     this.#neighbours = neighbours;
     this.#direct = direct;
@@ -63,14 +63,14 @@ export class Carrying {
         this.#gated.delete(address);
         this.#carried.add(address);
         const entry = this.#neighbours.entries.get(address);
-        // Not a peer before a link stands, and no stranger any more.
+        // Not a peer before a link stands, and no non-peer any more.
         if (entry?.links.size === 0) entry.state = 'lost';
       }
     }
     await this.sync();
   }
 
-  /** It is a stranger after all: its connections pass by, from the next {@link sync} on. */
+  /** It is a non-peer after all: its connections pass by, from the next {@link sync} on. */
   drop(address: string): void {
     this.#carried.delete(address);
   }
@@ -85,30 +85,30 @@ export class Carrying {
   }
 
   #wanted(): WantedSets {
-    const { entries, subnets, world } = this.#neighbours;
+    const { entries, subnets, view } = this.#neighbours;
     const vips = this.#neighbours.vips();
     const classes = new Map(vips.map((vip) => [vip.address, this.#neighbours.classOf(vip)]));
     for (const address of this.#carried) {
       const state = entries.get(address)?.state;
       const vip = classes.get(address);
-      if (state !== 'peer' && state !== 'lost' && (vip === undefined || vip === 'stranger'))
+      if (state !== 'peer' && state !== 'lost' && (vip === undefined || vip === 'non-peer'))
         this.#carried.delete(address);
     }
     const carriedVips = vips.filter(({ address }) => this.#carried.has(address));
     const live = carriedVips.filter(({ backends }) => backends.some((task) => entries.get(task)?.state === 'peer'));
-    const strangers = [
+    const nonPeers = [
       ...this.#own,
-      ...(world?.tasks ?? []).filter(({ own }) => !own).map(({ address }) => address),
-      ...(world?.strangers ?? []),
-      ...[...entries.values()].filter(({ state }) => state === 'stranger').map(({ address }) => address),
-      ...[...classes].filter(([, kind]) => kind === 'stranger').map(([address]) => address),
+      ...(view?.tasks ?? []).filter(({ own }) => !own).map(({ address }) => address),
+      ...(view?.nonPeers ?? []),
+      ...[...entries.values()].filter(({ state }) => state === 'non-peer').map(({ address }) => address),
+      ...[...classes].filter(([, kind]) => kind === 'non-peer').map(([address]) => address),
     ];
     return {
       subnets,
       peers: [...this.#carried],
       vips: live.map(({ address }) => address),
       waiting: carriedVips.filter((vip) => !live.includes(vip)).map(({ address }) => address),
-      strangers: strangers.filter((address) => !this.#carried.has(address) && !this.#gated.has(address)),
+      nonPeers: nonPeers.filter((address) => !this.#carried.has(address) && !this.#gated.has(address)),
       listening: listeningEnds(entries, carriedVips).filter(({ address }) => this.#carried.has(address)),
       direct: this.#direct.all,
     };

@@ -3,7 +3,7 @@ import type { Stream } from './stream.ts';
 /** What a stream asks of the sidecar around it. */
 export interface StreamOwner {
   /** Nothing is to be read from or delivered to the application. */
-  readonly held: boolean;
+  readonly blocked: boolean;
   /** Resolves when the algorithm is done with the marker: what is behind it may be taken then. */
   marker(stream: Stream, epoch: number): Promise<void>;
   /** The peer's task moves. Resolves with true when this stream is to wait for it, false when the algorithm took it as a marker. */

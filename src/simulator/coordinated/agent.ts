@@ -11,7 +11,7 @@ import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';
 import type { Agent, Tentative } from './transports/transport.ts';
 import { SimulatedEffects } from './effects.ts';
-import { Grip } from './held-process.ts';
+import { HeldProcess } from './held-process.ts';
 
 /**
  * The agent of one process: runs the executor of src/algorithms with effects that cost what the configuration says. It may die and be
@@ -39,14 +39,14 @@ export class SimulatedAgent implements Agent {
   onReport: (() => void) | undefined;
   readonly #world: CoordinatedWorld;
   #executor: Executor;
-  readonly #grip: Grip;
+  readonly #heldProcess: HeldProcess;
   readonly #effects: SimulatedEffects;
 
   constructor(world: CoordinatedWorld, process: Process) {
     this.#world = world;
     this.process = process;
-    this.#grip = new Grip(world, process, () => this.#switchFired());
-    this.#effects = new SimulatedEffects(world, this, this.#grip);
+    this.#heldProcess = new HeldProcess(world, process, () => this.#switchFired());
+    this.#effects = new SimulatedEffects(world, this, this.#heldProcess);
     this.#executor = new Executor(this.#part(0));
   }
 
@@ -144,7 +144,7 @@ export class SimulatedAgent implements Agent {
   restart(epoch: number): void {
     this.life++;
     this.#executor = new Executor(this.#part(epoch));
-    this.#grip.forget();
+    this.#heldProcess.forget();
     this.epoch = epoch;
     this.cutEpoch = epoch;
     this.colour = epoch % 2;
@@ -178,7 +178,7 @@ export class SimulatedAgent implements Agent {
     const world = this.#world;
     this.dead = false;
     world.trace.add(world.now, process.name, 'agent-back');
-    this.#grip.letGo();
+    this.#heldProcess.letGo();
     this.#executor = new Executor(this.#part(this.cutEpoch));
     this.detach();
   }

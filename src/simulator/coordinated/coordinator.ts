@@ -41,7 +41,7 @@ export class Coordinator {
   #open: OpenRound | undefined;
   #downUntil = 0;
   readonly #silencesUs: number[] = [];
-  /** Outcomes whose silence has been noted. */
+  /** Outcomes whose gap has been noted. */
   #noted = 0;
   #tickScheduled = false;
 
@@ -148,7 +148,7 @@ export class Coordinator {
   }
 
   #noteSilence(): void {
-    const longest = this.#world.silence.take();
+    const longest = this.#world.arrivalGap.take();
     if (this.#noted === this.outcomes.length) return;
     this.#noted = this.outcomes.length;
     if (this.outcomes.at(-1)?.ok === true) this.#silencesUs.push(longest);
@@ -275,7 +275,7 @@ export class Coordinator {
       // Only if the round is still on: nobody would ever take the colours off again else.
       const made = (): void => {
         agent.colour = (epoch + 1) % 2;
-        // Where only some take part colours say nothing; all who do are held until the last of them has saved.
+        // Where only some take part colours say nothing; all who do are blocked until the last of them has saved.
         agent.dropColour = world.minimal === undefined ? epoch % 2 : -1;
       };
       agent.prepare(epoch, made, answer);

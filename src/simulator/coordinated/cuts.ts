@@ -1,13 +1,13 @@
 import type { Round } from '../../algorithms/contract.ts';
 import type { CoordinatedWorld } from './world.ts';
-import { cutFaults, totalMoney, type Cut } from '../world/global-checkpoint.ts';
+import { cutFaults, totalMoney, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
 import type { Tentative } from './transports/transport.ts';
 import { participantsOf } from './minimal-participation.ts';
 
 /** Puts cuts together out of tentative checkpoints, checks them, and keeps the last permanent one. */
 export class Cuts {
   /** The last committed cut. */
-  committed: Cut;
+  committed: GlobalCheckpoint;
   readonly #world: CoordinatedWorld;
   readonly #money: number;
 
@@ -23,7 +23,7 @@ export class Cuts {
   }
 
   /** The cut of a round, or why there is none. Those who took no part are in it with their last checkpoint. */
-  assemble(round: Round, epoch: number): Cut | string {
+  assemble(round: Round, epoch: number): GlobalCheckpoint | string {
     const world = this.#world;
     const participants = participantsOf(round);
     const parts: (Tentative | undefined)[] = [];
@@ -50,7 +50,7 @@ export class Cuts {
   }
 
   /** What is wrong with a cut: see cut.ts; and, in `bank`, whether its money is all there. */
-  faults(cut: Cut): string[] {
+  faults(cut: GlobalCheckpoint): string[] {
     const { channels, config } = this.#world;
     const faults = cutFaults(cut, channels, config.fifo);
     const money = totalMoney(cut);
@@ -67,7 +67,7 @@ export class Cuts {
   }
 
   /** The manifest is on disk: recoveries go back to this cut from now on. */
-  makePermanent(cut: Cut, round: Round): void {
+  makePermanent(cut: GlobalCheckpoint, round: Round): void {
     const { metrics, config, processes, minimal } = this.#world;
     this.committed = cut;
     const participants = participantsOf(round)?.size ?? processes.length;

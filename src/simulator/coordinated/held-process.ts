@@ -2,13 +2,13 @@ import { micros } from '../world/config.ts';
 import type { CoordinatedWorld } from './world.ts';
 import type { Process } from '../world/process.ts';
 import { Expiry } from './expiry.ts';
-import { HOLD_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
+import { BLOCK_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
 
 /**
  * What an agent has done to its process for a round. It outlives the agent: the freeze until the dead man's switch ends it, the block until
  * it expires by itself.
  */
-export class Grip {
+export class HeldProcess {
   readonly #world: CoordinatedWorld;
   readonly #process: Process;
   /** Thaws and unblocks when the time is up, whatever has become of the agent. */
@@ -31,17 +31,17 @@ export class Grip {
   }
 
   /** Nothing enters or leaves from now on. */
-  hold(): void {
-    this.#process.held = true;
-    this.#block.arm(this.#switchUs + HOLD_MARGIN_US);
-    this.#world.freezeCheck.held(this.#process);
+  block(): void {
+    this.#process.blocked = true;
+    this.#block.arm(this.#switchUs + BLOCK_MARGIN_US);
+    this.#world.freezeCheck.blocked(this.#process);
   }
 
   release(): void {
     const process = this.#process;
-    if (!process.held) return;
+    if (!process.blocked) return;
     this.#block.callOff();
-    process.held = false;
+    process.blocked = false;
     this.#world.freezeCheck.released(process);
     this.#world.transport.released(process);
     if (!process.frozen) this.#world.unblock(process);

@@ -1,7 +1,7 @@
 import { KooTouegRound, type MinimalAlgorithm } from '../../algorithms/coordinated/koo-toueg.ts';
 import type { Algorithm, Round } from '../../algorithms/contract.ts';
 import type { CoordinatedWorld } from './world.ts';
-import { needlessFaults, type Cut } from '../world/global-checkpoint.ts';
+import { needlessFaults, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
 import { receivedLabels, sentLabels, SentLog } from '../world/sent-log.ts';
 import type { Tentative } from './transports/transport.ts';
 import type { SimulatedAgent } from './agent.ts';
@@ -45,7 +45,7 @@ export class MinimalParticipation {
   }
 
   /** Participants that the round should have done without. */
-  needless(cut: Cut, round: Round, initiator: string): string[] {
+  needless(cut: GlobalCheckpoint, round: Round, initiator: string): string[] {
     const { cuts, channels } = this.#world;
     return needlessFaults(cut, cuts.committed, participantsOf(round) ?? new Set(), initiator, channels);
   }

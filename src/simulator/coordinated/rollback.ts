@@ -77,7 +77,7 @@ export class Rollback {
     for (const agent of world.agents) {
       const { process } = agent;
       agent.restart(world.coordinator.epoch);
-      process.held = false;
+      process.blocked = false;
       process.frozen = true;
       process.down = false;
       world.scheduleTick(process.index, -1);

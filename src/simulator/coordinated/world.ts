@@ -7,7 +7,7 @@ import { Cuts } from './cuts.ts';
 import { FreezeCheck } from './freeze-check.ts';
 import { MinimalParticipation } from './minimal-participation.ts';
 import { Rollback } from './rollback.ts';
-import { restFaults, type Cut } from '../world/global-checkpoint.ts';
+import { restFaults, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
 import { KernelTransport } from './transports/kernel-transport.ts';
 import type { Channel, Process } from '../world/process.ts';
 import { StreamTransport } from './transports/stream-transport.ts';
@@ -53,7 +53,7 @@ export class CoordinatedWorld extends World implements Network {
   }
 
   /** The last committed cut. */
-  get committed(): Cut {
+  get committed(): GlobalCheckpoint {
     return this.cuts.committed;
   }
 
@@ -151,7 +151,7 @@ export class CoordinatedWorld extends World implements Network {
   protected override finalChecks(): void {
     const { openPhase } = this.coordinator;
     if (openPhase !== undefined) this.violation(`${openPhase} was never ended`);
-    for (const process of this.processes) if (process.held) this.violation(`${process.name} stayed held`);
+    for (const process of this.processes) if (process.blocked) this.violation(`${process.name} stayed blocked`);
     for (const fault of restFaults(this.processes, this.channels, this.config.fifo)) this.violation(fault);
     const money = this.cuts.restingMoneyFault();
     if (money !== undefined) this.violation(money);

@@ -2,7 +2,7 @@ import { messageHash, type AppState } from './app-state.ts';
 import type { Channel, Message, Process } from './process.ts';
 
 /** A global checkpoint: one state per process, and what was under way on every channel. */
-export interface Cut {
+export interface GlobalCheckpoint {
   readonly epoch: number;
   /** Simulated time of each process's own cut, microseconds. */
   readonly times: readonly number[];
@@ -16,7 +16,7 @@ export interface Cut {
  * - No orphan: nothing was delivered that was not sent.
  * - Channel states: delivered plus recorded is exactly what was sent, by number and by content, in order on FIFO channels.
  */
-export function cutFaults(cut: Cut, channels: readonly Channel[], fifo: boolean): string[] {
+export function cutFaults(cut: GlobalCheckpoint, channels: readonly Channel[], fifo: boolean): string[] {
   const faults: string[] = [];
   for (const channel of channels) {
     const from = cut.states[channel.from.index];
@@ -52,8 +52,8 @@ export function cutFaults(cut: Cut, channels: readonly Channel[], fifo: boolean)
  * initiator, or has sent something since its checkpoint in `before` that one who has to take part had received at its own cut.
  */
 export function needlessFaults(
-  cut: Cut,
-  before: Cut,
+  cut: GlobalCheckpoint,
+  before: GlobalCheckpoint,
   participants: ReadonlySet<string>,
   initiator: string,
   channels: readonly Channel[],
@@ -72,7 +72,7 @@ export function needlessFaults(
 }
 
 /** All the money of a cut of `bank`: balances, and payloads under way. */
-export function totalMoney(cut: Cut): number {
+export function totalMoney(cut: GlobalCheckpoint): number {
   let total = 0;
   for (const state of cut.states) total += state.balance;
   for (const channel of cut.channels) for (const message of channel) total += message.payload;
@@ -81,7 +81,7 @@ export function totalMoney(cut: Cut): number {
 
 /** The same two checks on a run that has come to rest: everything sent has been delivered, once. */
 export function restFaults(processes: readonly Process[], channels: readonly Channel[], fifo: boolean): string[] {
-  const cut: Cut = {
+  const cut: GlobalCheckpoint = {
     epoch: 0,
     times: [],
     states: processes.map((process) => process.state),

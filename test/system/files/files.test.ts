@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { layFiles, type LayTarget } from '../../../agent/files/unpack.ts';
+import { unpackFiles, type UnpackTarget } from '../../../agent/files/unpack.ts';
 import { saveFiles, type FilesOf } from '../../../agent/files/save.ts';
 
 /** A shell in a mount namespace of its own; what it mounts is seen through `root`, and goes away with it. */
@@ -101,15 +101,15 @@ function facts(more: Partial<FilesOf> = {}): FilesOf {
   };
 }
 
-async function lay(target: Partial<LayTarget>, from: FilesOf, laidVolumes?: Set<string>) {
+async function lay(target: Partial<UnpackTarget>, from: FilesOf, unpackedVolumes?: Set<string>) {
   const saved = await saveFiles(from, join(dir, 'stage'));
   const rootfs = target.rootfs ?? overlay('new');
-  const laid = await layFiles(
+  const unpacked = await unpackFiles(
     saved.parts,
     { volumes: [], shmSource: undefined, ...target, rootfs },
-    { restoreId: 'r1', workDir: join(dir, 'work'), ...(laidVolumes === undefined ? {} : { laidVolumes }) },
+    { restoreId: 'r1', workDir: join(dir, 'work'), ...(unpackedVolumes === undefined ? {} : { unpackedVolumes }) },
   );
-  return { saved, laid, rootfs };
+  return { saved, unpacked, rootfs };
 }
 
 describe('upper layer', () => {
@@ -216,32 +216,32 @@ describe('volumes', () => {
 
     const target = { rootfs: overlay('new'), volumes: [data], shmSource: undefined };
     const options = { restoreId: 'r1', workDir: join(dir, 'work') };
-    const laid = await layFiles(saved.parts, target, options);
+    const unpacked = await unpackFiles(saved.parts, target, options);
     expect(readdirSync(data.source)).toEqual(['f']);
     expect(readFileSync(join(data.source, 'f'), 'utf8')).toBe('at the cut');
     expect(statSync(data.source).mode & 0o777).toBe(0o751);
-    await laid.undo();
+    await unpacked.undo();
     expect(statSync(data.source).ino).toBe(inode);
     expect(readdirSync(data.source).sort()).toEqual(['f', 'later']);
     expect(readFileSync(join(data.source, 'f'), 'utf8')).toBe('later');
 
-    const again = await layFiles(saved.parts, target, options);
+    const again = await unpackFiles(saved.parts, target, options);
     await again.commit();
     expect(readdirSync(data.source)).toEqual(['f']);
     expect(readdirSync(join(dir, 'volumes/data'))).toEqual(['_data']);
   });
 
-  it('that tasks share are laid once', async () => {
+  it('that tasks share are unpacked once', async () => {
     const data = volume('shared');
     writeFileSync(join(data.source, 'f'), '1');
-    const laid = new Set<string>();
-    await lay({ volumes: [data] }, facts({ volumes: [data] }), laid);
+    const unpacked = new Set<string>();
+    await lay({ volumes: [data] }, facts({ volumes: [data] }), unpacked);
     const inode = statSync(data.source).ino;
-    await lay({ volumes: [data], rootfs: overlay('third') }, facts({ volumes: [data] }), laid);
+    await lay({ volumes: [data], rootfs: overlay('third') }, facts({ volumes: [data] }), unpacked);
     expect(statSync(data.source).ino).toBe(inode);
   });
 
-  it('are put back when another part cannot be laid', async () => {
+  it('are put back when another part cannot be unpacked', async () => {
     const [one, two] = [volume('one'), volume('two')];
     writeFileSync(join(one.source, 'f'), 'f');
     const inode = statSync(one.source).ino;

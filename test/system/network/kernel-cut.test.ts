@@ -32,13 +32,13 @@ async function sentBy(task: string): Promise<number> {
   return link?.stats64.rx.packets ?? Number.NaN;
 }
 
-test('hold stops everything both ways, expires by itself, and can be undone by a bare command', async () => {
+test('block stops everything both ways, expires by itself, and can be undone by a bare command', async () => {
   const { client, a } = await pair();
-  await a.hold(60_000);
+  await a.block(60_000);
   const sent = await sentBy('a');
   // By now what it had printed has come through its pipe.
   const held = client.lines.length;
-  // The peer is not held, and what it does now must not get through: a ping goes unanswered.
+  // The peer is not blocked, and what it does now must not get through: a ping goes unanswered.
   const ping = await execa('ip', ['netns', 'exec', bed.name('b'), 'ping', '-c', '2', '-i', '0.2', '-W', '1', A], {
     reject: false,
   });
@@ -46,16 +46,16 @@ test('hold stops everything both ways, expires by itself, and can be undone by a
   expect(client.lines.length).toBeLessThanOrEqual(held + 1);
   expect(await sentBy('a')).toBe(sent);
 
-  await a.renewHold(300);
+  await a.renewBlock(300);
   await client.more(20);
 
-  await a.hold(60_000);
+  await a.block(60_000);
   for (const command of a.undoCommands()) await execa(command[0] ?? '', command.slice(1), { reject: false });
   await client.more(20);
   expect(client.lines.filter((line) => /wrong|error|closed/.test(line))).toEqual([]);
 });
 
-test('a datagram sent while held is lost silently, and lo goes on for UDP but not for TCP', async () => {
+test('a datagram sent while blocked is lost silently, and lo goes on for UDP but not for TCP', async () => {
   const { a } = await pair();
   await bed.run('a', ['ip', 'route', 'add', 'default', 'dev', 'eth0']);
   const listener = bed.program(
@@ -82,12 +82,12 @@ test('a datagram sent while held is lost silently, and lo goes on for UDP but no
       console.log(error ? error.code : 'sent');
       dgram.createSocket('udp4').send('dns', 7002, '127.0.0.1');
     });`;
-  await a.hold(60_000);
+  await a.block(60_000);
   const held = bed.program('a', sender, 'held');
   await held.line((line) => line === 'tcp over lo waits');
   expect(held.lines).toEqual(['sent', 'over lo: dns', 'tcp over lo waits']);
 
-  await a.unhold();
+  await a.unblock();
   const free = bed.program('a', sender, 'free');
   await free.line((line) => line === 'ECONNREFUSED');
   await listener.line((line) => line === 'free');
@@ -100,7 +100,7 @@ test('the coming colour is refused until the own cut, and nothing is lost by it'
     await Promise.all([a, b].map((one) => one.prepare({ subnets: SUBNETS, epoch })));
     await client.more(5);
     // a makes its cut alone: what it sends now must not reach b, and b's answers to it cannot exist.
-    await a.hold(60_000);
+    await a.block(60_000);
     await a.advance(epoch);
     const seen = client.lines.length;
     const refused = async (): Promise<number> =>
@@ -111,7 +111,7 @@ test('the coming colour is refused until the own cut, and nothing is lost by it'
     expect(await refused()).toBe(before);
     expect(client.lines.length).toBeLessThanOrEqual(seen + 1);
 
-    await b.hold(60_000);
+    await b.block(60_000);
     await b.advance(epoch);
     await client.more(20);
     await Promise.all([a.detach(), b.detach()]);
@@ -127,7 +127,7 @@ test('the shortened retransmission time-out is put back by detach, and by an age
   await a.prepare({ subnets: SUBNETS, epoch: 1 });
   await a.prepare({ subnets: SUBNETS, epoch: 1 });
   expect(await bed.run('a', ['ip', 'route'])).toContain('rto_min lock 19ms');
-  await a.hold(60_000);
+  await a.block(60_000);
   await new KernelInterceptor({ netns: bed.netns('a') }).recover();
   expect(await bed.run('a', ['ip', 'route'])).toBe(before);
   expect(await bed.run('a', ['nft', 'list', 'ruleset'])).toBe('');

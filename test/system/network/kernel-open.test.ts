@@ -69,7 +69,7 @@ test('restored connections go on as soon as both ends are open, also with bytes 
   const [a, b] = ['10.91.0.2', '10.91.0.3'];
   bed = await Bed.make({ a: `${a}/24`, b: `${b}/24` });
   const ends = ['a', 'b'].map((name) => new KernelInterceptor({ netns: bed?.netns(name) ?? '' }));
-  await Promise.all(ends.map((end) => end.hold(60_000)));
+  await Promise.all(ends.map((end) => end.block(60_000)));
   // a was cut with 5 bytes in flight, of which b has 3 at its cut.
   const restoredA = bed.program('a', RESTORED, a, b, '7000', '1000', '5000', 'hel', 'lo');
   const restoredB = bed.program('b', RESTORED, b, a, '7000', '5000', '1003', '', 'back');
@@ -88,7 +88,7 @@ test('while a container only lets in, nothing leaves it; then it opens by itself
   );
   await listener.line((line) => line === 'ready');
   const interceptor = new KernelInterceptor({ netns: bed.netns('a') });
-  await interceptor.hold(60_000);
+  await interceptor.block(60_000);
   const sender = bed.program(
     'a',
     `import dgram from 'node:dgram';

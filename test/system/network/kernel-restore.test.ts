@@ -42,14 +42,14 @@ const alias = (last: number): { address: string; network: string } => ({ address
 
 /**
  * All tasks get new addresses at once; returns the milliseconds that each hook took.
- * @param whileHeld what else is to be done before they go on
+ * @param whileBlocked what else is to be done before they go on
  */
 async function move(
   tasks: readonly Moving[],
   to: readonly number[],
-  whileHeld: () => Promise<void> = () => Promise.resolve(),
+  whileBlocked: () => Promise<void> = () => Promise.resolve(),
 ): Promise<number[]> {
-  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).hold(60_000)));
+  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).block(60_000)));
   const cut = await Promise.all(
     tasks.map(async ({ name, program, now, earlier }, index) => ({
       key: name,
@@ -65,7 +65,7 @@ async function move(
     await forget(task);
     const plan = plans.get(task.name);
     if (!plan) throw new Error('no plan');
-    const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir: join(dir, task.name) });
+    const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir: join(dir, task.name) });
     await bed.run(task.name, ['ip', 'address', 'flush', 'dev', 'eth0']);
     await bed.run(task.name, ['ip', 'address', 'add', `${NET}.${to[index]}/24`, 'dev', 'eth0']);
     const started = performance.now();
@@ -83,8 +83,8 @@ async function move(
     task.earlier.push(task.now);
     task.now = to[index] ?? 0;
   }
-  await whileHeld();
-  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).unhold()));
+  await whileBlocked();
+  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).unblock()));
   return times;
 }
 
@@ -148,7 +148,7 @@ test('also a restored connection keeps trying at an even pace while it is blocke
   const interceptor = new KernelInterceptor({ netns: bed.netns('a') });
   await interceptor.prepare({ subnets: [`${NET}.0/24`], epoch: 1 });
   await client.program.more(20);
-  await interceptor.hold(60_000);
+  await interceptor.block(60_000);
   await expect.poll(answers, { timeout: 10_000 }).toBeGreaterThan(before + 3);
   await interceptor.advance(1);
   await client.program.more(20);
@@ -212,7 +212,7 @@ test('thousands of connections are set up at once, and an interface-less remote 
     wireRemote: { address: `${NET}.13`, port: 7000 },
   }));
   const plan = { subnets: [`${NET}.0/24`], ownAddresses: [`${NET}.2`], rewrites, close: [], aliases: [], unsent: [] };
-  const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir });
+  const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir });
   await bed.run('a', ['ip', 'address', 'flush', 'dev', 'eth0']);
   await bed.run('a', ['ip', 'address', 'add', `${NET}.12/24`, 'dev', 'eth0']);
   const started = performance.now();
@@ -227,7 +227,7 @@ test('thousands of connections are set up at once, and an interface-less remote 
 test('a hook that cannot do its work fails and says why', async () => {
   await start();
   const plan = { subnets: [], ownAddresses: [], rewrites: [], close: [], aliases: [], unsent: [] };
-  const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir });
+  const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir });
   expect((await execa(script, { input: '{"pid": 0}', reject: false })).exitCode).not.toBe(0);
   expect(await readFile(join(dir, 'hook.log'), 'utf8')).toContain('/proc/0/ns/net');
   expect((await execa(script, { input: '{}', reject: false })).exitCode).toBe(1);

@@ -154,24 +154,24 @@ export class Container {
   /**
    * Restores behind the block, as an agent does, and opens it.
    * @param ownAddresses addresses that its sockets have and the new container has not
-   * @param whileHeld what is to be done when its processes are there, before the block is opened
+   * @param whileBlocked what is to be done when its processes are there, before the block is opened
    * @throws what runc said
    */
   async restore(
     imagePath: string,
     criuConfigFile: string,
     ownAddresses: readonly string[] = [],
-    whileHeld: () => Promise<void> = () => Promise.resolve(),
+    whileBlocked: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     const plan = { ownAddresses: [...ownAddresses], rewrites: [], close: [] };
-    const script = await restoreHook({ plan, holdTimeoutMs: 60_000, dir: join(this.bundle, 'hook') });
+    const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir: join(this.bundle, 'hook') });
     this.#addHook({ path: script });
     const options = { containerId: this.id, bundle: this.bundle, pidFile: join(this.bundle, 'pid'), imagePath };
     const workPath = join(this.bundle, 'restore');
     mkdirSync(workPath);
     await this.#launch(restoreArguments({ ...options, workPath }), restoreEnvironment(criuConfigFile));
-    await whileHeld();
-    await new KernelInterceptor({ netns: `/proc/${await this.pid()}/ns/net` }).unhold();
+    await whileBlocked();
+    await new KernelInterceptor({ netns: `/proc/${await this.pid()}/ns/net` }).unblock();
   }
 
   /** Runs a command of the host in the container's network namespace. */

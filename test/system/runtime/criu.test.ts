@@ -5,7 +5,7 @@ import { writeCriuConfig } from '../../../agent/runtime/criu/config.ts';
 import { watchedPaths } from '../../../agent/linux/inotify.ts';
 import { readDump } from '../../../agent/runtime/criu/read-dump.ts';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
-import { layFiles } from '../../../agent/files/unpack.ts';
+import { unpackFiles } from '../../../agent/files/unpack.ts';
 import { saveLinkRemaps } from '../../../agent/files/link-remaps.ts';
 import { saveFiles } from '../../../agent/files/save.ts';
 import { CriuHost, type Container } from './criu-host.ts';
@@ -149,7 +149,7 @@ describe('a container with', () => {
     const copy = await host.container(`${id}-copy`, args);
     // Its root is mounted in the host's namespace only.
     const rootfs = host.path(copy.rootfs);
-    await layFiles(
+    await unpackFiles(
       saved.parts,
       { rootfs, volumes: [], shmSource: undefined },
       { restoreId: 'r', workDir: saved.workDir },
@@ -244,7 +244,7 @@ describe('a dump', () => {
     await container.start();
     await counted(container, 3);
     // As an agent does: the kernel goes on sending for a frozen process, and the ends are read one after the other.
-    await new KernelInterceptor({ netns: `/proc/${await container.pid()}/ns/net` }).hold(60_000);
+    await new KernelInterceptor({ netns: `/proc/${await container.pid()}/ns/net` }).block(60_000);
     const { criuDir, workDir } = await save(container, join(host.dir, 'described-saved'));
     const { connections, processes, stats } = await readDump(criuDir, workDir);
     expect(processes).toEqual([{ pid: 1, parentPid: 0, threads: 1, command: 'python3' }]);

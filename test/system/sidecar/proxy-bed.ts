@@ -10,7 +10,7 @@ import type { ArgumentsOf, ResultOf } from '../../../src/rpc/control/method.ts';
 import type { SidecarMethods, SidecarStatus } from '../../../src/rpc/control/methods.ts';
 import type { SidecarRestore } from '../../../src/rpc/control/start-config.ts';
 import { PROXY_TABLE } from '../../../agent/linux/proxy-table.ts';
-import type { World } from '../../../src/rpc/control/network-view.ts';
+import type { NetworkView } from '../../../src/rpc/control/network-view.ts';
 import { Bed } from '../network/kernel-bed.ts';
 import type { Program } from '../network/kernel-bed.ts';
 
@@ -60,7 +60,12 @@ export class ProxyBed {
   }
 
   /** @param restore for a task that comes back */
-  async attachOne(task: string, epoch = 0, restore?: SidecarRestore, former: readonly string[] = []): Promise<void> {
+  async attachOne(
+    task: string,
+    epoch = 0,
+    restore?: SidecarRestore,
+    previousAddresses: readonly string[] = [],
+  ): Promise<void> {
     const interceptor = new ProxyInterceptor({
       netns: this.bed.netns(task),
       task,
@@ -70,7 +75,7 @@ export class ProxyBed {
       logFile: join(this.folder, `${task}.log`),
       subnets: [this.subnet],
       own: [{ address: this.address(task), network: 'bed' }],
-      former,
+      previousAddresses,
       main: this.#main,
       onCrash: (reason) => this.crashes.push(`${task}: ${reason}`),
     });
@@ -86,14 +91,14 @@ export class ProxyBed {
   }
 
   /** What an agent would know of these namespaces. */
-  world(vips: World['vips'] = []): World {
+  view(vips: NetworkView['vips'] = []): NetworkView {
     const tasks = Object.entries(this.#addresses).map(([service, address]) => ({ address, service, own: true }));
-    return { subnets: [this.subnet], tasks, vips, strangers: [] };
+    return { subnets: [this.subnet], tasks, vips, nonPeers: [] };
   }
 
   /** Tells the sidecars of all tasks, as their agents would, and waits until those with a sidecar are linked. */
-  async introduce(world = this.world(), tasks: readonly string[] = [...this.interceptors.keys()]): Promise<void> {
-    await Promise.all(tasks.map((task) => this.call(task, 'world', world)));
+  async introduce(view = this.view(), tasks: readonly string[] = [...this.interceptors.keys()]): Promise<void> {
+    await Promise.all(tasks.map((task) => this.call(task, 'networkView', view)));
     for (const task of this.interceptors.keys()) {
       const others = [...this.interceptors.keys()]
         .filter((other) => other !== task)

@@ -138,7 +138,7 @@ describe('connections through two sidecars', () => {
     expect(proxied.server.filter((line) => line === 'from 10.92.0.1 to 10.92.0.2').length).toBeGreaterThan(200);
     await expect.poll(() => control.call('channels')).toEqual([]);
     // Every connection but the refused one went through.
-    expect(await control.call('status')).toMatchObject({ carried: 206, streams: 0, held: false });
+    expect(await control.call('status')).toMatchObject({ carried: 206, streams: 0, blocked: false });
     control.close();
     expect(bed.crashes).toEqual([]);
   });

@@ -77,7 +77,7 @@ const NETWORK = 'net';
 const SUBNET = '10.97.0.0/24';
 /** Under which the programs know each other, wherever they are. */
 const VIPS: Readonly<Record<string, string>> = { x: '10.97.0.101', y: '10.97.0.102' };
-const HOLD_MS = 30_000;
+const BLOCK_MS = 30_000;
 const LONG = { timeout: 20_000, interval: 50 };
 const KEY = randomBytes(32);
 
@@ -157,7 +157,7 @@ class Task {
   async introduce(tasks: readonly Task[]): Promise<void> {
     const own = tasks.map(({ name, address }) => ({ address, service: name, own: true }));
     const vips = tasks.map(({ name, address }) => ({ address: VIPS[name] ?? '', service: name, backends: [address] }));
-    await this.sidecar.call('world', { subnets: [SUBNET], tasks: own, vips, strangers: [] });
+    await this.sidecar.call('networkView', { subnets: [SUBNET], tasks: own, vips, nonPeers: [] });
     const others = tasks.filter((task) => task !== this).map(({ address }) => address);
     await vi.waitFor(async () => {
       expect((await this.sidecar.call('status')).peers).toEqual(others);
@@ -169,13 +169,13 @@ class Task {
     const { runc } = host;
     const { id } = this.container;
     this.sidecar.host = {
-      hold: async () => kernel?.hold(HOLD_MS),
+      block: async () => kernel?.block(BLOCK_MS),
       freeze: () => runc.pause(id),
       save: async () => {
         await runc.checkpoint(id, { imagePath: join(this.images, 'criu'), workPath: join(this.images, 'work') });
       },
-      advance: async () => kernel?.unhold(),
-      unhold: async () => kernel?.unhold(),
+      advance: async () => kernel?.unblock(),
+      unblock: async () => kernel?.unblock(),
       thaw: () => runc.resume(id),
       discard: () => Promise.resolve(),
       report: (outcome) => {
@@ -183,7 +183,7 @@ class Task {
         return Promise.resolve();
       },
     };
-    await this.sidecar.call('prepare', { epoch, deadlineMs: HOLD_MS, keepFrozen: false });
+    await this.sidecar.call('prepare', { epoch, deadlineMs: BLOCK_MS, keepFrozen: false });
   }
 
   get complaints(): string[] {

@@ -99,11 +99,11 @@ class TaskRound {
       await work();
     };
     this.control = await bed.interceptor(task).control({
-      hold: note('hold', () => kernel.hold(20_000)),
+      block: note('block', () => kernel.block(20_000)),
       freeze: note('freeze', () => process.kill(pid, 'SIGSTOP')),
       save: note('save', () => new Promise((resolve) => setTimeout(resolve, saveMs))),
-      advance: note('advance', () => kernel.unhold()),
-      unhold: note('unhold', () => kernel.unhold()),
+      advance: note('advance', () => kernel.unblock()),
+      unblock: note('unblock', () => kernel.unblock()),
       thaw: note('thaw', () => process.kill(pid, 'SIGCONT')),
       discard: note('discard', () => undefined),
       report: (outcome) => this.reported.resolve(outcome),
@@ -127,7 +127,7 @@ test(
       await Promise.all(initiators.map(async (task) => rounds.get(task)?.control?.call('start', { epoch })));
       const outcomes = await Promise.all([...rounds.values()].map((round) => round.reported.promise));
       expect(outcomes).toEqual(TASKS.map(() => ({ kind: 'saved', epoch })));
-      for (const round of rounds.values()) expect(round.order).toEqual(['hold', 'freeze', 'save', 'advance', 'thaw']);
+      for (const round of rounds.values()) expect(round.order).toEqual(['block', 'freeze', 'save', 'advance', 'thaw']);
 
       const records = new Map<string, ChannelsRecord>();
       for (const [task, round] of rounds) {
@@ -199,11 +199,11 @@ test('a round whose agent goes away in the middle is given up: the task runs on'
   void round.control?.call('start', { epoch }).catch(() => undefined);
   await expect.poll(() => round.order, { timeout: 10_000 }).toContain('save');
   const control = await bed.interceptor('a').control();
-  expect(await control.call('status')).toMatchObject({ held: true, epoch });
+  expect(await control.call('status')).toMatchObject({ blocked: true, epoch });
   round.control?.close();
-  await expect.poll(() => control.call('status'), { timeout: 10_000 }).toMatchObject({ held: false });
+  await expect.poll(() => control.call('status'), { timeout: 10_000 }).toMatchObject({ blocked: false });
   // Its agent's own dead man's switch does the rest.
-  await new KernelInterceptor({ netns: bed.bed.netns('a') }).unhold();
+  await new KernelInterceptor({ netns: bed.bed.netns('a') }).unblock();
   process.kill(programs.a?.pid ?? Number.NaN, 'SIGCONT');
   await programs.a?.more(5);
   expect(programs.a?.lines.filter((line) => /wrong|error/.test(line))).toEqual([]);

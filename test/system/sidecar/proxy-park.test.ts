@@ -114,7 +114,7 @@ test(
     await bed.snapshot(1, ['m'], ['m'], { keepFrozen: true });
     const added = bed.app('a').connect({ address: bed.proxies.address('m'), port: 7000 }, {});
     await expect.poll(() => added.sent, LONG).toBeGreaterThan(0);
-    await bed.kernel('m').unhold();
+    await bed.kernel('m').unblock();
     bed.app('m').frozen = false;
     process.kill(bed.proxies.interceptor('m').pid ?? Number.NaN, 'SIGKILL');
     await expect.poll(() => added.got, LONG).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { World } from '../../../src/rpc/control/network-view.ts';
+import type { NetworkView } from '../../../src/rpc/control/network-view.ts';
 import type { Program } from '../network/kernel-bed.ts';
 import { ProxyBed } from './proxy-bed.ts';
 
@@ -90,10 +90,10 @@ async function connect(task: string, address: string, times = 1, port = 7000): P
   return client.lines.slice(0, -1);
 }
 
-/** A world in which only these are tasks of the stack. */
-function only(...tasks: (keyof typeof ADDRESSES)[]): World {
-  const world = bed.world();
-  return { ...world, tasks: world.tasks.filter(({ service }) => (tasks as string[]).includes(service)) };
+/** A view in which only these are tasks of the stack. */
+function only(...tasks: (keyof typeof ADDRESSES)[]): NetworkView {
+  const view = bed.view();
+  return { ...view, tasks: view.tasks.filter(({ service }) => (tasks as string[]).includes(service)) };
 }
 
 describe('which connections go through the sidecars', () => {
@@ -102,7 +102,7 @@ describe('which connections go through the sidecars', () => {
     const start = async (task: 'a' | 'b', other: 'a' | 'b'): Promise<Program> => {
       await bed.attach(task);
       const program = bed.bed.program(task, CHATTER, ADDRESSES[other]);
-      void bed.call(task, 'world', bed.world());
+      void bed.call(task, 'networkView', bed.view());
       return program;
     };
     const programs = await Promise.all([start('a', 'b'), start('b', 'a')]);
@@ -118,7 +118,7 @@ describe('which connections go through the sidecars', () => {
     const passed = await countPassing('b');
     await bed.attach('a', 'b');
     await server('b');
-    for (const task of ['a', 'b']) await bed.call(task, 'world', only());
+    for (const task of ['a', 'b']) await bed.call(task, 'networkView', only());
     expect(await connect('a', ADDRESSES.b, 3)).toEqual(['b', 'b', 'b']);
     expect((await bed.status('b')).carried).toBe(3);
     expect(await passed()).toBe(0);
@@ -144,7 +144,7 @@ describe('which connections go through the sidecars', () => {
     await bed.attach('a', 'b');
     await server('a');
     await server('c');
-    for (const task of ['a', 'b']) await bed.call(task, 'world', bed.world());
+    for (const task of ['a', 'b']) await bed.call(task, 'networkView', bed.view());
     expect(await connect('a', ADDRESSES.c)).toEqual(['c']);
     expect(await connect('c', ADDRESSES.a)).toEqual(['a']);
     expect(await connect('c', ADDRESSES.a, 1, 7001)).toEqual(['ECONNREFUSED']);
@@ -170,7 +170,7 @@ describe('which connections go through the sidecars', () => {
 
   test('not those that are older than one of the two sidecars; these are named while they live', async () => {
     await bed.attach('a');
-    await bed.call('a', 'world', bed.world());
+    await bed.call('a', 'networkView', bed.view());
     await server('b');
     const old = bed.bed.program(
       'a',
@@ -209,8 +209,8 @@ describe('a virtual address', () => {
   test('leads in turn to the tasks that listen, and refuses when none does', async () => {
     await bed.attach('a', 'b', 'c');
     const programs = { b: await server('b'), c: await server('c') };
-    const world = bed.world([{ address: VIP, service: 'web', backends: [ADDRESSES.b, ADDRESSES.c] }]);
-    await bed.introduce(world);
+    const view = bed.view([{ address: VIP, service: 'web', backends: [ADDRESSES.b, ADDRESSES.c] }]);
+    await bed.introduce(view);
     await expect.poll(() => bed.set('a', 'listening'), SOON).toContain(`${VIP} . 7000`);
     await expect.poll(async () => (await bed.set('a', 'listening')).split(',').length, SOON).toBe(3);
     expect((await connect('a', VIP, 6)).toSorted()).toEqual(['b', 'b', 'b', 'c', 'c', 'c']);
@@ -231,7 +231,7 @@ describe('a virtual address', () => {
   });
 });
 
-test('an address that a task had in an earlier life leads to it, until it is somebody else’s', async () => {
+test('an address that a task had before leads to it, until it is somebody else’s', async () => {
   await bed.attach('a');
   await bed.attachOne('b', 0, undefined, [VIP]);
   const program = await server('b');
@@ -241,17 +241,17 @@ test('an address that a task had in an earlier life leads to it, until it is som
   expect(program.lines).toContain(`from ${ADDRESSES.a}`);
   await server('c');
   await bed.bed.run('c', ['ip', 'address', 'add', `${VIP}/24`, 'dev', 'eth0']);
-  const { tasks, ...world } = bed.world();
-  await bed.call('a', 'world', { ...world, tasks: [...tasks, { address: VIP, service: 'other', own: false }] });
+  const { tasks, ...view } = bed.view();
+  await bed.call('a', 'networkView', { ...view, tasks: [...tasks, { address: VIP, service: 'other', own: false }] });
   expect(await connect('a', VIP)).toEqual(['c']);
 });
 
-test('a sidecar that is held offers nothing in the name of its task, until it is told to or its time is over', async () => {
+test('a sidecar that is blocked offers nothing in the name of its task, until it is told to or its time is over', async () => {
   await bed.attach('a', 'b');
   await bed.feed({ b: await server('b') });
   for (const end of [() => bed.call('a', 'release'), undefined]) {
     const { carried } = await bed.status('b');
-    await bed.call('a', 'hold', { forMs: end ? 60_000 : 1_000 });
+    await bed.call('a', 'block', { forMs: end ? 60_000 : 1_000 });
     const client = bed.bed.program('a', CLIENT, ADDRESSES.b, '7000', '1');
     // It has the connection from its application's kernel.
     await expect.poll(async () => (await bed.status('a')).streams, SOON).toBe(1);
@@ -273,7 +273,7 @@ describe('who is a peer', () => {
     expect(await connect('a', ADDRESSES.b)).toEqual(['b']);
     expect((await bed.status('a')).peers).toEqual([ADDRESSES.b]);
     expect((await bed.status('b')).carried).toBe(1);
-    // One that is taken away for good leaves a stranger.
+    // One that is taken away for good leaves a non-peer.
     await bed.interceptor('b').detach();
     expect(await connect('a', ADDRESSES.b)).toEqual(['b']);
     expect((await bed.status('a')).peers).toEqual([]);
@@ -311,13 +311,13 @@ describe('who is a peer', () => {
 
   test('not a sidecar of another stack; its task’s connections pass by', async () => {
     await bed.attach('a');
-    await bed.call('a', 'world', bed.world());
+    await bed.call('a', 'networkView', bed.view());
     bed.key.fill(7); // b's is not a's
     await bed.attach('b');
-    await bed.call('b', 'world', bed.world());
+    await bed.call('b', 'networkView', bed.view());
     await server('b');
-    await expect.poll(() => bed.set('a', 'strangers'), SOON).toContain(ADDRESSES.b);
-    await expect.poll(() => bed.set('b', 'strangers'), SOON).toContain(ADDRESSES.a);
+    await expect.poll(() => bed.set('a', 'nonPeers'), SOON).toContain(ADDRESSES.b);
+    await expect.poll(() => bed.set('b', 'nonPeers'), SOON).toContain(ADDRESSES.a);
     expect(await connect('a', ADDRESSES.b)).toEqual(['b']);
     expect(await bed.status('a')).toMatchObject({ carried: 0, peers: [] });
   });

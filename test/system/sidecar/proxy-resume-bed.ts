@@ -15,7 +15,7 @@ import { ProxyBed } from './proxy-bed.ts';
 import { RawApp, connectionOf } from '../network/raw-app.ts';
 import type { Manners, SavedEnd } from '../network/raw-app.ts';
 
-const HOLD_MS = 30_000;
+const BLOCK_MS = 30_000;
 
 export const LONG = { timeout: 20_000 };
 export const LONGER = { timeout: 120_000 };
@@ -36,7 +36,7 @@ export interface SavedTask {
 export class ResumeBed {
   readonly proxies: ProxyBed;
   readonly apps = new Map<string, RawApp>();
-  /** Addresses of earlier lives, by task. */
+  /** Previous addresses, by task. */
   readonly formerly = new Map<string, readonly string[]>();
 
   /** @param tasks name → IPv4 address */
@@ -99,7 +99,7 @@ export class ResumeBed {
     saved: SavedTask,
     streams: readonly StreamPlan[],
   ): Promise<() => Promise<void>> {
-    await this.kernel(task).hold(HOLD_MS);
+    await this.kernel(task).block(BLOCK_MS);
     const taken = new Map<string, TcpEnd>();
     for (const stream of saved.record.streams) {
       const end = await readEnd(saved.folder, stream);
@@ -115,7 +115,7 @@ export class ResumeBed {
       plan: { streams },
     });
     return async () => {
-      await this.kernel(task).unhold();
+      await this.kernel(task).unblock();
       wake();
       app.frozen = false;
       await this.proxies.call(task, 'resume');
@@ -140,7 +140,7 @@ export class ResumeBed {
 
   async introduce(tasks: readonly string[]): Promise<void> {
     const own = tasks.map((task) => ({ address: this.proxies.address(task), service: task, own: true }));
-    await this.proxies.introduce({ subnets: [this.proxies.subnet], tasks: own, vips: [], strangers: [] });
+    await this.proxies.introduce({ subnets: [this.proxies.subnet], tasks: own, vips: [], nonPeers: [] });
   }
 
   /** Every end that has something to get gets something more, and all that it gets is right. */
@@ -200,15 +200,15 @@ export class TaskRound {
     const kernel = this.#bed.kernel(this.#task);
     const app = this.#bed.app(this.#task);
     this.control = await this.#bed.proxies.interceptor(this.#task).control({
-      hold: () => kernel.hold(HOLD_MS),
+      block: () => kernel.block(BLOCK_MS),
       freeze: () => {
         app.frozen = true;
       },
       save: () => {
         this.ends = app.save();
       },
-      advance: () => kernel.unhold(),
-      unhold: () => kernel.unhold(),
+      advance: () => kernel.unblock(),
+      unblock: () => kernel.unblock(),
       thaw: () => {
         app.frozen = false;
       },

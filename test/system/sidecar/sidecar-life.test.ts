@@ -155,10 +155,10 @@ describe('a sidecar’s life', () => {
   it('asks its agent in a round, and is told when there is none', async () => {
     const one = await interceptor();
     await one.attach();
-    expect(await ask(one, 'hold')).toBe('the agent knows of no round');
+    expect(await ask(one, 'block')).toBe('the agent knows of no round');
     const asked: unknown[] = [];
     const note = (name: string) => (value?: unknown) => Promise.resolve(void asked.push([name, value]));
-    const steps = ['hold', 'freeze', 'save', 'advance', 'unhold', 'thaw', 'discard', 'report'] as const;
+    const steps = ['block', 'freeze', 'save', 'advance', 'unblock', 'thaw', 'discard', 'report'] as const;
     one.host = Object.fromEntries(steps.map((name) => [name, note(name)])) as unknown as NonNullable<typeof one.host>;
     expect(await ask(one, 'save')).toBe('done');
     expect(asked).toEqual([['save', 5]]);

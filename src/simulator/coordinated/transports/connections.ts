@@ -43,7 +43,7 @@ export class Connections {
   readonly #wire: Wire;
   /** By channel. A channel that is not here is open. */
   readonly #directions = new Map<number, Direction>();
-  /** What is to be done when a process is no longer held: a held sidecar begins nothing new. */
+  /** What is to be done when a process is no longer blocked: a blocked sidecar begins nothing new. */
   readonly #waiting = new Map<Process, (() => void)[]>();
 
   constructor(network: Network, wire: Wire) {
@@ -70,7 +70,7 @@ export class Connections {
   /** The application at the channel's sending end hangs up. Nothing if it is at it already, or cannot. */
   hangUp(channel: Channel): void {
     const { from } = channel;
-    if (this.#directions.has(channel.index) || from.frozen || from.held || from.down) return;
+    if (this.#directions.has(channel.index) || from.frozen || from.blocked || from.down) return;
     const back = from.in[channel.position];
     if (back === undefined || this.#directions.has(back.index)) return;
     this.#add(channel, back, true);
@@ -133,7 +133,7 @@ export class Connections {
     this.#wire.flush(direction.back);
   }
 
-  /** The process is no longer held. */
+  /** The process is no longer blocked. */
   released(process: Process): void {
     const actions = this.#waiting.get(process);
     this.#waiting.delete(process);
@@ -164,7 +164,7 @@ export class Connections {
     });
   }
 
-  /** Tells a participant of its two new channels, and goes on when it has dealt with that and is not held. */
+  /** Tells a participant of its two new channels, and goes on when it has dealt with that and is not blocked. */
   #tell(process: Process, incoming: Channel, outgoing: Channel, epoch: number, action: () => void): void {
     const [into, out] = [this.#directions.get(incoming.index), this.#directions.get(outgoing.index)];
     if (into !== undefined) into.receiverKnows = true;
@@ -178,7 +178,7 @@ export class Connections {
   }
 
   #whenReleased(process: Process, action: () => void): void {
-    if (!process.held) {
+    if (!process.blocked) {
       action();
       return;
     }

@@ -3,7 +3,7 @@ import type { Network, Sent, Tentative, Transport } from './transport.ts';
 import type { Channel, Message, Process } from '../../world/process.ts';
 
 /** Both ends of one TCP stream. Numbers count messages, as TCP's sequence numbers count bytes. */
-interface Link {
+interface TcpChannel {
   readonly channel: number;
   readonly from: Process;
   readonly to: Process;
@@ -22,7 +22,7 @@ interface Link {
 }
 
 interface Packet {
-  readonly link: Link;
+  readonly tcp: TcpChannel;
   readonly colour: number;
   readonly generation: number;
   readonly message: Message | undefined;
@@ -35,16 +35,16 @@ const RESEND_WINDOW = 64;
 const ACK_BYTES = 60;
 
 /**
- * TCP seen from the kernel interceptor: packets may be dropped anywhere (lost, held, of a colour not reached), because the sender keeps
+ * TCP seen from the kernel interceptor: packets may be dropped anywhere (lost, blocked, of a colour not reached), because the sender keeps
  * what is not acknowledged and sends it again. Acknowledgements are packets too and obey the same rules.
  */
 export class KernelTransport implements Transport {
   readonly #network: Network;
-  readonly #links: readonly Link[];
+  readonly #tcpChannels: readonly TcpChannel[];
 
   constructor(network: Network) {
     this.#network = network;
-    this.#links = network.channels.map(({ index, from, to }) => ({
+    this.#tcpChannels = network.channels.map(({ index, from, to }) => ({
       channel: index,
       from,
       to,
@@ -60,7 +60,7 @@ export class KernelTransport implements Transport {
   }
 
   transmit(_from: number, channel: number, number: number, payload: number): void {
-    const link = this.#link(channel);
+    const tcp = this.#tcp(channel);
     const bytes = this.#network.config.messageBytes;
     const message: Message = {
       channel,
@@ -69,17 +69,17 @@ export class KernelTransport implements Transport {
       bytes,
       generation: this.#network.channelTable.generation(channel),
     };
-    link.queue.push(message);
-    if (link.resendAt < 0) this.#arm(link);
-    this.#send(link, message);
+    tcp.queue.push(message);
+    if (tcp.resendAt < 0) this.#arm(tcp);
+    this.#send(tcp, message);
   }
 
   capture(process: Process): Omit<Tentative, 'epoch' | 'time' | 'state'> {
     return {
-      sending: process.out.map((channel) => [...this.#link(channel.index).queue]),
-      unacknowledged: process.out.map((channel) => this.#link(channel.index).unacknowledged),
-      receiving: process.in.map((channel) => [...this.#link(channel.index).inbox]),
-      expected: process.in.map((channel) => this.#link(channel.index).expected),
+      sending: process.out.map((channel) => [...this.#tcp(channel.index).queue]),
+      unacknowledged: process.out.map((channel) => this.#tcp(channel.index).unacknowledged),
+      receiving: process.in.map((channel) => [...this.#tcp(channel.index).inbox]),
+      expected: process.in.map((channel) => this.#tcp(channel.index).expected),
     };
   }
 
@@ -94,29 +94,29 @@ export class KernelTransport implements Transport {
   }
 
   reset(channel: Channel, messages: readonly Message[]): void {
-    const link = this.#link(channel.index);
+    const tcp = this.#tcp(channel.index);
     const delivered = channel.to.state.receivedFrom(channel.reversePosition);
-    link.queue = [...messages];
-    link.inbox = [];
-    link.ahead.clear();
-    link.expected = delivered + 1;
-    link.unacknowledged = link.expected;
-    link.rtoUs = micros(this.#network.config.rtoMs);
-    link.resendAt = -1;
-    link.unsent = false;
-    if (link.queue.length > 0) this.#arm(link);
+    tcp.queue = [...messages];
+    tcp.inbox = [];
+    tcp.ahead.clear();
+    tcp.expected = delivered + 1;
+    tcp.unacknowledged = tcp.expected;
+    tcp.rtoUs = micros(this.#network.config.rtoMs);
+    tcp.resendAt = -1;
+    tcp.unsent = false;
+    if (tcp.queue.length > 0) this.#arm(tcp);
   }
 
   thawed(process: Process): void {
     // As agent/network/rewriting/push-unsent.ts does.
     for (const channel of process.out) {
-      const link = this.#link(channel.index);
-      if (link.unsent) this.#resend(link);
+      const tcp = this.#tcp(channel.index);
+      if (tcp.unsent) this.#resend(tcp);
     }
     for (const channel of process.in) {
-      const link = this.#link(channel.index);
-      while (link.inbox.length > 0 && !process.frozen) {
-        const message = link.inbox.shift();
+      const tcp = this.#tcp(channel.index);
+      while (tcp.inbox.length > 0 && !process.frozen) {
+        const message = tcp.inbox.shift();
         if (message !== undefined) this.#network.deliver(message);
       }
     }
@@ -146,23 +146,23 @@ export class KernelTransport implements Transport {
     return true;
   }
 
-  #link(channel: number): Link {
-    const link = this.#links[channel];
-    if (link === undefined) throw new Error(`no channel ${channel}`);
-    return link;
+  #tcp(channel: number): TcpChannel {
+    const tcp = this.#tcpChannels[channel];
+    if (tcp === undefined) throw new Error(`no channel ${channel}`);
+    return tcp;
   }
 
-  #generation({ channel }: Link): number {
+  #generation({ channel }: TcpChannel): number {
     return this.#network.channelTable.generation(channel);
   }
 
-  #send(link: Link, message: Message | undefined): void {
+  #send(tcp: TcpChannel, message: Message | undefined): void {
     const network = this.#network;
-    const { channel } = link;
-    const sender = message === undefined ? link.to : link.from;
-    if (message !== undefined) link.unsent = sender.held;
+    const { channel } = tcp;
+    const sender = message === undefined ? tcp.to : tcp.from;
+    if (message !== undefined) tcp.unsent = sender.blocked;
     const agent = network.agents[sender.index];
-    if (agent === undefined || sender.down || sender.held || network.lost() || network.separated(channel)) {
+    if (agent === undefined || sender.down || sender.blocked || network.lost() || network.separated(channel)) {
       if (message !== undefined) network.metrics.retransmissions++;
       return;
     }
@@ -170,75 +170,75 @@ export class KernelTransport implements Transport {
     if (message !== undefined) time += network.extraDelay(channel);
     if (network.config.fifo && message !== undefined) time = network.channelTable.inOrder(channel, time);
     network.queue.push(time, this.#arrive, {
-      link,
+      tcp,
       message,
       colour: agent.colour,
       generation: network.channelTable.generation(channel),
-      acknowledged: link.expected,
+      acknowledged: tcp.expected,
     });
   }
 
   readonly #arrive = (packet: Packet): void => {
-    const { link, message } = packet;
-    const receiver = message === undefined ? link.from : link.to;
+    const { tcp, message } = packet;
+    const receiver = message === undefined ? tcp.from : tcp.to;
     const agent = this.#network.agents[receiver.index];
-    if (packet.generation !== this.#generation(link) || receiver.down || agent === undefined) return;
-    if (receiver.held || agent.dropColour === packet.colour) {
+    if (packet.generation !== this.#generation(tcp) || receiver.down || agent === undefined) return;
+    if (receiver.blocked || agent.dropColour === packet.colour) {
       const { metrics, trace, channels, now } = this.#network;
       if (message === undefined) return;
       metrics.retransmissions++;
-      trace.remark(now, receiver.name, 'refuses', channels[link.channel]?.id, message.number);
+      trace.remark(now, receiver.name, 'refuses', channels[tcp.channel]?.id, message.number);
       return;
     }
-    if (message === undefined) this.#acknowledged(link, packet.acknowledged);
-    else this.#received(link, message);
+    if (message === undefined) this.#acknowledged(tcp, packet.acknowledged);
+    else this.#received(tcp, message);
   };
 
-  #received(link: Link, message: Message): void {
-    if (message.number > link.expected) {
-      link.ahead.set(message.number, message);
-    } else if (message.number === link.expected) {
+  #received(tcp: TcpChannel, message: Message): void {
+    if (message.number > tcp.expected) {
+      tcp.ahead.set(message.number, message);
+    } else if (message.number === tcp.expected) {
       let next: Message | undefined = message;
       while (next !== undefined) {
-        link.expected++;
-        if (link.to.frozen || link.inbox.length > 0) link.inbox.push(next);
+        tcp.expected++;
+        if (tcp.to.frozen || tcp.inbox.length > 0) tcp.inbox.push(next);
         else this.#network.deliver(next);
-        next = link.ahead.get(link.expected);
-        link.ahead.delete(link.expected);
+        next = tcp.ahead.get(tcp.expected);
+        tcp.ahead.delete(tcp.expected);
       }
     }
-    this.#send(link, undefined);
+    this.#send(tcp, undefined);
   }
 
-  #acknowledged(link: Link, upTo: number): void {
-    const count = upTo - link.unacknowledged;
+  #acknowledged(tcp: TcpChannel, upTo: number): void {
+    const count = upTo - tcp.unacknowledged;
     if (count <= 0) return;
-    link.queue.splice(0, count);
-    link.unacknowledged = upTo;
-    link.rtoUs = micros(this.#network.config.rtoMs);
-    if (link.queue.length > 0) this.#arm(link);
-    else link.resendAt = -1;
+    tcp.queue.splice(0, count);
+    tcp.unacknowledged = upTo;
+    tcp.rtoUs = micros(this.#network.config.rtoMs);
+    if (tcp.queue.length > 0) this.#arm(tcp);
+    else tcp.resendAt = -1;
   }
 
   /** A time-out is not taken back when it is put off: it looks again when it is due. */
-  #arm(link: Link): void {
-    const idle = link.resendAt < 0;
-    link.resendAt = this.#network.now + link.rtoUs;
-    if (idle) this.#network.queue.push(link.resendAt, this.#timeout, { link, generation: this.#generation(link) });
+  #arm(tcp: TcpChannel): void {
+    const idle = tcp.resendAt < 0;
+    tcp.resendAt = this.#network.now + tcp.rtoUs;
+    if (idle) this.#network.queue.push(tcp.resendAt, this.#timeout, { tcp, generation: this.#generation(tcp) });
   }
 
-  #resend(link: Link): void {
-    for (const message of link.queue.slice(0, RESEND_WINDOW)) this.#send(link, message);
+  #resend(tcp: TcpChannel): void {
+    for (const message of tcp.queue.slice(0, RESEND_WINDOW)) this.#send(tcp, message);
   }
 
-  readonly #timeout = (timer: { readonly link: Link; readonly generation: number }): void => {
-    const { link, generation } = timer;
-    if (generation !== this.#generation(link) || link.resendAt < 0 || link.from.down) return;
-    if (this.#network.now >= link.resendAt) {
-      this.#resend(link);
-      if (!link.unsent) link.rtoUs = Math.min(MAX_RTO_US, link.rtoUs * 2);
-      link.resendAt = this.#network.now + link.rtoUs;
+  readonly #timeout = (timer: { readonly tcp: TcpChannel; readonly generation: number }): void => {
+    const { tcp, generation } = timer;
+    if (generation !== this.#generation(tcp) || tcp.resendAt < 0 || tcp.from.down) return;
+    if (this.#network.now >= tcp.resendAt) {
+      this.#resend(tcp);
+      if (!tcp.unsent) tcp.rtoUs = Math.min(MAX_RTO_US, tcp.rtoUs * 2);
+      tcp.resendAt = this.#network.now + tcp.rtoUs;
     }
-    this.#network.queue.push(link.resendAt, this.#timeout, timer);
+    this.#network.queue.push(tcp.resendAt, this.#timeout, timer);
   };
 }

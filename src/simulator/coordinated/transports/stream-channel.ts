@@ -35,7 +35,7 @@ export class StreamChannel implements ArrivalsOwner<Item>, InboxOwner<Item>, Out
   readonly channel: Channel;
   readonly arrivals: Arrivals<Item>;
   readonly inbox: Inbox<Item>;
-  /** What the application has sent and the sender's sidecar has not read, because it is held or the connection is not there. */
+  /** What the application has sent and the sender's sidecar has not read, because it is blocked or the connection is not there. */
   readonly outbox: Outbox<Sent>;
   /** The newest epoch that the receiver has been asked to cut in because of a message: it is asked once. */
   asked: number;
@@ -107,11 +107,11 @@ export class StreamChannel implements ArrivalsOwner<Item>, InboxOwner<Item>, Out
   }
 
   mayDeliver(): boolean {
-    return !this.channel.to.frozen && !this.channel.to.held;
+    return !this.channel.to.frozen && !this.channel.to.blocked;
   }
 
   maySend(): boolean {
-    return !this.channel.from.held && this.#owner.connections.carries(this.channel.index);
+    return !this.channel.from.blocked && this.#owner.connections.carries(this.channel.index);
   }
 
   size(item: Item): number {

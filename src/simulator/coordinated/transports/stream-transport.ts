@@ -34,7 +34,7 @@ export class StreamTransport implements Transport {
     this.#connections = new Connections(network, {
       put: ({ index }, word, epoch) => this.#put(word, index, 0, 0, word === 'end' ? 0 : HANDSHAKE_BYTES, epoch),
       putOff: (channel) => {
-        if (!channel.from.held) return false;
+        if (!channel.from.blocked) return false;
         this.#stream(channel.index).outbox.end();
         return true;
       },
@@ -59,7 +59,7 @@ export class StreamTransport implements Transport {
   }
 
   transmit(from: number, channel: number, number: number, payload: number): void {
-    if (this.#network.processTable.held(from) || !this.#connections.carries(channel))
+    if (this.#network.processTable.blocked(from) || !this.#connections.carries(channel))
       this.#stream(channel).outbox.put({ number, payload });
     else this.#send(channel, number, payload, this.#epochOnMessages ? this.#epochOf(from) : 0);
   }
@@ -130,7 +130,7 @@ export class StreamTransport implements Transport {
     this.#keep(new StreamChannel(this.#owner, channel, asked, received));
   }
 
-  /** What has waited in front of a held sidecar, or for a connection, leaves. */
+  /** What has waited in front of a blocked sidecar, or for a connection, leaves. */
   #flush(channel: Channel): void {
     const stream = this.#special[channel.index];
     if (stream === undefined) return;

@@ -60,7 +60,7 @@ export interface Transport {
   startRecording(channel: Channel): void;
   stopRecording(channel: Channel): void;
   pause(channel: Channel, paused: boolean): void;
-  /** The process is no longer held. */
+  /** The process is no longer blocked. */
   released(process: Process): void;
   /** The process runs: what waited for it is delivered. */
   thawed(process: Process): void;

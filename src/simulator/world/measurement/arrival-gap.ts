@@ -1,5 +1,5 @@
 /** How long nothing comes to one process: what a program at the other end of a connection notices of a round. Times in microseconds. */
-export class Silence {
+export class ArrivalGap {
   #last = -1;
   #longest = 0;
 

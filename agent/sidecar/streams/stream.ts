@@ -30,7 +30,7 @@ export class Stream {
     identity: StreamIdentity,
     target: Endpoint,
     end: LocalEnd,
-    owner: StreamOwner,
+    owner: StreamOwner<Stream>,
     restored?: RestoredStream,
   ) {
     this.identity = identity;

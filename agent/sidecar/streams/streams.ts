@@ -146,7 +146,7 @@ export class Streams implements RoundStreams {
     return { incoming, outgoing };
   }
 
-  #owner(): StreamOwner {
+  #owner(): StreamOwner<Stream> {
     const blocked = (): boolean => this.#blocked;
     return {
       get blocked() {

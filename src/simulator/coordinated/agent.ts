@@ -7,9 +7,9 @@ import type {
 import type { Part } from '../../algorithms/effects.ts';
 import { Executor } from '../../algorithms/executor.ts';
 import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 import type { Process } from '../world/process.ts';
-import type { Agent, Tentative } from './transports/transport.ts';
+import type { Tentative } from './transports/transport.ts';
 import { SimulatedEffects } from './effects.ts';
 import { HeldProcess } from './held-process.ts';
 
@@ -18,7 +18,7 @@ import { HeldProcess } from './held-process.ts';
  * started again. What it did to the process outlives it: the freeze until the dead man's switch ends it, the block until it expires. A sidecar
  * outlives it too, and gives the round up.
  */
-export class SimulatedAgent implements Agent {
+export class SimulatedAgent implements CoordinatedAgent {
   readonly process: Process;
   epoch = 0;
   cutEpoch = 0;
@@ -37,12 +37,12 @@ export class SimulatedAgent implements Agent {
   /** The last report, and who wants to hear of it: a marker may make the cut before the coordinator's word arrives. */
   outcome: ParticipantOutcome | undefined;
   onReport: (() => void) | undefined;
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   #executor: Executor;
   readonly #heldProcess: HeldProcess;
   readonly #effects: SimulatedEffects;
 
-  constructor(world: CoordinatedWorld, process: Process) {
+  constructor(world: CoordinatedContext, process: Process) {
     this.#world = world;
     this.process = process;
     this.#heldProcess = new HeldProcess(world, process, () => this.#switchFired());

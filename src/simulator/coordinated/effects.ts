@@ -1,20 +1,19 @@
 import type { ParticipantOutcome } from '../../algorithms/contract.ts';
 import type { ChannelEffects, Result, TaskEffects } from '../../algorithms/effects.ts';
 import { micros } from '../world/config.ts';
-import type { SimulatedAgent } from './agent.ts';
 import type { HeldProcess } from './held-process.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 
 /**
  * What an agent does to its simulated process, each effect at the cost that the configuration gives it. When the agent has died, a sidecar
  * goes on with what needs no agent, at once.
  */
 export class SimulatedEffects implements TaskEffects<Result>, ChannelEffects {
-  readonly #world: CoordinatedWorld;
-  readonly #agent: SimulatedAgent;
+  readonly #world: CoordinatedContext;
+  readonly #agent: CoordinatedAgent;
   readonly #heldProcess: HeldProcess;
 
-  constructor(world: CoordinatedWorld, agent: SimulatedAgent, heldProcess: HeldProcess) {
+  constructor(world: CoordinatedContext, agent: CoordinatedAgent, heldProcess: HeldProcess) {
     this.#world = world;
     this.#agent = agent;
     this.#heldProcess = heldProcess;

@@ -1,5 +1,5 @@
 import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { CoordinatedContext } from './context.ts';
 import type { Process } from '../world/process.ts';
 import { Expiry } from './expiry.ts';
 import { BLOCK_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
@@ -9,7 +9,7 @@ import { BLOCK_MARGIN_US, SWITCH_MARGIN_US } from './freeze-check.ts';
  * it expires by itself.
  */
 export class HeldProcess {
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   readonly #process: Process;
   /** Thaws and unblocks when the time is up, whatever has become of the agent. */
   readonly #switch: Expiry;
@@ -17,7 +17,7 @@ export class HeldProcess {
   readonly #block: Expiry;
 
   /** @param switchFired told after the switch has let the process go */
-  constructor(world: CoordinatedWorld, process: Process, switchFired: () => void) {
+  constructor(world: CoordinatedContext, process: Process, switchFired: () => void) {
     this.#world = world;
     this.#process = process;
     this.#switch = new Expiry(world, () => {

@@ -1,17 +1,17 @@
-import type { Round } from '../../algorithms/contract.ts';
-import type { CoordinatedWorld } from './world.ts';
-import { cutFaults, totalMoney, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
-import type { Tentative } from './transports/transport.ts';
+import type { Round } from '../../../algorithms/contract.ts';
+import type { CoordinatedContext } from '../context.ts';
+import { cutFaults, totalMoney, type GlobalCheckpoint } from '../../world/global-checkpoint.ts';
+import type { Tentative } from '../transports/transport.ts';
 import { participantsOf } from './minimal-participation.ts';
 
 /** Puts cuts together out of tentative checkpoints, checks them, and keeps the last permanent one. */
 export class Cuts {
   /** The last committed cut. */
   committed: GlobalCheckpoint;
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   readonly #money: number;
 
-  constructor(world: CoordinatedWorld) {
+  constructor(world: CoordinatedContext) {
     this.#world = world;
     this.committed = {
       epoch: 0,

@@ -1,25 +1,24 @@
-import { KooTouegRound, type MinimalAlgorithm } from '../../algorithms/coordinated/koo-toueg.ts';
-import type { Algorithm, Round } from '../../algorithms/contract.ts';
-import type { CoordinatedWorld } from './world.ts';
-import { needlessFaults, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
-import { receivedLabels, sentLabels, SentLog } from '../world/sent-log.ts';
-import type { Tentative } from './transports/transport.ts';
-import type { SimulatedAgent } from './agent.ts';
+import { KooTouegRound, type MinimalAlgorithm } from '../../../algorithms/coordinated/koo-toueg.ts';
+import type { Algorithm, Round } from '../../../algorithms/contract.ts';
+import type { CoordinatedAgent, CoordinatedContext } from '../context.ts';
+import { needlessFaults, type GlobalCheckpoint } from '../../world/global-checkpoint.ts';
+import { receivedLabels, sentLabels, SentLog } from '../../world/sent-log.ts';
+import type { Tentative } from '../transports/transport.ts';
 
 /** What is different where participants are found on the way (Koo & Toueg 1987): labels, requests, and the senders' log. */
 export class MinimalParticipation {
   readonly sentLog: SentLog;
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   readonly #algorithm: MinimalAlgorithm;
 
-  private constructor(world: CoordinatedWorld, algorithm: MinimalAlgorithm) {
+  private constructor(world: CoordinatedContext, algorithm: MinimalAlgorithm) {
     this.#world = world;
     this.#algorithm = algorithm;
     this.sentLog = new SentLog(world.channels);
   }
 
   /** Undefined for an algorithm in which everybody takes part. */
-  static of(world: CoordinatedWorld, algorithm: Algorithm): MinimalParticipation | undefined {
+  static of(world: CoordinatedContext, algorithm: Algorithm): MinimalParticipation | undefined {
     return isMinimal(algorithm) ? new MinimalParticipation(world, algorithm) : undefined;
   }
 
@@ -30,7 +29,7 @@ export class MinimalParticipation {
   }
 
   /** One who is asked need not take part: all that the requesters have received was sent before its last checkpoint. */
-  declines(agent: SimulatedAgent, round: Round): boolean {
+  declines(agent: CoordinatedAgent, round: Round): boolean {
     if (!(round instanceof KooTouegRound)) return false;
     const requests = round.requestsTo(agent.process.name);
     if (requests.size === 0) return false;
@@ -38,7 +37,7 @@ export class MinimalParticipation {
   }
 
   /** Whom this checkpoint depends upon, with the last label received from each. */
-  cohort({ process }: SimulatedAgent, tentative: Tentative): ReadonlyMap<string, number> {
+  cohort({ process }: CoordinatedAgent, tentative: Tentative): ReadonlyMap<string, number> {
     // What the socket has taken counts as received, whether or not the process has read it.
     const received = new Map(process.in.map(({ from }, i) => [from.name, (tentative.expected[i] ?? 1) - 1]));
     return this.#algorithm.cohort(received, receivedLabels(process, this.#world.cuts.committed));

@@ -1,16 +1,16 @@
-import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
-import type { Process } from '../world/process.ts';
+import { micros } from '../../world/config.ts';
+import type { CoordinatedContext } from '../context.ts';
+import type { Process } from '../../world/process.ts';
 
 /** Between two looks for an agent that is being started. */
 const AGENT_WAIT_US = 50_000;
 
 /** Everybody goes back to the last committed cut: the only recovery that coordinated checkpointing needs. */
 export class Rollback {
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   #running = false;
 
-  constructor(world: CoordinatedWorld) {
+  constructor(world: CoordinatedContext) {
     this.#world = world;
   }
 

@@ -1,6 +1,7 @@
-// No circle of files, type imports included: eslint's import-x/no-cycle leaves those out. `node .ci/cycles.mjs` lists the circles and fails if there
-// are any.
-import { readFileSync, readdirSync } from 'node:fs';
+// The layout of the tree. No circle of files, type imports included: eslint's import-x/no-cycle leaves those out. No folder that is too full to be
+// taken in at a glance. `node .ci/layout.mjs` lists what breaks these rules and fails if anything does.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -52,4 +53,25 @@ for (const group of circles()) {
     const inside = graph.get(file).filter((other) => group.includes(other));
     console.error(`  ${file} -> ${inside.join(', ')}`);
   }
+}
+
+/** Most files of one folder at one level. */
+const MOST_FILES = 14;
+/** Folders of like things, one file each: nobody reads these from end to end. And the root, where tools look for their settings. */
+const UNLIMITED = /^(\.|findings|test\/scenarios|src\/rpc\/generated(\/.*)?)$/;
+
+const tracked = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate'], {
+  cwd: root,
+  encoding: 'utf8',
+});
+const folders = Map.groupBy(
+  tracked.split('\0').filter((file) => file !== '' && existsSync(path.join(root, file))),
+  path.dirname,
+);
+for (const [folder, files] of folders) {
+  if (files.length <= MOST_FILES || UNLIMITED.test(folder)) continue;
+  process.exitCode = 1;
+  console.error(
+    `${folder} has ${files.length} files at one level, ${MOST_FILES} at most: move those of one subject to a folder of their own`,
+  );
 }

@@ -1,5 +1,5 @@
 import { connectionKey, type Connection } from '../../src/model/connection.ts';
-import type { UnsentMark } from '../../src/model/network-plan.ts';
+import type { UnsentMark } from '../../src/model/plans/network-plan.ts';
 import { readRecord } from '../../src/storage/channel-records.ts';
 
 /** The application's ends of the connections that its sidecar carried at the cut. */

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { connectionKey, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import type { UnsentMark } from '../../src/model/network-plan.ts';
+import type { UnsentMark } from '../../src/model/plans/network-plan.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import { listConnections, resetConnections } from '../network/rewriting/connections.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';

@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
-import type { ProxyPlan } from '../../src/model/proxy-plan.ts';
+import type { ProxyPlan } from '../../src/model/plans/proxy-plan.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import type { Sidecar } from '../../src/rpc/generated/swarmcut/Sidecar.ts';
 import type { Logger } from '../../src/platform/logger.ts';

@@ -1,5 +1,5 @@
 import type { Connection, Endpoint } from '../../src/model/connection.ts';
-import type { CutTask } from '../../src/model/cut.ts';
+import type { CutTask } from '../../src/model/cuts/cut.ts';
 import type { Alias } from '../../src/model/task.ts';
 
 export function endpoint(text: string): Endpoint {

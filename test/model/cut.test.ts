@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Connection } from '../../src/model/connection.ts';
-import { checkCut, pairConnections, type CutTask } from '../../src/model/cut.ts';
+import { checkCut, pairConnections, type CutTask } from '../../src/model/cuts/cut.ts';
 import { end, task } from './connections.ts';
 
 /** [una, nxt, rcvNxt] of one end. */

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { endpointText, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
-import { pairConnections } from '../../src/model/cut.ts';
-import { planNetworks, type LiveTask, type NetworkPlans, type RestoredTask } from '../../src/model/network-plan.ts';
+import { pairConnections } from '../../src/model/cuts/cut.ts';
+import {
+  planNetworks,
+  type LiveTask,
+  type NetworkPlans,
+  type RestoredTask,
+} from '../../src/model/plans/network-plan.ts';
 import type { Alias } from '../../src/model/task.ts';
 import { aliases, end, task } from './connections.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StreamCut } from '../../src/model/checkpoint.ts';
-import { planProxies, type ProxyTask, type StayingTask, type StreamPlan } from '../../src/model/proxy-plan.ts';
+import { planProxies, type ProxyTask, type StayingTask, type StreamPlan } from '../../src/model/plans/proxy-plan.ts';
 import { aliases, endpoint } from './connections.ts';
 import { streamEnd, streamId } from './streams.ts';
 

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { StreamCut } from '../../src/model/checkpoint.ts';
-import { pairConnections } from '../../src/model/cut.ts';
+import { pairConnections } from '../../src/model/cuts/cut.ts';
 import {
   checkStreams,
   directConnections,
   halfOpenConnections,
   pairStreams,
   streamChannelText,
-} from '../../src/model/stream-cut.ts';
+} from '../../src/model/cuts/stream-cut.ts';
 import { end, endpoint, task } from './connections.ts';
 import { streamEnd, streamId } from './streams.ts';
 

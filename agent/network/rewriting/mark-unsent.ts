@@ -1,6 +1,6 @@
 import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { UnsentMark } from '../../../src/model/network-plan.ts';
+import type { UnsentMark } from '../../../src/model/plans/network-plan.ts';
 import { replaceFile } from '../../../src/platform/files.ts';
 import protobuf from 'protobufjs/minimal.js';
 

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NetworkPlan } from '../../../src/model/network-plan.ts';
+import type { NetworkPlan } from '../../../src/model/plans/network-plan.ts';
 import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf } from '../../linux/addresses.ts';

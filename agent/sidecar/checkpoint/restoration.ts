@@ -1,6 +1,6 @@
 import type { Connection } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
-import type { StreamPlan } from '../../../src/model/proxy-plan.ts';
+import type { StreamPlan } from '../../../src/model/plans/proxy-plan.ts';
 import type { RecordedStream } from '../../../src/storage/channel-records.ts';
 import { emptyEnd } from '../../linux/repair.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';

@@ -1,7 +1,7 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { connectionKey, endpointText } from '../../../src/model/connection.ts';
-import { checkCut, type ConnectionEnd } from '../../../src/model/cut.ts';
-import { ownSocket, type StreamCheck, type StreamDirection } from '../../../src/model/stream-cut.ts';
+import { checkCut, type ConnectionEnd } from '../../../src/model/cuts/cut.ts';
+import { ownSocket, type StreamCheck, type StreamDirection } from '../../../src/model/cuts/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { cutOf } from '../../operations/rounds/cut-check.ts';
 

@@ -1,8 +1,13 @@
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
-import { pairConnections, type CutTask } from '../../../src/model/cut.ts';
-import { planNetworks, type LivePlan, type LiveTask, type RestoredTask } from '../../../src/model/network-plan.ts';
-import { planProxies, type StayingTask } from '../../../src/model/proxy-plan.ts';
-import type { StreamTask } from '../../../src/model/stream-cut.ts';
+import { pairConnections, type CutTask } from '../../../src/model/cuts/cut.ts';
+import {
+  planNetworks,
+  type LivePlan,
+  type LiveTask,
+  type RestoredTask,
+} from '../../../src/model/plans/network-plan.ts';
+import { planProxies, type StayingTask } from '../../../src/model/plans/proxy-plan.ts';
+import type { StreamTask } from '../../../src/model/cuts/stream-cut.ts';
 import { cutOfTasks, assertConsistentCut } from '../rounds/cut-check.ts';
 import { overlaySubnets, type RoundTask } from '../rounds/participants.ts';
 import { taskPlans, type TaskPlan } from './plans.ts';

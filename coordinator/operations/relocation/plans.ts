@@ -1,7 +1,7 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
-import { planNetworks, type NetworkPlan, type RestoredTask } from '../../../src/model/network-plan.ts';
-import { planProxies, type ProxyPlan } from '../../../src/model/proxy-plan.ts';
-import type { StreamTask } from '../../../src/model/stream-cut.ts';
+import { planNetworks, type NetworkPlan, type RestoredTask } from '../../../src/model/plans/network-plan.ts';
+import { planProxies, type ProxyPlan } from '../../../src/model/plans/proxy-plan.ts';
+import type { StreamTask } from '../../../src/model/cuts/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { cutOf } from '../rounds/cut-check.ts';
 import { overlaySubnets } from '../rounds/participants.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { streamCutSchema, type Manifest, type ManifestTask, type Part } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import type { StreamDirection } from '../../../src/model/stream-cut.ts';
+import type { StreamDirection } from '../../../src/model/cuts/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';

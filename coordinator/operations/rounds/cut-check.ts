@@ -1,6 +1,12 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { endpointText } from '../../../src/model/connection.ts';
-import { checkCut, pairConnections, type ConnectionEnd, type CutTask, type Pairing } from '../../../src/model/cut.ts';
+import {
+  checkCut,
+  pairConnections,
+  type ConnectionEnd,
+  type CutTask,
+  type Pairing,
+} from '../../../src/model/cuts/cut.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import {
   checkStreams,
@@ -11,7 +17,7 @@ import {
   type StreamCheck,
   type StreamCheckOptions,
   type StreamTask,
-} from '../../../src/model/stream-cut.ts';
+} from '../../../src/model/cuts/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { VerifiedChannel, VerifiedConnection } from '../session/reports.ts';
 

@@ -1,5 +1,5 @@
 import type { Connection, Endpoint } from '../../model/connection.ts';
-import type { StreamPlan } from '../../model/proxy-plan.ts';
+import type { StreamPlan } from '../../model/plans/proxy-plan.ts';
 import { field, listField, optionalField } from './fields.ts';
 
 /** With what a sidecar of a restored task starts: the record of its checkpoint, and what to do with each stream. */

@@ -7,8 +7,8 @@ import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { listConnections } from '../../../agent/network/rewriting/connections.ts';
 import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
-import { pairConnections } from '../../../src/model/cut.ts';
-import { planNetworks } from '../../../src/model/network-plan.ts';
+import { pairConnections } from '../../../src/model/cuts/cut.ts';
+import { planNetworks } from '../../../src/model/plans/network-plan.ts';
 import { Bed, ECHO, PING, type Program } from './kernel-bed.ts';
 
 /**

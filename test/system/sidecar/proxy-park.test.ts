@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LONG, LONGER, ResumeBed, checked, plansFor } from './proxy-resume-bed.ts';
 import type { Kinds, SavedTask } from './proxy-resume-bed.ts';
-import type { StayingTask } from '../../../src/model/proxy-plan.ts';
+import type { StayingTask } from '../../../src/model/plans/proxy-plan.ts';
 import type { AppEnd } from '../network/raw-app.ts';
 
 /** `m` and `n` move to `m2` and `n2`; `a` and `b` stay, and nobody tells them anything. */

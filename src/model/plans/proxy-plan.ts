@@ -1,7 +1,7 @@
-import type { StreamCut } from './checkpoint.ts';
-import type { Connection, Endpoint } from './connection.ts';
-import { inputEnded, pairStreams, type StreamEnd, type StreamTask } from './stream-cut.ts';
-import type { Alias } from './task.ts';
+import type { StreamCut } from '../checkpoint.ts';
+import type { Connection, Endpoint } from '../connection.ts';
+import { inputEnded, pairStreams, type StreamEnd, type StreamTask } from '../cuts/stream-cut.ts';
+import type { Alias } from '../task.ts';
 
 /** What a restored sidecar does with one stream of its record. Same shape as `StreamPlan` in proto/agent.proto. */
 export interface StreamPlan {

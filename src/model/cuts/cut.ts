@@ -1,5 +1,5 @@
-import { connectionKey, peerKey, type Connection } from './connection.ts';
-import type { Alias } from './task.ts';
+import { connectionKey, peerKey, type Connection } from '../connection.ts';
+import type { Alias } from '../task.ts';
 
 /** What is known of one task at its cut. */
 export interface CutTask {

@@ -1,5 +1,5 @@
-import type { StreamCut } from './checkpoint.ts';
-import { connectionKey, endpointText, type Connection, type Endpoint } from './connection.ts';
+import type { StreamCut } from '../checkpoint.ts';
+import { connectionKey, endpointText, type Connection, type Endpoint } from '../connection.ts';
 import type { ConnectionEnd } from './cut.ts';
 
 /** The proxied connections of one task at its cut. */

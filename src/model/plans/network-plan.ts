@@ -1,6 +1,6 @@
-import { connectionKey, endpointText, type Connection, type Endpoint, type RewriteEntry } from './connection.ts';
-import type { ConnectionEnd, CutTask, Pairing } from './cut.ts';
-import type { Alias } from './task.ts';
+import { connectionKey, endpointText, type Connection, type Endpoint, type RewriteEntry } from '../connection.ts';
+import type { ConnectionEnd, CutTask, Pairing } from '../cuts/cut.ts';
+import type { Alias } from '../task.ts';
 
 /** What an agent must set up in a restored task's network namespace. Same shape as `NetworkPlan` in proto/agent.proto. */
 export interface NetworkPlan {

@@ -15,6 +15,7 @@ const SUSPENDED = {
   moved: [],
   journal: [[CONTAINER, RESTORE.id]],
   switches: [CONTAINER],
+  still: ['undecided'],
 };
 const RETIRED = {
   frozen: [CONTAINER],
@@ -22,6 +23,7 @@ const RETIRED = {
   moved: [CONTAINER],
   journal: [],
   switches: [`${CONTAINER}-moved`],
+  still: ['decided'],
 };
 
 type Request = (held: HeldTasks) => Promise<unknown>;

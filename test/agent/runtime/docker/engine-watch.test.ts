@@ -23,9 +23,11 @@ afterEach(() => {
 /** An engine that has events, or accepts calls and does not answer: it loads its containers. */
 async function start(loaded: boolean): Promise<ServerResponse[]> {
   const calls: ServerResponse[] = [];
-  const made = createServer((_request, response) => {
+  const made = createServer((request, response) => {
+    if (request.url?.endsWith('/_ping') === true) return response.end('OK');
     calls.push(response);
     if (loaded) response.writeHead(200).flushHeaders();
+    return undefined;
   });
   server = made;
   await new Promise<void>((resolve) => made.listen(join(dir, 'socket'), resolve));
@@ -60,6 +62,17 @@ it('tells at once when the engine ends, and when it answers again, not only list
   loading[0]?.writeHead(200).flushHeaders();
   await vi.waitUntil(() => told.length === 2, PATIENCE);
   expect(told).toEqual([false, true]);
+});
+
+it('tells of an engine that is about to end: it takes no new calls, though its streams are still there', async () => {
+  const calls = await start(true);
+  const told = watching();
+  await vi.waitUntil(() => calls.length === 1, PATIENCE);
+  server?.close();
+  rmSync(join(dir, 'socket'), { force: true });
+  await vi.waitUntil(() => told.length === 1, PATIENCE);
+  expect(told).toEqual([false]);
+  expect(calls[0]?.writable).toBe(true);
 });
 
 it('tells once of an engine that stays away, and nothing when it is closed itself', async () => {

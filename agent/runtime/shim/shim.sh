@@ -57,8 +57,8 @@ stands_still() {
   [ "$now" -lt "$until" ]
 }
 
-# Waits for the decision. $1: "kill_patience" or "probe_patience". At most 130 s for a kill: so long the engine was seen to wait, and the Swarm to take it well. At most 20 s
-# for an exec: after 30 s the engine calls a check failed that has not begun.
+# Waits for the decision. $1: "kill_patience" or "probe_patience". At most 130 s for a kill: so long engine and Swarm were seen to take it well. At
+# most 20 s for an exec: after 30 s the engine calls a check failed that has not begun.
 wait_while_still() {
   PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} kill_patience=130 probe_patience=20
   [ -r "$run/shim.conf" ] && . "$run/shim.conf"

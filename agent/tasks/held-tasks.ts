@@ -180,19 +180,11 @@ export class HeldTasks {
 
   async #take(holder: Holder, opened: OpenedTask, keeper: (task: HeldTask) => Keeper): Promise<Entry> {
     this.#closed.refuse(holder);
-    const { containerId, pid, interceptor, runc, health } = opened;
+    const { containerId, pid } = opened;
     const { arm, standstills } = this.#options;
     const other = this.#entries.get(containerId);
     if (other !== undefined) throw taken(other);
-    const task = new HeldTask({
-      containerId,
-      interceptor,
-      runc,
-      health,
-      probesEnd: (check) => probesEnd(pid, check),
-      arm,
-      standstills,
-    });
+    const task = new HeldTask({ ...opened, arm, standstills, probesEnd: (check) => probesEnd(pid, check) });
     const entry: Entry = { task, opened, keeper: keeper(task), holder, cutBy: undefined, timer: undefined };
     // Before anything is awaited, so that whoever gives up or comes in between finds it.
     this.#entries.set(containerId, entry);

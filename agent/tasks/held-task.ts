@@ -89,7 +89,7 @@ export class HeldTask {
       this.#mark(deadlineMs + DEADMAN_MARGIN_MS);
       // From here on none begins; one that is frozen half way would be called failed.
       if (health !== undefined) await probesEnd(health);
-      await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await interceptor.block(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
 
@@ -106,7 +106,7 @@ export class HeldTask {
   }
 
   unblock(): Promise<void> {
-    return this.#unlessMoved(() => this.interceptor.unhold());
+    return this.#unlessMoved(() => this.interceptor.unblock());
   }
 
   /** Lets it run on and calls the dead man's switch off. @param awake called between the two */
@@ -157,7 +157,7 @@ export class HeldTask {
       }
       this.#deadlineMs = performance.now() + deadlineMs;
       this.#mark(deadlineMs + DEADMAN_MARGIN_MS);
-      await this.interceptor.renewHold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await this.interceptor.renewBlock(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
 
@@ -181,7 +181,7 @@ export class HeldTask {
       this.#mark(this.movedGraceMs);
       await this.#disarm();
       // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
-      await interceptor.renewHold(this.movedGraceMs + MOVED_GRACE_MS);
+      await interceptor.renewBlock(this.movedGraceMs + MOVED_GRACE_MS);
     });
   }
 

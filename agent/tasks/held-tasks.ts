@@ -22,7 +22,7 @@ export interface HeldTasksOptions {
   readonly journal: Pick<Journal, 'note' | 'forget'>;
   readonly standstills: HeldTaskOptions['standstills'];
   readonly expectations: Pick<Expectations, 'markMoved' | 'unmarkMoved'>;
-  readonly sidecars: Pick<Sidecars, 'hold' | 'release' | 'end'>;
+  readonly sidecars: Pick<Sidecars, 'block' | 'release' | 'end'>;
   readonly log: Pick<Logger, 'error' | 'warn'>;
 }
 

@@ -14,6 +14,7 @@ import {
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
+import { EngineWatch } from './runtime/docker/engine-watch.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
@@ -29,6 +30,7 @@ import { agentService } from './service.ts';
 import { Expectations } from './runtime/shim/expectations.ts';
 import { SOCKET_NAME } from './runtime/shim/protocol.ts';
 import { ShimServer } from './runtime/shim/server.ts';
+import { Standstills } from './runtime/shim/standstills.ts';
 import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
@@ -61,7 +63,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   for (const dir of [directories.state, directories.run]) await mkdir(dir, { recursive: true, mode: 0o700 });
   const journal = new Journal(directories.run);
-  await recoverTasks(directories, journal, log);
+  const standstills = new Standstills(directories);
+  await recoverTasks(directories, { journal, standstills, log });
 
   const containers = new Containers({ socketPath: dockerSocket, nodeName: node });
   const store = new PartStore(directories);
@@ -92,6 +95,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     open: (containerId) => openTask(containers, containerId),
     arm: (deadman) => armDeadman({ ...deadman, runDir: directories.run }),
     journal,
+    standstills,
     expectations,
     sidecars,
     log,
@@ -121,6 +125,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     sidecars,
     log,
   });
+  const engineWatch = new EngineWatch({
+    engine: containers.engine,
+    changed: (there) => {
+      log.warn(
+        { there },
+        there ? 'the engine is there again' : 'the engine has gone: nothing waits for standing tasks',
+      );
+      standstills.engineIs(there);
+    },
+  });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
@@ -148,6 +162,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await shim.close();
   peers.close();
   // What is still blocked or frozen now belongs to a round that cannot go on without us.
-  await recoverTasks(directories, journal, log);
+  await recoverTasks(directories, { journal, standstills, log });
+  engineWatch.close();
   sidecars.close();
 }

@@ -6,12 +6,42 @@ export async function processTree(pid: number): Promise<number[]> {
   const queue = [pid];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     found.push(next);
-    for (const thread of await readdir(`/proc/${next}/task`).catch(() => [])) {
-      const children = await readFile(`/proc/${next}/task/${thread}/children`, 'utf8').catch(() => '');
-      queue.push(...children.split(' ').filter(Boolean).map(Number));
-    }
+    queue.push(...(await childrenOf(next)));
   }
   return found;
+}
+
+/** None of a process that has ended. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for (const thread of await readdir(`/proc/${pid}/task`).catch(() => [])) {
+    const children = await readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '');
+    found.push(...children.split(' ').filter(Boolean).map(Number));
+  }
+  return found;
+}
+
+/** What `/proc/<pid>/stat` says. */
+export interface ProcessStat {
+  /** Name of the program, or what it calls itself. */
+  readonly command: string;
+  readonly parent: number;
+  /** Seconds after the start of the node. */
+  readonly startedAtS: number;
+}
+
+/** Of every architecture that Linux tells user space about. */
+const TICKS_PER_SECOND = 100;
+
+/** Undefined for a process that has ended. */
+export async function processStat(pid: number): Promise<ProcessStat | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  // The command may hold anything, also spaces and parentheses.
+  const match = /^\d+ \((.*)\) \S (.*)$/s.exec(text ?? '');
+  if (match === null) return undefined;
+  const [, command = '', rest = ''] = match;
+  const fields = rest.split(' ').map(Number);
+  return { command, parent: fields[0] ?? 0, startedAtS: (fields[18] ?? 0) / TICKS_PER_SECOND };
 }
 
 /** An open file of a process: where `/proc/<pid>/fd/<fd>` points to. */

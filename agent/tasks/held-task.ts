@@ -2,6 +2,8 @@ import type { Epoch } from '../../src/algorithms/index.ts';
 import type { Deadman, DeadmanOptions } from '../runtime/criu/deadman.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import type { HealthCheck } from '../runtime/docker/health.ts';
+import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
 
 /** The dead man's switch leaves the agent, which lets go at the deadline by itself, this much time to do so. Milliseconds. */
@@ -12,7 +14,8 @@ const BLOCK_MARGIN_MS = 5_000;
 
 /**
  * A task that has moved away is ended when the engine says so. If the engine does not within this time, it is ended all the same: it must
- * never run beside its successor. Milliseconds.
+ * never run beside its successor. Where there is a health check, its time is added: Swarm ends the old task when the check has called the new
+ * one healthy, and makes a third one if the old one ends before that. Milliseconds.
  */
 export const MOVED_GRACE_MS = 60_000;
 
@@ -28,6 +31,11 @@ export interface HeldTaskOptions {
   readonly containerId: string;
   readonly interceptor: TaskInterceptor;
   readonly runc: Pick<Runc, 'pause' | 'resume' | 'command'>;
+  /** Its engine's health check. */
+  readonly health: HealthCheck | undefined;
+  /** Waits until no probe of it is under way. */
+  readonly probesEnd: (health: HealthCheck) => Promise<void>;
+  readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
   readonly arm: (options: Omit<DeadmanOptions, 'runDir'>) => Promise<Deadman>;
 }
 
@@ -55,6 +63,11 @@ export class HeldTask {
     return this.#state;
   }
 
+  /** How long it stands still for the engine to end it, once it has moved. Milliseconds. */
+  get movedGraceMs(): number {
+    return MOVED_GRACE_MS + (this.#options.health?.verdictMs ?? 0);
+  }
+
   /** Until the moment at which it must have been let go; negative when that is past. Milliseconds. */
   get leftMs(): number {
     return this.#deadlineMs - performance.now();
@@ -63,7 +76,7 @@ export class HeldTask {
   /** Nothing of it enters or leaves the network. @param deadlineMs from now; the dead man's switch undoes everything soon after it */
   block(deadlineMs: number): Promise<void> {
     return this.#unlessMoved(async () => {
-      const { containerId, interceptor, runc, arm } = this.#options;
+      const { containerId, interceptor, runc, arm, health, probesEnd } = this.#options;
       this.#deadlineMs = performance.now() + deadlineMs;
       // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
       this.#deadman ??= await arm({
@@ -73,6 +86,9 @@ export class HeldTask {
       });
       // Before the first step, so that whatever fails in it is undone.
       this.#state = 'blocked';
+      this.#mark(deadlineMs + DEADMAN_MARGIN_MS);
+      // From here on none begins; one that is frozen half way would be called failed.
+      if (health !== undefined) await probesEnd(health);
       await interceptor.block(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
@@ -98,8 +114,7 @@ export class HeldTask {
     return this.#unlessMoved(async () => {
       await this.#options.runc.resume(this.containerId);
       awake();
-      this.#state = 'running';
-      await this.#disarm();
+      await this.#runsOn();
     });
   }
 
@@ -109,8 +124,7 @@ export class HeldTask {
     await this.unblock();
     await this.thaw().catch(async (error: unknown) => {
       if (!(error instanceof SwarmcutError) || error.code !== 'not-found') throw error;
-      this.#state = 'running';
-      await this.#disarm();
+      await this.#runsOn();
     });
   }
 
@@ -135,10 +149,14 @@ export class HeldTask {
       try {
         this.#deadman = await this.#deadman?.rearm(deadlineMs + DEADMAN_MARGIN_MS);
       } catch (error) {
-        if (error instanceof SwarmcutError && error.code === 'interrupted') this.#state = 'running';
+        if (error instanceof SwarmcutError && error.code === 'interrupted') {
+          this.#state = 'running';
+          this.#options.standstills.unmark(this.containerId);
+        }
         throw error;
       }
       this.#deadlineMs = performance.now() + deadlineMs;
+      this.#mark(deadlineMs + DEADMAN_MARGIN_MS);
       await this.interceptor.renewBlock(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
@@ -155,14 +173,15 @@ export class HeldTask {
       // Its own name, so that it is not mistaken for the switch that thaws.
       await arm({
         containerId: `${containerId}-moved`,
-        afterMs: MOVED_GRACE_MS,
+        afterMs: this.movedGraceMs,
         unattended: true,
         undo: [runc.command('kill', containerId, 'KILL'), runc.command('resume', containerId)],
       });
       this.#state = 'moved';
+      this.#mark(this.movedGraceMs);
       await this.#disarm();
       // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
-      await interceptor.renewBlock(2 * MOVED_GRACE_MS);
+      await interceptor.renewBlock(this.movedGraceMs + MOVED_GRACE_MS);
     });
   }
 
@@ -170,6 +189,18 @@ export class HeldTask {
     const done = this.#last.then(() => (this.#state === 'moved' ? undefined : work()));
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  /** The engine's stops and health checks wait for what becomes of it; or know. */
+  #mark(endsInMs: number): void {
+    const { containerId, health, standstills } = this.#options;
+    standstills.mark({ containerId, endsInMs, health, decided: this.#state === 'moved' });
+  }
+
+  async #runsOn(): Promise<void> {
+    this.#state = 'running';
+    this.#options.standstills.unmark(this.containerId);
+    await this.#disarm();
   }
 
   async #disarm(): Promise<void> {

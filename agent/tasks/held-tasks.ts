@@ -1,8 +1,9 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
+import { probesEnd } from '../runtime/docker/probes.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
-import { HeldTask, MOVED_GRACE_MS, type HeldTaskOptions } from './held-task.ts';
+import { HeldTask, type HeldTaskOptions } from './held-task.ts';
 import { ClosedHolders, holderText, sameHolder, suspendedTask, type Holder, type Keeper } from './holder.ts';
 import type { Journal } from './journal.ts';
 import type { OpenedTask } from './open-task.ts';
@@ -19,6 +20,7 @@ export interface HeldTasksOptions {
   readonly open: (containerId: string) => Promise<OpenedTask>;
   readonly arm: HeldTaskOptions['arm'];
   readonly journal: Pick<Journal, 'note' | 'forget'>;
+  readonly standstills: HeldTaskOptions['standstills'];
   readonly expectations: Pick<Expectations, 'markMoved' | 'unmarkMoved'>;
   readonly sidecars: Pick<Sidecars, 'block' | 'release' | 'end'>;
   readonly log: Pick<Logger, 'error' | 'warn'>;
@@ -178,10 +180,11 @@ export class HeldTasks {
 
   async #take(holder: Holder, opened: OpenedTask, keeper: (task: HeldTask) => Keeper): Promise<Entry> {
     this.#closed.refuse(holder);
-    const { containerId, interceptor, runc } = opened;
+    const { containerId, pid } = opened;
+    const { arm, standstills } = this.#options;
     const other = this.#entries.get(containerId);
     if (other !== undefined) throw taken(other);
-    const task = new HeldTask({ containerId, interceptor, runc, arm: this.#options.arm });
+    const task = new HeldTask({ ...opened, arm, standstills, probesEnd: (check) => probesEnd(pid, check) });
     const entry: Entry = { task, opened, keeper: keeper(task), holder, cutBy: undefined, timer: undefined };
     // Before anything is awaited, so that whoever gives up or comes in between finds it.
     this.#entries.set(containerId, entry);
@@ -250,7 +253,7 @@ export class HeldTasks {
   async #hasMoved(entry: Entry): Promise<void> {
     const { containerId } = entry.task;
     clearTimeout(entry.timer);
-    entry.timer = setTimeout(() => this.#forget(entry), MOVED_GRACE_MS).unref();
+    entry.timer = setTimeout(() => this.#forget(entry), entry.task.movedGraceMs).unref();
     await this.#endSidecar(containerId);
     await this.#options.journal.forget(containerId);
   }

@@ -6,13 +6,22 @@ import type { Logger } from '../../src/platform/logger.ts';
 import { findDeadmen } from '../runtime/criu/deadman.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
+import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { Journal } from './journal.ts';
 
 /**
  * Lets go of every task that an agent of this node blocked or froze: unblock, thaw, call the dead man's switch off, throw the stage away.
  * For an agent that starts, and for one that stops. Goes on past errors: the switches stay armed for what could not be done.
  */
-export async function recoverTasks(directories: Directories, journal: Journal, log: Logger): Promise<void> {
+export async function recoverTasks(
+  directories: Directories,
+  parts: {
+    readonly journal: Pick<Journal, 'entries' | 'forget'>;
+    readonly standstills: Pick<Standstills, 'clear'>;
+    readonly log: Pick<Logger, 'warn' | 'error'>;
+  },
+): Promise<void> {
+  const { journal, standstills, log } = parts;
   const deadmen = await findDeadmen(directories.run);
   for (const { containerId, pid, owner, stageDir } of await journal.entries()) {
     try {
@@ -31,6 +40,8 @@ export async function recoverTasks(directories: Directories, journal: Journal, l
       );
     }
   }
+  // Whatever waits in the shim goes on: nothing is left that could be decided.
+  standstills.clear();
   for (const base of [directories.run, directories.state]) {
     await rm(join(base, 'stage'), { recursive: true, force: true });
     await rm(join(base, 'restore'), { recursive: true, force: true });

@@ -91,7 +91,7 @@ export async function openRoundSession(
     keptLogs: keptLogsFolder(directories.state),
   });
   // From here on there is something in the task that another agent must know of if this one dies.
-  const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, stageDir };
+  const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, health: facts.health, stageDir };
   const held = await owner.take(roundHolder(snapshotId), opened, keeper);
   try {
     const task = await preparedTask(round, { held, facts, runc, stageDir });

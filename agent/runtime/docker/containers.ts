@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import Docker from 'dockerode';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
+import { healthCheckOf, type HealthCheck } from './health.ts';
 import { swarmLabels, type SwarmLabels } from './labels.ts';
 import { mountAt, mountsOf } from '../../linux/mountinfo.ts';
 
@@ -49,6 +50,8 @@ export interface ContainerFacts extends SwarmLabels {
   readonly tmpfs: readonly string[];
   readonly shm: ShmFacts;
   readonly labels: Readonly<Record<string, string>>;
+  /** Undefined if the engine does not check it. */
+  readonly health: HealthCheck | undefined;
 }
 
 export interface ContainersOptions {
@@ -106,6 +109,7 @@ export class Containers {
       ],
       shm: shmFacts(info),
       labels,
+      health: healthCheckOf(info),
       ...swarmLabels(labels, this.#nodeName),
     };
   }

@@ -5,11 +5,16 @@
 #   create  an agent expects this container's service: the agent decides, through `agent shim` (agent/runtime/shim/client.ts)
 #   start   the container was restored by `create` and runs already; or it is to have a sidecar, which the agent starts first
 #           (agent/runtime/shim/start.ts, which then becomes runc, with a sidecar or without)
-#   kill    the container has moved away: what is left of it here is ended at once
+#   kill    the container stands still for an operation that is not decided: waits for that. Then, if the container has moved away, what is
+#           left of it here is ended at once
+#   exec    the container stands still: waits for the same; a probe of the engine's health check that would wait for too long, or for ever since the
+#           container has moved away, gets the last result again
 #   delete  our marks for the container, and what the agent remembers of its network, are removed first
 #
 # Markers, all made by the agent (agent/runtime/shim/expectations.ts) or `agent shim`:
 #   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>   <run>/sidecar/<service>
+#   <run>/still/<container> (agent/runtime/shim/standstills.ts): line 1: until when it holds, in seconds of /proc/uptime, the exit code of the last
+#   probe, and "decided" if it stays frozen until it is ended; line 2: how a probe's arguments stand in its process file, empty if there is no health check
 # Also the agent's: <run>/network/<container>.json (agent/network/network-memory.ts).
 # Settings: <run>/shim.conf (runc=, node=, main=, data_root=, sidecar_algorithms=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
 # shim.run beside this script says, else /run/swarmcut.
@@ -42,13 +47,57 @@ any() {
   [ -e "$1" ]
 }
 
-# Reads runc's command line: sets command, id (first operand), log, and globals (how many arguments stand before the command).
+# True while the agent keeps this container standing still. Sets now, probe_code, decided and probe_args. By uptime, which the shell reads without a
+# process, and which no change of the clock moves: the mark of an agent that has died does not hold for ever.
+stands_still() {
+  [ -e "$run/still/$id" ] || return 1
+  { read -r until probe_code decided && IFS= read -r probe_args; } 2>/dev/null <"$run/still/$id" || return 1
+  read -r now _ </proc/uptime
+  now=${now%.*}
+  [ "$now" -lt "$until" ]
+}
+
+# Waits for the decision. $1: "kill_patience" or "probe_patience". At most 130 s for a kill: so long engine and Swarm were seen to take it well. At
+# most 20 s for an exec: after 30 s the engine calls a check failed that has not begun.
+wait_while_still() {
+  PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} kill_patience=130 probe_patience=20
+  [ -r "$run/shim.conf" ] && . "$run/shim.conf"
+  case $1 in kill_patience) patience=$kill_patience ;; *) patience=$probe_patience ;; esac
+  read -r began _ </proc/uptime
+  while stands_still && [ -z "$decided" ] && [ $((now - ${began%.*})) -lt "$patience" ]; do sleep 0.1; done
+}
+
+# A probe of the engine's health check. Whoever runs the same command by hand, detached, is taken for one.
+is_probe() {
+  [ -n "$probe_args" ] && [ -n "$detached" ] && [ -n "$pid_file" ] && [ -z "$console" ] && [ -r "$process" ] || return 1
+  IFS= read -r process_text <"$process"
+  case $process_text in *"$probe_args"*) return 0 ;; esac
+  return 1
+}
+
+# A process stands for the probe that cannot run now, and ends as the last one did. Not before this shim, whose parent, the engine's, inherits it then,
+# and a little later: an end that comes before its beginning has been noted is lost, and the check fails.
+answer_probe() {
+  (
+    while read -r _ _ _ parent _ </proc/self/stat && [ "$parent" = $$ ]; do sleep 0.05; done
+    sleep 0.2
+    exit "$probe_code"
+  ) </dev/null >/dev/null 2>&1 &
+  printf %s "$!" >"$pid_file"
+}
+
+# Reads runc's command line: sets command, id (first operand), log, process, pid_file, console and detached (not empty: given), and globals (how many
+# arguments stand before the command).
 parse() {
-  command='' id='' log='' globals=0
+  command='' id='' log='' globals=0 process='' pid_file='' console='' detached=''
   take=''
   for argument do
     if [ -n "$take" ]; then
-      [ "$take" = log ] && log=$argument
+      case $take in
+        log) log=$argument ;;
+        process) process=$argument ;;
+        pid_file) pid_file=$argument ;;
+      esac
       take=''
       [ -n "$command" ] || globals=$((globals + 1))
       continue
@@ -64,7 +113,14 @@ parse() {
       globals=$((globals + 1))
     else
       case $argument in
-        --bundle | -b | --console-socket | --pid-file | --pidfd-socket | --preserve-fds) take=value ;;
+        --process=*) process=${argument#--process=} ;;
+        --process | -p) take=process ;;
+        --pid-file=*) pid_file=${argument#--pid-file=} ;;
+        --pid-file) take=pid_file ;;
+        --console-socket=*) console=1 ;;
+        --console-socket) console=1 take=value ;;
+        --detach | -d) detached=1 ;;
+        --bundle | -b | --pidfd-socket | --preserve-fds) take=value ;;
         -*) ;;
         *) id=$argument && return ;;
       esac
@@ -118,7 +174,18 @@ case $command in
       fi
     fi
     ;;
+  exec)
+    if [ -n "$id" ] && [ -e "$run/still/$id" ]; then
+      wait_while_still probe_patience
+      if stands_still && is_probe; then
+        answer_probe
+        exit 0
+      fi
+    fi
+    ;;
   kill)
+    # Held, and never answered falsely: the engine would kill past us. What was decided meanwhile says what it does.
+    if [ -n "$id" ] && [ -e "$run/still/$id" ]; then wait_while_still kill_patience; fi
     if [ -n "$id" ] && [ -e "$run/moved/$id" ]; then
       find_runc
       total=$# n=0
@@ -135,9 +202,9 @@ case $command in
     fi
     ;;
   delete)
-    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/network/$id.json" ]; }; then
+    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ]; }; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
-      rm -f "$run/restored/$id" "$run/moved/$id" "$run/network/$id.json"
+      rm -f "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json"
     fi
     ;;
 esac

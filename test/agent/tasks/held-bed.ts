@@ -2,6 +2,8 @@ import type { Deadman, DeadmanOptions } from '../../../agent/runtime/criu/deadma
 import { HeldTasks } from '../../../agent/tasks/held-tasks.ts';
 import { relocation, round, type Holder, type Keeper } from '../../../agent/tasks/holder.ts';
 import type { HeldTask, TaskState } from '../../../agent/tasks/held-task.ts';
+import type { HealthCheck } from '../../../agent/runtime/docker/health.ts';
+import type { Standstill } from '../../../agent/runtime/shim/standstills.ts';
 import type { OpenedTask } from '../../../agent/tasks/open-task.ts';
 import type { TaskInterceptor } from '../../../agent/network/task-interceptor.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
@@ -50,11 +52,15 @@ export class HeldBed {
   readonly moved = new Set<string>();
   /** Container and owner. */
   readonly journal = new Map<string, string>();
+  /** What the shim is told. */
+  readonly standstills = new Map<string, Standstill>();
   readonly armed = new Set<FakeDeadman>();
   readonly errors: string[] = [];
   /** Steps that fail, and steps that wait for something first. */
   readonly broken = new Map<string, Error>();
   readonly before = new Map<string, () => Promise<void>>();
+  /** Of every container. */
+  health: HealthCheck | undefined;
   readonly held: HeldTasks;
 
   constructor() {
@@ -67,6 +73,10 @@ export class HeldBed {
       journal: {
         note: ({ containerId, owner }) => this.#step('note').then(() => void this.journal.set(containerId, owner)),
         forget: (id) => this.#step('forget').then(() => void this.journal.delete(id)),
+      },
+      standstills: {
+        mark: (standstill) => void this.standstills.set(standstill.containerId, standstill),
+        unmark: (id) => void this.standstills.delete(id),
       },
       expectations: {
         markMoved: (id) => void this.moved.add(id),
@@ -100,7 +110,7 @@ export class HeldBed {
       resume: () => this.#step('thaw').then(() => void this.frozen.delete(containerId)),
       command: (...args: readonly string[]) => [...args],
     };
-    return { containerId, pid: 1, interceptor, runc };
+    return { containerId, pid: 1, interceptor, runc, health: this.health };
   }
 
   /** A task that a round has taken and brought to this state. */
@@ -122,9 +132,16 @@ export class HeldBed {
 
   /** What is left of everything, for comparisons. */
   get left(): object {
-    const { frozen, blocked, moved, journal, armed } = this;
+    const { frozen, blocked, moved, journal, armed, standstills } = this;
     const switches = [...armed].map(({ containerId }) => containerId);
-    return { frozen: [...frozen], blocked: [...blocked], moved: [...moved], journal: [...journal], switches };
+    return {
+      frozen: [...frozen],
+      blocked: [...blocked],
+      moved: [...moved],
+      journal: [...journal],
+      switches,
+      still: [...standstills.values()].map(({ decided }) => (decided ? 'decided' : 'undecided')),
+    };
   }
 
   async #step(name: string): Promise<void> {
@@ -136,4 +153,4 @@ export class HeldBed {
 }
 
 /** Nothing was done, or all was undone. */
-export const NOTHING_LEFT = { frozen: [], blocked: [], moved: [], journal: [], switches: [] };
+export const NOTHING_LEFT = { frozen: [], blocked: [], moved: [], journal: [], switches: [], still: [] };

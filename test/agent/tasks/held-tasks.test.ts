@@ -15,6 +15,7 @@ const SUSPENDED = {
   moved: [],
   journal: [[CONTAINER, RESTORE.id]],
   switches: [CONTAINER],
+  still: ['undecided'],
 };
 const RETIRED = {
   frozen: [CONTAINER],
@@ -22,6 +23,7 @@ const RETIRED = {
   moved: [CONTAINER],
   journal: [],
   switches: [`${CONTAINER}-moved`],
+  still: ['decided'],
 };
 
 type Request = (held: HeldTasks) => Promise<unknown>;
@@ -179,6 +181,24 @@ describe('a task that a relocation suspends', () => {
     expect(bed.done).toEqual([]);
   });
 
+  it('has the engine’s stops wait for as long as the dead man’s switch lets it stand still', async () => {
+    const bed = new HeldBed();
+    const told = (): unknown => bed.standstills.get(CONTAINER);
+    bed.before.set('block', () => {
+      expect(told()).toMatchObject({ endsInMs: 7_000, decided: false });
+      return Promise.resolve();
+    });
+    bed.before.set('thaw', () => {
+      expect(told()).toBeDefined();
+      return Promise.resolve();
+    });
+    await bed.held.suspend(RESTORE, CONTAINER, 5_000);
+    await bed.held.prepareRetirement(RESTORE, CONTAINER, 30_000);
+    expect(told()).toMatchObject({ endsInMs: 32_000, decided: false });
+    await bed.held.release(RESTORE, 'x');
+    expect(told()).toBeUndefined();
+  });
+
   it('is not another restore’s to suspend, and is free when its own is over', async () => {
     const bed = new HeldBed();
     await bed.held.suspend(RESTORE, CONTAINER, 5_000);
@@ -268,6 +288,19 @@ describe('a task whose successor is about to run', () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(bed.left).toEqual(RETIRED);
     expect(bed.done.filter((step) => step === 'end sidecar')).toHaveLength(1);
+  });
+
+  it('is left to Swarm for as long as its successor’s health check may take for its first verdict', async () => {
+    const bed = new HeldBed();
+    bed.health = { args: ['x'], unhealthy: false, timeoutMs: 3_000, verdictMs: 150_000 };
+    await bed.held.suspend(RESTORE, CONTAINER, 5_000);
+    await bed.held.prepareRetirement(RESTORE, CONTAINER, 30_000);
+    await bed.held.retire(RESTORE, CONTAINER);
+    expect([...bed.armed].map(({ afterMs }) => afterMs)).toEqual([210_000]);
+    expect(bed.standstills.get(CONTAINER)).toMatchObject({ endsInMs: 210_000, decided: true, health: bed.health });
+    // Nobody else gets it meanwhile.
+    await vi.advanceTimersByTimeAsync(209_000);
+    await expect(bed.held.suspend(OTHER, CONTAINER, 1)).rejects.toMatchObject({ code: 'conflict' });
   });
 
   it('goes on when the relocation fails after all', async () => {

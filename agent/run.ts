@@ -25,7 +25,7 @@ import { ShimServer } from './runtime/shim/server.ts';
 import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
-import { Worlds } from './sidecars/worlds.ts';
+import { NetworkViews } from './sidecars/network-views.ts';
 import { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { PeerAgents } from './transfer/index.ts';
 
@@ -41,7 +41,7 @@ export interface AgentOptions {
   readonly verbose: boolean;
 }
 
-/** Runs the agent until SIGTERM or SIGINT. First of all it lets go of whatever a predecessor left held or frozen. */
+/** Runs the agent until SIGTERM or SIGINT. First of all it lets go of whatever a predecessor left blocked or frozen. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new SwarmcutError('usage', 'the agent must run as root: CRIU, nftables and the shim need it');
@@ -78,7 +78,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     dataRoot,
     nodeName: node,
     registrations: new Registrations(directories),
-    world: new Worlds({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
+    views: new NetworkViews({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
     log,
   });
   const held = new HeldTasks({
@@ -92,7 +92,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const peers = new PeerAgents(clientCredentials(certificates));
   const { file, until } = validUntil(certificates);
-  // What is held or frozen must still be put back; so it runs, although nobody will talk to it.
+  // What is blocked or frozen must still be put back; so it runs, although nobody will talk to it.
   if (until.getTime() < Date.now())
     log.error({ file, until }, "this agent's certificate has expired: issue another one");
   const stager = new StateStager({
@@ -139,7 +139,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await server.close();
   await shim.close();
   peers.close();
-  // What is still held or frozen now belongs to a round that cannot go on without us.
+  // What is still blocked or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, journal, log);
   sidecars.close();
 }

@@ -4,7 +4,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 
 /**
  * A container's freezer cgroup, written to as runc does it, without the 30 to 60 ms that `runc pause` and `runc resume` take, during which
- * the task stands still or its traffic is held. Hard cases are left to runc, which knows more tricks.
+ * the task stands still or its traffic is blocked. Hard cases are left to runc, which knows more tricks.
  *
  * Kernel documents: cgroup-v1/freezer-subsystem.rst (FREEZING becomes FROZEN when the last process has stopped), cgroup-v2.rst
  * (cgroup.freeze, and `frozen` in cgroup.events).

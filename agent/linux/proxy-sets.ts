@@ -16,7 +16,7 @@ export interface ProxySets {
   readonly peers?: readonly string[];
   readonly vips?: readonly string[];
   readonly waiting?: readonly string[];
-  readonly strangers?: readonly string[];
+  readonly nonPeers?: readonly string[];
   readonly listening?: readonly Endpoint[];
   readonly direct?: readonly LocalConnection[];
 }
@@ -25,7 +25,7 @@ export interface ProxySets {
 export function setContents(sets: ProxySets): Record<string, SetElement[]> {
   const contents: Record<string, SetElement[]> = {};
   if (sets.subnets) contents.subnets = intervalElements(sets.subnets.map(subnet));
-  for (const name of ['peers', 'vips', 'waiting', 'strangers'] as const)
+  for (const name of ['peers', 'vips', 'waiting', 'nonPeers'] as const)
     if (sets[name]) contents[name] = distinct(sets[name].map((text) => addressKey(address(text))));
   if (sets.listening) contents.listening = distinct(sets.listening.map((one) => endsKey(end(one))));
   if (sets.direct) contents.direct = distinct(sets.direct.map(tuple));

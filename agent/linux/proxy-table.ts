@@ -8,7 +8,7 @@ export const PORTS = { capture: 15_071, tunnel: 15_072 } as const;
 export const MARKS = {
   /** To be routed to `lo`, and there to the sidecar. */
   capture: 0x5d070001,
-  /** The sidecar's own packets to other sidecars. The kernel interceptor's hold lets them pass. */
+  /** The sidecar's own packets to other sidecars. The kernel interceptor's block lets them pass. */
   sidecar: 0x5d070010,
   /** Came in from outside, not for the sidecar; replies carry it too. */
   direct: 0x5d070020,

@@ -6,15 +6,15 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import type { PrepareOptions, TaskInterceptor } from './task-interceptor.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
-import { block, openInwards, unblock } from './held.ts';
+import { block, openInwards, unblock } from './block.ts';
 import { pushUnsent } from './rewriting/push-unsent.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 import {
   TABLE,
   advanceScript,
-  declareHoldScript,
+  declareBlockScript,
   detachScript,
-  holdScript,
+  blockScript,
   prepareScript,
   removeScript,
 } from './rules.ts';
@@ -58,18 +58,18 @@ export class KernelInterceptor implements TaskInterceptor {
     await this.#changeRoutes(options.subnets, (shown) => lowerRtoMin(shown, options.subnets));
   }
 
-  /** Declares what `hold` needs, and no colours: for a task whose connections a sidecar carries. */
-  async declareHold(): Promise<void> {
-    await this.#nft(declareHoldScript());
+  /** Declares what `block` needs, and no colours: for a task whose connections a sidecar carries. */
+  async declareBlock(): Promise<void> {
+    await this.#nft(declareBlockScript());
   }
 
   /** Nothing enters or leaves the task for at most `timeoutMs`, TCP over `lo` included; other traffic over `lo` goes on. */
-  async hold(timeoutMs: number): Promise<void> {
-    if (!(await block(this.netns, timeoutMs))) await this.#nft(holdScript(timeoutMs));
+  async block(timeoutMs: number): Promise<void> {
+    if (!(await block(this.netns, timeoutMs))) await this.#nft(blockScript(timeoutMs));
   }
 
-  /** Gives the block a new time-out from now, also if it has expired. @throws if there has been neither `prepare` nor `hold`. */
-  async renewHold(timeoutMs: number): Promise<void> {
+  /** Gives the block a new time-out from now, also if it has expired. @throws if there has been neither `prepare` nor `block`. */
+  async renewBlock(timeoutMs: number): Promise<void> {
     if (!(await block(this.netns, timeoutMs))) throw this.#noBlock();
   }
 
@@ -79,7 +79,7 @@ export class KernelInterceptor implements TaskInterceptor {
   }
 
   /** Opens the block without a new colour. No error if the namespace is gone. */
-  async unhold(): Promise<void> {
+  async unblock(): Promise<void> {
     await unblock(this.netns);
   }
 
@@ -96,7 +96,7 @@ export class KernelInterceptor implements TaskInterceptor {
   async openRestored(pid: number, skewMs = OPEN_SKEW_MS): Promise<void> {
     if (!(await openInwards(this.netns, skewMs))) throw this.#noBlock();
     await sleep(skewMs);
-    await this.unhold();
+    await this.unblock();
     pushUnsent(await openFiles(await processTree(pid)));
   }
 
@@ -144,8 +144,8 @@ export class KernelInterceptor implements TaskInterceptor {
    */
   undoCommands(): string[][] {
     return [
-      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_out'],
-      ['nft', 'flush', 'set', ...TABLE.split(' '), 'held_in'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'blocked_out'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), 'blocked_in'],
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'coming'],
     ].map((command) => inNetwork(this.netns, command));
   }

@@ -45,7 +45,7 @@ export class NetworkMemory {
     return memorySchema.parse(JSON.parse(text));
   }
 
-  /** Addresses of earlier lives, then the present ones. */
+  /** Previous addresses, then the present ones. */
   async aliasesOf(containerId: string, present: readonly Alias[]): Promise<Alias[]> {
     const { aliases } = await this.recall(containerId);
     const now = new Set(present.map(({ address }) => address));

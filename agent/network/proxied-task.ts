@@ -7,10 +7,10 @@ import type { TaskInterceptor } from './task-interceptor.ts';
  */
 export class ProxiedTaskInterceptor extends KernelInterceptor implements TaskInterceptor {
   override async prepare(): Promise<void> {
-    await this.declareHold();
+    await this.declareBlock();
   }
 
   override async advance(): Promise<void> {
-    await this.unhold();
+    await this.unblock();
   }
 }

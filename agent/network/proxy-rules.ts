@@ -10,7 +10,7 @@ import { MARKS, PORTS, PROXY_TABLE } from '../linux/proxy-table.ts';
  * - `peers`: addresses whose connections go through the sidecar (tasks that have one too, and virtual addresses of their services).
  * - `vips`: those of `peers` that are virtual. No kernel over there could refuse, so a SYN to a port where nobody listens is refused here.
  * - `waiting`: virtual addresses whose tasks have sidecars of which none is linked with this one now; a SYN waits.
- * - `strangers`: addresses of the subnets that are known to have no sidecar of this stack. Everything passes.
+ * - `nonPeers`: addresses of the subnets that are known to have no sidecar of this stack. Everything passes.
  * - `direct`: connections with peers that are older than one of the two sidecars; they pass by.
  * - `restored`: connections whose sockets have old addresses, which now may be anybody's (as the application's packets have them).
  * - `asked`: written by the rules, read by the sidecar: addresses of which nothing is known yet.
@@ -33,7 +33,7 @@ const SETS = {
   peers: 'type ipv4_addr;',
   vips: 'type ipv4_addr;',
   waiting: 'type ipv4_addr;',
-  strangers: 'type ipv4_addr;',
+  nonPeers: 'type ipv4_addr;',
   listening: 'type ipv4_addr . inet_service;',
   direct: 'type ipv4_addr . inet_service . ipv4_addr . inet_service;',
   restored: 'type ipv4_addr . inet_service . ipv4_addr . inet_service;',
@@ -70,7 +70,7 @@ const RULES: readonly (readonly [chain: keyof typeof CHAINS, rule: string])[] = 
   ['syn_out', 'ip daddr @vips reject with tcp reset'],
   ['syn_out', 'ip daddr @waiting drop'],
   ['syn_out', 'ip daddr @peers return'],
-  ['syn_out', 'ip daddr @strangers return'],
+  ['syn_out', 'ip daddr @nonPeers return'],
   ['syn_out', `add @asked { ip daddr timeout ${ASKED_TIMEOUT} }`],
   ['syn_out', 'drop'], // a rule of its own: a full set ends the one before
 
@@ -88,7 +88,7 @@ const RULES: readonly (readonly [chain: keyof typeof CHAINS, rule: string])[] = 
   ['pre', 'tcp flags & rst == rst return'],
   ['pre', 'drop'],
 
-  ['syn_in', 'ip saddr @strangers return'],
+  ['syn_in', 'ip saddr @nonPeers return'],
   ['syn_in', `meta mark set ${MARKS.direct}`],
   ['syn_in', `ip saddr != @peers add @asked { ip saddr timeout ${ASKED_TIMEOUT} }`],
   ['syn_in', 'socket wildcard 0 drop'],

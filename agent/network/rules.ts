@@ -8,7 +8,7 @@ import { colourOf } from './colours.ts';
  *
  * | hook | outgoing | | incoming | hook |
  * |---|---|---|---|---|
- * | output -400 | hold | | hold | prerouting -400 |
+ * | output -400 | block | | block | prerouting -400 |
  * | output -300 (route) | rewriting: socket → wire | | colour filter, on wire addresses | prerouting -390 |
  * | conntrack -200 … | | | rewriting: wire → socket | prerouting -350 |
  * | postrouting 0 | colour | | conntrack -200 … | |
@@ -21,9 +21,9 @@ export const TABLE = 'inet swarmcut';
 const COLOUR_TIMEOUT_MS = 300_000;
 
 /** In the order in which they can be deleted. */
-const HOLD_CHAINS = ['hold_out', 'answer_held', 'hold_in'] as const;
-const HELD_SETS = ['held_out', 'held_in'] as const;
-/** Matches the answer to what is held. */
+const BLOCK_CHAINS = ['block_out', 'answer_blocked', 'block_in'] as const;
+const BLOCKED_SETS = ['blocked_out', 'blocked_in'] as const;
+/** Matches the answer to what is blocked. */
 export const HOST_UNREACHABLE = 'icmp type destination-unreachable icmp code 1';
 
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
@@ -33,8 +33,8 @@ export const CRIU_MARK = '0xc114';
 
 /**
  * Tunnels between sidecars (agent/network/proxy-rules.ts: `MARKS.sidecar`, `PORTS.tunnel`; here once more, since those import from here) pass the block:
- * what they carry is held by the sidecars themselves, and their markers must come through while the task is frozen. Connections between
- * application and sidecar are held like all others.
+ * what they carry is blocked by the sidecars themselves, and their markers must come through while the task is frozen. Connections between
+ * application and sidecar are blocked like all others.
  */
 export const SIDECAR_MARK = '0x5d070010';
 export const TUNNEL_PORT = 15_072;
@@ -45,12 +45,12 @@ const DECLARE_TABLE = [`add table ${TABLE}`];
  * The block, one set for each direction: it holds both protocol families, each with a timeout. The rules stay, the elements go:
  * emptying the set opens the block, and if everything of ours is dead the kernel does it.
  */
-const FLUSH_HELD = HELD_SETS.map((set) => `flush set ${TABLE} ${set}`);
-const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_proto; flags timeout; }`);
+const FLUSH_BLOCKED = BLOCKED_SETS.map((set) => `flush set ${TABLE} ${set}`);
+const DECLARE_BLOCKED = BLOCKED_SETS.map((set) => `add set ${TABLE} ${set} { type nf_proto; flags timeout; }`);
 
 /**
  * Docker's embedded DNS server is reached over `lo` by UDP, and a query lost there costs the application 5 s; nothing on `lo` leaves the
- * task, so that is let through. TCP over `lo` is held: CRIU dumps the two ends one after the other (`network-lock skip`).
+ * task, so that is let through. TCP over `lo` is blocked: CRIU dumps the two ends one after the other (`network-lock skip`).
  *
  * A segment that is dropped in the output hook makes TCP back off: 20, 40, 80 … ms. With "host unreachable" as the answer it does not
  * (RFC 6069; tcp_ld_RTO_revert in the kernel): it tries again at an even pace, so that the stream goes on at once when the block
@@ -59,53 +59,53 @@ const DECLARE_HELD = HELD_SETS.map((set) => `add set ${TABLE} ${set} { type nf_p
  * A datagram that is dropped in the output hook would give its sender EPERM, which few programs expect. With a wrong header checksum
  * it is lost at the next hop instead, as a datagram may be. (The one in 65536 whose checksum is that value was sent before the cut.)
  */
-const HOLD_RULES = [
+const BLOCK_RULES = [
   // CRIU makes a half-closed connection by sending itself the peer's FIN (soccr/soccr.c), and marks that packet for its own lock.
-  `add rule ${TABLE} hold_out meta mark ${CRIU_MARK} accept`,
-  `add rule ${TABLE} hold_out meta mark ${SIDECAR_MARK} accept`,
-  `add rule ${TABLE} hold_out oifname "lo" meta l4proto != tcp accept`,
+  `add rule ${TABLE} block_out meta mark ${CRIU_MARK} accept`,
+  `add rule ${TABLE} block_out meta mark ${SIDECAR_MARK} accept`,
+  `add rule ${TABLE} block_out oifname "lo" meta l4proto != tcp accept`,
   // The answer itself, which to a restored connection goes to an old address of the task: rewrite_out turns it to where that is.
-  `add rule ${TABLE} hold_out ${HOST_UNREACHABLE} accept`,
-  `add rule ${TABLE} hold_out meta nfproto @held_out goto answer_held`,
-  `add rule ${TABLE} answer_held ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
-  `add rule ${TABLE} answer_held ip protocol udp ip checksum set 0xdead accept`,
-  `add rule ${TABLE} answer_held drop`,
-  `add rule ${TABLE} hold_in meta mark ${CRIU_MARK} accept`,
+  `add rule ${TABLE} block_out ${HOST_UNREACHABLE} accept`,
+  `add rule ${TABLE} block_out meta nfproto @blocked_out goto answer_blocked`,
+  `add rule ${TABLE} answer_blocked ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
+  `add rule ${TABLE} answer_blocked ip protocol udp ip checksum set 0xdead accept`,
+  `add rule ${TABLE} answer_blocked drop`,
+  `add rule ${TABLE} block_in meta mark ${CRIU_MARK} accept`,
   // Nothing of the application has these ports: the sidecar has them (a captured SYN to them is refused).
-  `add rule ${TABLE} hold_in iifname != "lo" tcp dport ${TUNNEL_PORT} accept`,
-  `add rule ${TABLE} hold_in iifname != "lo" tcp sport ${TUNNEL_PORT} accept`,
-  `add rule ${TABLE} hold_in iifname "lo" meta l4proto != tcp accept`,
-  `add rule ${TABLE} hold_in meta nfproto @held_in drop`,
+  `add rule ${TABLE} block_in iifname != "lo" tcp dport ${TUNNEL_PORT} accept`,
+  `add rule ${TABLE} block_in iifname != "lo" tcp sport ${TUNNEL_PORT} accept`,
+  `add rule ${TABLE} block_in iifname "lo" meta l4proto != tcp accept`,
+  `add rule ${TABLE} block_in meta nfproto @blocked_in drop`,
 ];
 
-function declareHold(): string[] {
+function declareBlock(): string[] {
   return [
     ...DECLARE_TABLE,
-    ...DECLARE_HELD,
-    `add chain ${TABLE} hold_out { type filter hook output priority -400; policy accept; }`,
-    `add chain ${TABLE} answer_held`,
-    `add chain ${TABLE} hold_in { type filter hook prerouting priority -400; policy accept; }`,
-    ...HOLD_CHAINS.map((chain) => `flush chain ${TABLE} ${chain}`),
-    ...HOLD_RULES,
+    ...DECLARE_BLOCKED,
+    `add chain ${TABLE} block_out { type filter hook output priority -400; policy accept; }`,
+    `add chain ${TABLE} answer_blocked`,
+    `add chain ${TABLE} block_in { type filter hook prerouting priority -400; policy accept; }`,
+    ...BLOCK_CHAINS.map((chain) => `flush chain ${TABLE} ${chain}`),
+    ...BLOCK_RULES,
   ];
 }
 
-function heldElements(timeoutMs: number): string[] {
+function blockElements(timeoutMs: number): string[] {
   const ms = Math.max(1, Math.ceil(timeoutMs));
-  return HELD_SETS.flatMap((set) => [
+  return BLOCKED_SETS.flatMap((set) => [
     `flush set ${TABLE} ${set}`,
     `add element ${TABLE} ${set} { ipv4 timeout ${ms}ms, ipv6 timeout ${ms}ms }`,
   ]);
 }
 
-/** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. (Where they are, held.ts is quicker.) */
-export function holdScript(timeoutMs: number): string {
-  return script(declareHold(), heldElements(timeoutMs));
+/** Blocks everything both ways for at most `timeoutMs`. Works on a namespace without any rule of ours. (Where they are, block.ts is quicker.) */
+export function blockScript(timeoutMs: number): string {
+  return script(declareBlock(), blockElements(timeoutMs));
 }
 
-/** Everything that a block needs but its elements (held.ts): nothing is held, nothing coloured. */
-export function declareHoldScript(): string {
-  return script(declareHold());
+/** Everything that a block needs but its elements (block.ts): nothing is blocked, nothing coloured. */
+export function declareBlockScript(): string {
+  return script(declareBlock());
 }
 
 function subnetSets(subnets: readonly string[]): string[] {
@@ -134,7 +134,7 @@ function declareColours(): string[] {
 export function prepareScript(subnets: readonly string[], epoch: Epoch, timeoutMs = COLOUR_TIMEOUT_MS): string {
   const colour = colourOf(epoch);
   return script(
-    declareHold(), // now, so that the block has only elements to get
+    declareBlock(), // now, so that the block has only elements to get
     subnetSets(subnets),
     declareColours(),
     [
@@ -150,22 +150,22 @@ export function prepareScript(subnets: readonly string[], epoch: Epoch, timeoutM
 /** The cut is made: from here on everything carries the new colour, everything is taken, and the block is open. One transaction. */
 export function advanceScript(epoch: Epoch): string {
   const colour = colourOf(epoch);
-  return script(DECLARE_TABLE, DECLARE_HELD, declareColours(), [
+  return script(DECLARE_TABLE, DECLARE_BLOCKED, declareColours(), [
     `add rule ${TABLE} colour_out ip daddr @subnets4 ip dscp set ${colour}`,
     `add rule ${TABLE} colour_out ip6 daddr @subnets6 ip6 dscp set ${colour}`,
-    ...FLUSH_HELD,
+    ...FLUSH_BLOCKED,
   ]);
 }
 
 /** Takes block and colours away and leaves rewriting as it is. */
 export function detachScript(): string {
-  return script(declareHold(), subnetSets([]), declareColours(), [
+  return script(declareBlock(), subnetSets([]), declareColours(), [
     `add set ${TABLE} coming { type dscp; flags timeout; }`,
-    ...[...HOLD_CHAINS, ...COLOUR_CHAINS].flatMap((chain) => [
+    ...[...BLOCK_CHAINS, ...COLOUR_CHAINS].flatMap((chain) => [
       `flush chain ${TABLE} ${chain}`,
       `delete chain ${TABLE} ${chain}`,
     ]),
-    ...[...HELD_SETS, 'coming', 'subnets4', 'subnets6'].map((set) => `delete set ${TABLE} ${set}`),
+    ...[...BLOCKED_SETS, 'coming', 'subnets4', 'subnets6'].map((set) => `delete set ${TABLE} ${set}`),
   ]);
 }
 

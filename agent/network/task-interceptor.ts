@@ -20,13 +20,13 @@ export interface TaskInterceptor {
   /** Gets the task ready for a cut. */
   prepare(options: PrepareOptions): Promise<void>;
   /** Nothing of the application enters or leaves for at most `timeoutMs`, TCP over `lo` included. */
-  hold(timeoutMs: number): Promise<void>;
+  block(timeoutMs: number): Promise<void>;
   /** Gives the block a new time-out from now, also if it has expired. */
-  renewHold(timeoutMs: number): Promise<void>;
+  renewBlock(timeoutMs: number): Promise<void>;
   /** The cut number `epoch` is made: what is sent from now on comes after it; the block is open. */
   advance(epoch: Epoch): Promise<void>;
   /** Opens the block. No error if the namespace is gone. */
-  unhold(): Promise<void>;
+  unblock(): Promise<void>;
   /** Opens the block of a restored container so that its connections go on at once. @param pid of its first process */
   openRestored(pid: number, skewMs?: number): Promise<void>;
   /** The round is over: what it needed goes. No error if the namespace is gone. */

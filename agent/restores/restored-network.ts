@@ -40,15 +40,15 @@ export class RestoredNetwork {
     readonly plan: NetworkPlan__Output;
     /** Connections that its sidecar carries (proxied-connections.ts). */
     readonly proxied: { readonly connections: readonly Connection[]; readonly unsent: readonly UnsentMark[] };
-    readonly holdTimeoutMs: number;
+    readonly blockTimeoutMs: number;
   }): Promise<void> {
-    const { bundle, dir, imageDir, plan, proxied, holdTimeoutMs } = options;
+    const { bundle, dir, imageDir, plan, proxied, blockTimeoutMs } = options;
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await markUnsent(imageDir, [...plan.unsent, ...proxied.unsent]);
     const { close, ...rest } = checked(plan);
     // Their remote addresses need a route, too, when the sockets are made; the sidecar's rules are not there yet.
     const hookPlan = { ...rest, close: [...close, ...proxied.connections] };
-    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, holdTimeoutMs, dir }));
+    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, blockTimeoutMs, dir }));
   }
 
   /**

@@ -27,7 +27,7 @@ import type { WaitingContainer } from './waiting-container.ts';
 const RESUME_TIMEOUT_MS = 5_000;
 
 /** Until its release, a restored container is blocked for at most this long. Milliseconds. */
-const HOLD_MS = 120_000;
+const BLOCK_MS = 120_000;
 
 export interface RestoresOptions {
   readonly runDir: string;
@@ -123,7 +123,7 @@ export class Restores implements ShimHandler {
       imageDir,
       plan,
       proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
-      holdTimeoutMs: HOLD_MS,
+      blockTimeoutMs: BLOCK_MS,
     });
     const begun = performance.now();
     container.phase = 'restoring';

@@ -10,7 +10,7 @@ import { writeCriuConfig } from '../runtime/criu/config.ts';
 import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
-import { layFiles } from '../files/lay.ts';
+import { unpackFiles } from '../files/unpack.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import type { StagedState } from './waiting-container.ts';
@@ -40,7 +40,7 @@ export interface StateStagerOptions {
 /** Brings the saved state of a task into a container that waits in the shim. */
 export class StateStager {
   readonly #options: StateStagerOptions;
-  readonly #laidVolumes = new Map<string, Set<string>>();
+  readonly #unpackedVolumes = new Map<string, Set<string>>();
 
   constructor(options: StateStagerOptions) {
     this.#options = options;
@@ -87,11 +87,11 @@ export class StateStager {
         .filter(({ kind }) => kind !== 'CRIU' && kind !== 'CHANNELS')
         .map(async ({ kind, path, sha256 }) => ({ kind, path, file: await store.path(sha256) })),
     );
-    const laid = await layFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
+    const unpacked = await unpackFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
       restoreId,
       workDir,
       signal,
-      laidVolumes: this.#volumesOf(restoreId),
+      unpackedVolumes: this.#volumesOf(restoreId),
     });
     this.#options.log.info(
       {
@@ -104,13 +104,13 @@ export class StateStager {
       },
       'staged',
     );
-    return { imageDir, workDir, channelsDir, files: laid, fetchedBytes };
+    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes };
   }
 
   #volumesOf(restoreId: string): Set<string> {
-    const laid = this.#laidVolumes.get(restoreId) ?? new Set<string>();
-    this.#laidVolumes.set(restoreId, laid);
-    return laid;
+    const unpacked = this.#unpackedVolumes.get(restoreId) ?? new Set<string>();
+    this.#unpackedVolumes.set(restoreId, unpacked);
+    return unpacked;
   }
 
   /** CRIU's options for the restore. @returns the file's path */
@@ -127,7 +127,7 @@ export class StateStager {
   }
 
   async cleanUp(restoreId: string): Promise<void> {
-    this.#laidVolumes.delete(restoreId);
+    this.#unpackedVolumes.delete(restoreId);
     await this.#options.unpin(restoreId);
     const { state, run } = this.#options.directories;
     for (const base of [state, run]) await rm(join(base, 'restore', restoreId), { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import { deferred } from '../../src/platform/deferred.ts';
-import type { LaidFiles } from '../files/lay.ts';
+import type { UnpackedFiles } from '../files/unpack.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 
@@ -14,7 +14,7 @@ export interface StagedState {
   readonly workDir: string;
   /** What the task's sidecar had recorded: CHANNELS parts as files. Undefined if it had none. */
   readonly channelsDir: string | undefined;
-  readonly files: LaidFiles;
+  readonly files: UnpackedFiles;
   readonly fetchedBytes: number;
 }
 

@@ -17,7 +17,7 @@ import { watchProcess } from './watch-process.ts';
  * Unix socket (src/rpc/control/methods.ts).
  */
 const config = readStartConfig(JSON.parse(await text(process.stdin)));
-const { netns, task, epoch, subnets, former, restore } = config;
+const { netns, task, epoch, subnets, previousAddresses, restore } = config;
 const key = Buffer.from(config.key, 'base64');
 const writeLine = openLog(config.logFile);
 const log = (message: string, details: object): void => writeLine('info', message, details);
@@ -27,7 +27,16 @@ moveToNetns(netns);
 const named = config.own.map(({ address }) => address);
 const own = named.length > 0 ? named : addressesIn(netns);
 const tunnels = new Tunnels();
-const peers = new Peers({ netns, subnets, own, former, key, tunnels, epoch: (): number => sidecar.epoch, log });
+const peers = new Peers({
+  netns,
+  subnets,
+  own,
+  previousAddresses,
+  key,
+  tunnels,
+  epoch: (): number => sidecar.epoch,
+  log,
+});
 const sidecar = new Sidecar({ netns, task, key, epoch, peers, own, tunnels, ...(restore && { restore }), log });
 if (config.pid !== undefined)
   watchProcess(config.pid, () => {

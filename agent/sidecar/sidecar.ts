@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../src/model/errors.ts';
 import type { SidecarStatus } from '../../src/rpc/control/methods.ts';
-import type { OpenMessage } from '../../src/streams/preface.ts';
+import type { OpenMessage } from '../../src/streams/wire/preface.ts';
 import { acceptStream, hear } from './streams/accepting.ts';
 import { CapturedSet } from './capture/captured-set.ts';
 import { Link } from './sockets/link.ts';
@@ -10,7 +10,7 @@ import { openStream } from './streams/opening.ts';
 import type { CallerOptions } from './streams/opening.ts';
 import type { Peers } from './peers/peers.ts';
 import { Resuming } from './checkpoint/resuming.ts';
-import type { RestoreOptions } from './checkpoint/resuming.ts';
+import type { StreamRestoreOptions } from './checkpoint/resuming.ts';
 import { SidecarRounds } from './checkpoint/rounds.ts';
 import { PORTS } from '../linux/proxy-table.ts';
 import { listenIn } from './sockets/sockets.ts';
@@ -39,7 +39,7 @@ export interface SidecarOptions {
   /** Gets all tunnels. */
   readonly tunnels: Tunnels;
   /** The task is a restored one. */
-  readonly restore?: RestoreOptions;
+  readonly restore?: StreamRestoreOptions;
   readonly log: (message: string, details: object) => void;
 }
 
@@ -55,7 +55,7 @@ export class Sidecar {
   readonly #caller: CallerOptions;
   readonly #servers: Closable[] = [];
   readonly #unproved = new Set<Link>();
-  #holdTimer: NodeJS.Timeout | undefined;
+  #blockTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SidecarOptions) {
     const { netns, key, log, epoch, task, own = [], peers, tunnels } = options;
@@ -76,7 +76,7 @@ export class Sidecar {
   }
 
   /**
-   * With a record: makes its connections first, held until {@link resume}.
+   * With a record: makes its connections first, blocked until {@link resume}.
    * @throws SystemCallError when the namespace is gone or a port is taken; and what Resuming.restore throws
    */
   async listen(): Promise<void> {
@@ -95,17 +95,17 @@ export class Sidecar {
    * Stops reading from the application and delivering to it; nothing new is offered or accepted. What comes from peers waits.
    * @param forMs goes on by itself after so long, should nobody be there any more to say so; a repeated call begins anew
    */
-  hold(forMs: number): void {
-    clearTimeout(this.#holdTimer);
-    this.#holdTimer = setTimeout(() => this.release(), forMs);
-    this.#streams.hold();
+  block(forMs: number): void {
+    clearTimeout(this.#blockTimer);
+    this.#blockTimer = setTimeout(() => this.release(), forMs);
+    this.#streams.block();
   }
 
-  /** The end of {@link hold}; what a round or a restore holds stays held. */
+  /** The end of {@link block}; what a round or a restore blocks stays blocked. */
   release(): void {
-    if (this.#holdTimer === undefined) return;
-    clearTimeout(this.#holdTimer);
-    this.#holdTimer = undefined;
+    if (this.#blockTimer === undefined) return;
+    clearTimeout(this.#blockTimer);
+    this.#blockTimer = undefined;
     this.#streams.release();
   }
 
@@ -115,12 +115,12 @@ export class Sidecar {
   }
 
   status(): Omit<SidecarStatus, 'peers' | 'direct'> {
-    const { epoch, held, size, carried, round } = this.#streams;
+    const { epoch, blocked, size, carried, round } = this.#streams;
     return {
       task: this.#options.task,
       pid: process.pid,
       epoch,
-      held,
+      blocked,
       streams: size,
       carried,
       awaiting: this.rounds.awaiting.length,

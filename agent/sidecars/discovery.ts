@@ -2,8 +2,8 @@ import { isIPv4 } from 'node:net';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { messageOf } from '../../src/model/errors.ts';
-import type { World } from '../../src/rpc/control/network-view.ts';
-import type { WorldSource } from './worlds.ts';
+import type { NetworkView } from '../../src/rpc/control/network-view.ts';
+import type { NetworkViewSource } from './network-views.ts';
 
 /** How often the engine is asked about a network: while something changes or is about to, and otherwise. */
 const FAST_MS = 500;
@@ -71,12 +71,12 @@ interface Watched {
 interface Watch {
   readonly stack: string;
   readonly networks: readonly string[];
-  readonly changed: (world: World) => void;
+  readonly changed: (view: NetworkView) => void;
   told: string;
 }
 
 /** Finds out by asking the engine who is on the networks of stacks: one question a network, however many tasks want to know. */
-export class Discovery implements WorldSource {
+export class Discovery implements NetworkViewSource {
   readonly #options: DiscoveryOptions;
   readonly #networks = new Map<string, Watched>();
   readonly #watches = new Set<Watch>();
@@ -87,9 +87,9 @@ export class Discovery implements WorldSource {
 
   /**
    * @param networks names of overlay networks that this node is on
-   * @param changed is called with the world as soon as all of them are known, and whenever it is another one
+   * @param changed is called with the view as soon as all of them are known, and whenever it is another one
    */
-  watch(stack: string, networks: readonly string[], changed: (world: World) => void): () => void {
+  watch(stack: string, networks: readonly string[], changed: (view: NetworkView) => void): () => void {
     const watch: Watch = { stack, networks, changed, told: '' };
     this.#watches.add(watch);
     for (const name of networks) {
@@ -164,14 +164,14 @@ export class Discovery implements WorldSource {
   #tell(watch: Watch): void {
     const facts = watch.networks.map((name) => this.#networks.get(name)?.facts);
     if (facts.some((each) => each === undefined)) return;
-    const world = worldOf(
+    const view = networkViewOf(
       watch.stack,
       facts.filter((each) => each !== undefined),
     );
-    const text = JSON.stringify(world);
+    const text = JSON.stringify(view);
     if (text === watch.told) return;
     watch.told = text;
-    watch.changed(world);
+    watch.changed(view);
   }
 }
 
@@ -202,7 +202,7 @@ export function factsOf(inspected: unknown): NetworkFacts {
  * Whose a service is can be told by its name only, on a worker: services of stack `a` are called `a_…`. So are those of a stack `a_b`; its
  * tasks do not have the key of `a`, and the sidecars find out.
  */
-export function worldOf(stack: string, networks: readonly NetworkFacts[]): World {
+export function networkViewOf(stack: string, networks: readonly NetworkFacts[]): NetworkView {
   const services = networks.flatMap((network) => network.services);
   const isOwn = (name: string): boolean => name.startsWith(`${stack}_`);
   const own = services.filter(({ name }) => isOwn(name));
@@ -215,7 +215,7 @@ export function worldOf(stack: string, networks: readonly NetworkFacts[]): World
     vips: own.flatMap(({ name, vip, tasks }) =>
       vip === undefined ? [] : [{ address: vip, service: name, backends: [...tasks] }],
     ),
-    strangers: [
+    nonPeers: [
       ...foreign.flatMap(({ vip }) => vip ?? []),
       ...foreign.filter(({ name }) => name === '').flatMap(({ tasks }) => tasks),
       ...networks.flatMap(({ others }) => others),

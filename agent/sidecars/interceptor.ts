@@ -55,8 +55,8 @@ export interface ProxyInterceptorOptions {
   readonly subnets?: readonly string[];
   /** The task's addresses there. */
   readonly own?: readonly { readonly address: string; readonly network: string }[];
-  /** Addresses of its earlier lives, which restored applications may still use. */
-  readonly former?: readonly string[];
+  /** Previous addresses of the task, which restored applications may still use. */
+  readonly previousAddresses?: readonly string[];
   /** How often one was started for this task before. */
   readonly starts?: number;
   /** A process for the first sidecar ({@link spawnSidecar}), made ahead of time. */
@@ -234,9 +234,9 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
   /** Container and stack are for those who look at processes and logs. */
   #startConfig(restore?: SidecarRestore): StartConfig & { container: string | undefined; stack: string | undefined } {
     const { netns, pid, container, task, stack, key, epoch, socket, logFile } = this.#options;
-    const { subnets = [], own = [], former = [] } = this.#options;
+    const { subnets = [], own = [], previousAddresses = [] } = this.#options;
     return {
-      ...{ netns, container, task, stack, key: key.toString('base64'), epoch, socket, subnets, own, former },
+      ...{ netns, container, task, stack, key: key.toString('base64'), epoch, socket, subnets, own, previousAddresses },
       ...(pid !== undefined && { pid }),
       ...(logFile !== undefined && { logFile }),
       ...(restore !== undefined && { restore }),
@@ -249,11 +249,11 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
       return this.host;
     };
     return {
-      hold: () => host().hold(),
+      block: () => host().block(),
       freeze: () => host().freeze(),
       save: ({ epoch }) => host().save(epoch),
       advance: ({ epoch }) => host().advance(epoch),
-      unhold: () => host().unhold(),
+      unblock: () => host().unblock(),
       thaw: () => host().thaw(),
       discard: () => host().discard(),
       report: (outcome) => host().report(outcome),

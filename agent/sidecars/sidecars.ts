@@ -22,16 +22,16 @@ import type { SidecarConfig } from './task-sidecar.ts';
 const SWEEP_MS = 5_000;
 
 /** What tells sidecars who else is on their networks (discovery.ts). */
-export interface WorldWatch {
-  /** From now on `sidecar` is told of the world of its stack, at once and at every change. */
+export interface NetworkViewWatch {
+  /** From now on `sidecar` is told of the view of its stack's networks, at once and at every change. */
   add(sidecar: TaskSidecar): void;
   remove(sidecar: TaskSidecar): void;
   close(): void;
 }
 
 /** What a restored task has behind it. */
-interface EarlierLife {
-  readonly former: readonly string[];
+interface Restoration {
+  readonly previousAddresses: readonly string[];
   readonly restore: SidecarRestore;
 }
 
@@ -42,7 +42,7 @@ export interface SidecarsOptions {
   readonly dataRoot: string;
   readonly nodeName: string;
   readonly registrations: Registrations;
-  readonly world: WorldWatch;
+  readonly views: NetworkViewWatch;
   readonly log: Logger;
 }
 
@@ -92,7 +92,7 @@ export class Sidecars {
   /** The agent ends; the sidecars do not. */
   close(): void {
     clearInterval(this.#sweeper);
-    this.#options.world.close();
+    this.#options.views.close();
     for (const sidecar of this.#sidecars.values()) sidecar.leave();
     this.#sidecars.clear();
   }
@@ -143,15 +143,15 @@ export class Sidecars {
     });
   }
 
-  /** Starts the sidecar of a restored container, which is still held, from its record. @throws SwarmcutError with the sidecar's own words */
+  /** Starts the sidecar of a restored container, which is still blocked, from its record. @throws SwarmcutError with the sidecar's own words */
   async attachRestored(
     containerId: string,
-    restore: SidecarRestore & { readonly plan: Pick<ProxyPlan, 'epoch' | 'former'> },
+    restore: SidecarRestore & { readonly plan: Pick<ProxyPlan, 'epoch' | 'previousAddresses'> },
   ): Promise<TaskSidecar> {
     const present = this.#sidecars.get(containerId);
     if (present !== undefined) await this.#end(present);
-    const { epoch, former } = restore.plan;
-    return this.#attach(containerId, epoch, { former, restore });
+    const { epoch, previousAddresses } = restore.plan;
+    return this.#attach(containerId, epoch, { previousAddresses, restore });
   }
 
   /**
@@ -159,11 +159,11 @@ export class Sidecars {
    * making to the successor of the one it was meant for. None is no error.
    * @param forMs it goes on by itself after so long
    */
-  async hold(containerId: string, forMs: number): Promise<void> {
-    await this.#sidecars.get(containerId)?.call('hold', { forMs });
+  async block(containerId: string, forMs: number): Promise<void> {
+    await this.#sidecars.get(containerId)?.call('block', { forMs });
   }
 
-  /** The task goes on. Never rejects: a sidecar that has died holds nothing, and neither does the one that takes its place. */
+  /** The task goes on. Never rejects: a sidecar that has died blocks nothing, and neither does the one that takes its place. */
   async release(containerId: string): Promise<void> {
     await this.#sidecars
       .get(containerId)
@@ -188,23 +188,23 @@ export class Sidecars {
     if (this.#options.registrations.declares(task.service, labels)) await this.ensure(task.containerId);
   }
 
-  #attach(containerId: string, epoch: number, earlier?: EarlierLife): Promise<TaskSidecar> {
-    const under = this.#attaching.get(containerId);
-    if (under !== undefined) return under;
+  #attach(containerId: string, epoch: number, earlier?: Restoration): Promise<TaskSidecar> {
+    const inFlight = this.#attaching.get(containerId);
+    if (inFlight !== undefined) return inFlight;
     const attaching = this.#attachNow(containerId, epoch, earlier).finally(() => this.#attaching.delete(containerId));
     this.#attaching.set(containerId, attaching);
     return attaching;
   }
 
-  async #attachNow(containerId: string, epoch: number, earlier?: EarlierLife): Promise<TaskSidecar> {
+  async #attachNow(containerId: string, epoch: number, earlier?: Restoration): Promise<TaskSidecar> {
     const { containers, dataRoot, nodeName, log } = this.#options;
     const begun = performance.now();
     this.warmUp(containerId);
     try {
       const placement = await placementOf(containerId, { engine: containers.engine, dataRoot, nodeName });
       const { task, stack, pid, subnets, own } = placement;
-      const former = [...(earlier?.former ?? [])];
-      const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], former, starts: 0 };
+      const previousAddresses = [...(earlier?.previousAddresses ?? [])];
+      const config = { task, stack, pid, epoch, subnets: [...subnets], own: [...own], previousAddresses, starts: 0 };
       const sidecar = await this.#make(join(this.#dir, containerId), config, this.#spares.get(containerId));
       this.#spares.delete(containerId);
       await sidecar.attach(earlier?.restore);
@@ -218,14 +218,14 @@ export class Sidecars {
   }
 
   async #make(dir: string, config: SidecarConfig, spare?: ChildProcess): Promise<TaskSidecar> {
-    const { directories, world, log } = this.#options;
+    const { directories, views, log } = this.#options;
     return new TaskSidecar({
       dir,
       config,
       key: await stackKey(directories.config, config.stack),
       ...(spare === undefined ? {} : { spare }),
       log: (message, details) => log.warn(details, message),
-      onReady: (sidecar) => world.add(sidecar),
+      onReady: (sidecar) => views.add(sidecar),
       onEnd: (sidecar) => this.#forget(sidecar),
     });
   }
@@ -240,7 +240,7 @@ export class Sidecars {
   }
 
   #forget(sidecar: TaskSidecar): void {
-    this.#options.world.remove(sidecar);
+    this.#options.views.remove(sidecar);
     const { containerId } = sidecar.task;
     if (this.#sidecars.get(containerId) === sidecar) this.#sidecars.delete(containerId);
   }

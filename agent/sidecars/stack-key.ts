@@ -7,7 +7,7 @@ const SECRET_BYTES = 32;
 
 /**
  * The key by which the sidecars of a stack know each other: HMAC-SHA256 over the stack's name with the secret that `coordinator ca issue` gave
- * to every node. So it need not be handed out when a sidecar is attached, and the sidecars of one stack are strangers to those of another.
+ * to every node. So it need not be handed out when a sidecar is attached, and the sidecars of one stack are no peers of those of another.
  * @param configDir with `agent/stack.key`
  * @throws SwarmcutError `precondition` when the node has no such secret
  */

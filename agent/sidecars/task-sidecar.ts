@@ -21,7 +21,7 @@ const configSchema = z.object({
   epoch: z.number().int().nonnegative(),
   subnets: z.array(z.string()),
   own: z.array(z.object({ address: z.string(), network: z.string() })),
-  former: z.array(z.string()).default([]),
+  previousAddresses: z.array(z.string()).default([]),
   starts: z.number().int().nonnegative(),
 });
 export type SidecarConfig = z.infer<typeof configSchema>;
@@ -51,7 +51,7 @@ export interface TaskSidecarOptions {
   /** A process that was started ahead of time (`spawnSidecar`). */
   readonly spare?: ChildProcess;
   readonly log: (message: string, details: object) => void;
-  /** A sidecar is there, the first or another one: it wants to be told of the world. */
+  /** A sidecar is there, the first or another one: it wants to be told of its networks. */
   readonly onReady: (sidecar: TaskSidecar) => void;
   /** The task has ended, and the sidecar with it. */
   readonly onEnd: (sidecar: TaskSidecar) => void;
@@ -81,7 +81,7 @@ export class TaskSidecar implements Caller<SidecarMethods> {
       logFile: join(dir, LOG_FILE),
       subnets: config.subnets,
       own: config.own,
-      former: config.former,
+      previousAddresses: config.previousAddresses,
       starts: config.starts,
       ...(spare === undefined ? {} : { spare }),
       onReady: () => {

@@ -64,7 +64,7 @@ export class ContainerTask implements TaskHandle {
     return this.#staged;
   }
 
-  async hold(): Promise<void> {
+  async block(): Promise<void> {
     const { held, deadlineMs } = this.#options;
     await held.block(deadlineMs);
     this.#times = { ...this.#times, holdAtMs: Date.now() };
@@ -85,7 +85,7 @@ export class ContainerTask implements TaskHandle {
     await this.#options.held.advance(epoch);
   }
 
-  async unhold(): Promise<void> {
+  async unblock(): Promise<void> {
     await this.#options.held.unblock();
   }
 

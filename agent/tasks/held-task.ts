@@ -73,7 +73,7 @@ export class HeldTask {
       });
       // Before the first step, so that whatever fails in it is undone.
       this.#state = 'blocked';
-      await interceptor.hold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await interceptor.block(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
 
@@ -90,7 +90,7 @@ export class HeldTask {
   }
 
   unblock(): Promise<void> {
-    return this.#unlessMoved(() => this.interceptor.unhold());
+    return this.#unlessMoved(() => this.interceptor.unblock());
   }
 
   /** Lets it run on and calls the dead man's switch off. @param awake called between the two */
@@ -139,7 +139,7 @@ export class HeldTask {
         throw error;
       }
       this.#deadlineMs = performance.now() + deadlineMs;
-      await this.interceptor.renewHold(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await this.interceptor.renewBlock(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
     });
   }
 
@@ -162,7 +162,7 @@ export class HeldTask {
       this.#state = 'moved';
       await this.#disarm();
       // The sockets of the dying task must not be heard by its peers, which now talk to its successor.
-      await interceptor.renewHold(2 * MOVED_GRACE_MS);
+      await interceptor.renewBlock(2 * MOVED_GRACE_MS);
     });
   }
 

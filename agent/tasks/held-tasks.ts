@@ -20,7 +20,7 @@ export interface HeldTasksOptions {
   readonly arm: HeldTaskOptions['arm'];
   readonly journal: Pick<Journal, 'note' | 'forget'>;
   readonly expectations: Pick<Expectations, 'markMoved' | 'unmarkMoved'>;
-  readonly sidecars: Pick<Sidecars, 'hold' | 'release' | 'end'>;
+  readonly sidecars: Pick<Sidecars, 'block' | 'release' | 'end'>;
   readonly log: Pick<Logger, 'error' | 'warn'>;
 }
 

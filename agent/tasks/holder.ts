@@ -66,12 +66,12 @@ export function holderText({ kind, id }: Holder): string {
 }
 
 /** The keeper of a task that stands still without a dump. Its sidecar, if it has one, stands still with it. */
-export function suspendedTask(task: HeldTask, sidecars: Pick<Sidecars, 'hold' | 'release'>): Keeper {
+export function suspendedTask(task: HeldTask, sidecars: Pick<Sidecars, 'block' | 'release'>): Keeper {
   return {
     letGo: async () => {
       await task.letGo();
       await sidecars.release(task.containerId);
     },
-    renewing: (deadlineMs) => sidecars.hold(task.containerId, deadlineMs + SIDECAR_MARGIN_MS),
+    renewing: (deadlineMs) => sidecars.block(task.containerId, deadlineMs + SIDECAR_MARGIN_MS),
   };
 }

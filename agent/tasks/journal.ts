@@ -10,11 +10,11 @@ const entrySchema = z.object({
   owner: z.string(),
   stageDir: z.string().optional(),
 });
-/** A task in which this agent has something attached, or which it holds or has frozen. */
+/** A task in which this agent has something attached, or which it blocks or has frozen. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
 /**
- * What a restarted agent must know: in which tasks its predecessor had attached something, and which it held and froze. Lies in the run
+ * What a restarted agent must know: in which tasks its predecessor had attached something, and which it blocked and froze. Lies in the run
  * directory, since a reboot ends every task anyway. Written before anything is attached, deleted when all is detached.
  */
 export class Journal {

@@ -7,7 +7,7 @@ export interface TaskRunner {
   cut(epoch: Epoch): Promise<ParticipantOutcome>;
   /** Tells it the coordinator's word; resolves when it is done. */
   feed(input: { readonly kind: 'release' } | { readonly kind: 'abort'; readonly reason: string }): Promise<void>;
-  /** True while the task is held, frozen or saved on behalf of the round. */
+  /** True while the task is blocked, frozen or saved on behalf of the round. */
   readonly busy: boolean;
   /** The participant's last report. */
   readonly outcome: ParticipantOutcome | undefined;
@@ -37,7 +37,7 @@ export class ParticipantRunner implements TaskRunner {
     return this.#executor.reported();
   }
 
-  /** True while the task is held, frozen or saved on behalf of the round. */
+  /** True while the task is blocked, frozen or saved on behalf of the round. */
   get busy(): boolean {
     return this.#executor.busy;
   }

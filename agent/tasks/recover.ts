@@ -9,7 +9,7 @@ import { KernelInterceptor } from '../network/interceptor.ts';
 import type { Journal } from './journal.ts';
 
 /**
- * Lets go of every task that an agent of this node held or froze: unblock, thaw, call the dead man's switch off, throw the stage away.
+ * Lets go of every task that an agent of this node blocked or froze: unblock, thaw, call the dead man's switch off, throw the stage away.
  * For an agent that starts, and for one that stops. Goes on past errors: the switches stay armed for what could not be done.
  */
 export async function recoverTasks(directories: Directories, journal: Journal, log: Logger): Promise<void> {
@@ -17,13 +17,13 @@ export async function recoverTasks(directories: Directories, journal: Journal, l
   for (const { containerId, pid, owner, stageDir } of await journal.entries()) {
     try {
       const interceptor = new KernelInterceptor({ netns: `/proc/${pid}/ns/net` });
-      await interceptor.unhold();
+      await interceptor.unblock();
       await thaw(containerId);
       await interceptor.recover();
       for (const deadman of deadmen) if (deadman.containerId === containerId) await deadman.cancel();
       if (stageDir !== undefined) await rm(stageDir, { recursive: true, force: true });
       await journal.forget(containerId);
-      log.warn({ containerId, owner }, 'let go of a task that an earlier agent held');
+      log.warn({ containerId, owner }, 'let go of a task that an earlier agent blocked');
     } catch (error) {
       log.error(
         { containerId, owner, reason: messageOf(error) },

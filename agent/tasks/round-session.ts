@@ -55,7 +55,7 @@ export interface RoundSession {
   collected: Promise<TaskCheckpoint> | undefined;
 }
 
-export interface SessionOptions {
+export interface RoundSessionOptions {
   readonly directories: Directories;
   readonly containers: Containers;
   readonly held: HeldTasks;
@@ -71,9 +71,9 @@ export interface SessionOptions {
  * @throws SwarmcutError `precondition`, `conflict` when somebody else has the task, `interrupted` when the round was given up meanwhile;
  *   nothing is left in the task
  */
-export async function openSession(
+export async function openRoundSession(
   round: PrepareOptions,
-  options: SessionOptions,
+  options: RoundSessionOptions,
   keeper: Keeper,
 ): Promise<RoundSession> {
   const { snapshotId, stack, task: ref } = round;

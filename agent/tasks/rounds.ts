@@ -6,10 +6,10 @@ import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import { collectCheckpoint } from '../checkpoints/collect.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { round, type Keeper } from './holder.ts';
-import { openSession, type PrepareOptions, type RoundSession, type SessionOptions } from './round-session.ts';
+import { openRoundSession, type PrepareOptions, type RoundSession, type RoundSessionOptions } from './round-session.ts';
 import { SidecarRunner } from './sidecar-runner.ts';
 
-export interface RoundsOptions extends SessionOptions {
+export interface RoundsOptions extends RoundSessionOptions {
   readonly store: PartStore;
 }
 
@@ -122,7 +122,7 @@ export class Rounds {
         if (made.session !== undefined) this.#end(made.session);
       },
     };
-    made.session = await openSession(options, this.#options, keeper);
+    made.session = await openRoundSession(options, this.#options, keeper);
     this.#sessions.set(options.task.containerId, made.session);
     return made.session;
   }

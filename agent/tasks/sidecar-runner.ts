@@ -35,7 +35,7 @@ export interface SidecarRunnerOptions {
 export class SidecarRunner implements TaskRunner {
   readonly #options: SidecarRunnerOptions;
   readonly #ignoreLoss: () => void;
-  #held = false;
+  #blocked = false;
   #outcome: ParticipantOutcome | undefined;
   #waiting: ((outcome: ParticipantOutcome) => void)[] = [];
   #deadline: NodeJS.Timeout | undefined;
@@ -85,7 +85,7 @@ export class SidecarRunner implements TaskRunner {
   }
 
   get busy(): boolean {
-    return this.#held;
+    return this.#blocked;
   }
 
   get outcome(): ParticipantOutcome | undefined {
@@ -113,19 +113,19 @@ export class SidecarRunner implements TaskRunner {
   #host(): TaskHost {
     const { task } = this.#options;
     return {
-      hold: async () => {
+      block: async () => {
         // Before the first step, so that whatever fails in it is undone.
-        this.#held = true;
+        this.#blocked = true;
         this.#watch();
-        await task.hold();
+        await task.block();
       },
       freeze: () => task.freeze(),
       save: (epoch) => task.save(epoch),
       advance: (epoch) => task.advance(epoch),
-      unhold: () => task.unhold(),
+      unblock: () => task.unblock(),
       thaw: async () => {
         await task.thaw();
-        this.#held = false;
+        this.#blocked = false;
         if (this.#outcome !== undefined) this.close();
       },
       discard: () => task.discard(),
@@ -140,7 +140,7 @@ export class SidecarRunner implements TaskRunner {
     // A marker of another epoch is refused by a report, too; it is not about this round.
     if (outcome.epoch !== this.#options.epoch) return;
     this.#outcome = outcome;
-    if (!this.#held) this.close();
+    if (!this.#blocked) this.close();
     for (const resolve of this.#waiting.splice(0)) resolve(outcome);
   }
 
@@ -162,11 +162,11 @@ export class SidecarRunner implements TaskRunner {
     // What a sidecar that lives on after all may still ask for must not meet what is done here.
     sidecar.host = undefined;
     this.close();
-    const steps = this.#held ? (['discard', 'unhold', 'thaw'] as const) : (['discard'] as const);
+    const steps = this.#blocked ? (['discard', 'unblock', 'thaw'] as const) : (['discard'] as const);
     for (const step of steps) {
       await task[step]().catch((error: unknown) => log('effect failed', { effect: step, reason: messageOf(error) }));
     }
-    this.#held = false;
+    this.#blocked = false;
     this.#report({ kind: 'aborted', epoch, reason });
   }
 

@@ -1,11 +1,11 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { NodeInfo } from './session/reports.ts';
-import { openSession } from './session/session.ts';
+import { openClusterSession } from './session/session.ts';
 
 /** Asks every node of the Swarm; unreachable ones are entries with an error. */
 export async function checkNodes(ctx: CoordinatorContext): Promise<NodeInfo[]> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   return await Promise.all(
     session.nodes
       .toSorted((a, b) => a.hostname.localeCompare(b.hostname))

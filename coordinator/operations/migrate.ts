@@ -3,7 +3,7 @@ import { newId } from '../../src/model/ids.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
-import { openSession, type Session } from './session/session.ts';
+import { openClusterSession, type ClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
@@ -22,7 +22,7 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 
 /** Moves a running stack or one of its services; the old tasks go on if anything fails. */
 export async function migrate(ctx: CoordinatorContext, what: string, options: MigrateOptions): Promise<MigrateReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
   const to = options.to === undefined ? undefined : knownNode(options.to, session.nodes);
   const from = options.from === undefined ? undefined : existingNode(options.from, session);
@@ -68,7 +68,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
   readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #id: string;
   readonly #stack: Stack;
   readonly #where: Where;
@@ -79,7 +79,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The final cut, and the round that made it. */
   #cut: (FinalCut & { readonly snapshotId: string }) | undefined;
 
-  constructor(ctx: CoordinatorContext, session: Session, id: string, stack: Stack, where: Where, who: Who) {
+  constructor(ctx: CoordinatorContext, session: ClusterSession, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
     this.#session = session;
     this.#id = id;

@@ -1,13 +1,13 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { CoordinatorContext } from './session/context.ts';
-import { openSession } from './session/session.ts';
+import { openClusterSession } from './session/session.ts';
 
 /**
  * Removes a snapshot here and on every agent. The manifest goes first: from then on the snapshot does not exist, and agents that cannot be
  * reached now lose their parts when the next round of the stack settles leftovers.
  */
 export async function removeSnapshot(ctx: CoordinatorContext, id: string): Promise<void> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   await session.catalogue.remove(id);
   const unreached: string[] = [];
   await Promise.all(

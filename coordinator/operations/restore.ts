@@ -8,7 +8,7 @@ import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { openSession, type Session } from './session/session.ts';
+import { openClusterSession, type ClusterSession } from './session/session.ts';
 import type { Resources, Stack } from '../orchestrator/index.ts';
 import { reachableAgents } from './relocation/reach.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
@@ -27,7 +27,7 @@ export async function restoreSnapshot(
   manifest: Manifest,
   options: RestoreOptions,
 ): Promise<RestoreReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
   const services = manifest.services.map(({ name }) => name);
   const targets = readTargets(options.to, manifest.stack, services, session.nodes);
@@ -43,7 +43,7 @@ export async function restoreSnapshot(
 
 class Restore {
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #id: string;
   readonly #manifest: Manifest;
   readonly #targets: ReadonlyMap<string, string>;
@@ -51,7 +51,7 @@ class Restore {
 
   constructor(
     ctx: CoordinatorContext,
-    session: Session,
+    session: ClusterSession,
     id: string,
     manifest: Manifest,
     targets: ReadonlyMap<string, string>,

@@ -8,7 +8,7 @@ import { refuseUndeclared, stackSettings } from './session/settings.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { SnapshotOptions } from './session/reports.ts';
 import { putServicesBack } from './relocation/replacement-journal.ts';
-import { existingStack, openSession, type Session } from './session/session.ts';
+import { existingStack, openClusterSession, type ClusterSession } from './session/session.ts';
 import type { Stack } from '../orchestrator/index.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import { nextEpoch } from './rounds/epochs.ts';
@@ -17,7 +17,7 @@ import { buildManifest } from './rounds/manifest.ts';
 import { roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
-import { cutOf, refuseBrokenCut, refuseExternal } from './rounds/cut-check.ts';
+import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
 
 /** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
 const ROUND_MARGIN_MS = 30_000;
@@ -28,7 +28,7 @@ export async function takeSnapshot(
   stackName: string,
   options: SnapshotOptions,
 ): Promise<Manifest> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const stack = await existingStack(session, stackName);
   const settings = stackSettings(stack, options);
   const algorithm = algorithms[settings.algorithm];
@@ -45,7 +45,7 @@ export async function takeSnapshot(
 
 async function snapshotLocked(
   ctx: CoordinatorContext,
-  session: Session,
+  session: ClusterSession,
   before: Stack,
   id: string,
   settings: StackSettings,
@@ -94,7 +94,7 @@ async function snapshotLocked(
           resources,
         });
         // A snapshot that breaks the cut condition must never be called complete.
-        refuseBrokenCut(built.stack, cutOf(built));
+        assertConsistentCut(built.stack, cutOf(built));
         if (settings.external === 'refuse') refuseExternal(built);
         await session.catalogue.write(built);
         manifest = built;

@@ -4,12 +4,12 @@ import { taskKey } from '../../src/model/task.ts';
 import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { VerifyReport } from './session/reports.ts';
-import { openSession } from './session/session.ts';
+import { openClusterSession } from './session/session.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
 
 /** Re-reads every part on the agents and checks the cut condition. A broken snapshot is a report with `ok: false`, not an exception. */
 export async function verifySnapshot(ctx: CoordinatorContext, manifest: Manifest): Promise<VerifyReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const problems: string[] = [];
   const reread = new Map<string, TaskCheckpoint>();
   let verifiedBytes = 0;

@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { audit, reach, Unreachable } from './audit.ts';
-import type { AuditLimits, AuditResult, Control } from './audit.ts';
+import { audit, reach, Unreachable } from './audit/audit.ts';
+import type { AuditLimits, AuditResult, Control } from './audit/audit.ts';
 import { taskAddresses } from './discovery.ts';
-import { ownErrors, totals, wentBack } from './judge.ts';
+import { ownErrors, totals, wentBack } from './audit/judge.ts';
 import { parseBranches, readOptions } from './options.ts';
 import type { BranchReport } from './report.ts';
 

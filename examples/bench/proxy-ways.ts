@@ -129,7 +129,7 @@ async function startSidecars(
     own: true,
   }));
   for (const sidecar of sidecars)
-    await sidecar.call('world', { subnets: [bed.subnet], tasks, vips: [], strangers: [] });
+    await sidecar.call('networkView', { subnets: [bed.subnet], tasks, vips: [], nonPeers: [] });
 
   const known = async (port: number): Promise<boolean> => {
     const set = await bed.tool(bed.client, 'nft', 'list', 'set', ...PROXY_TABLE.split(' '), 'listening');

@@ -3,7 +3,7 @@
  * bed: two pairs of namespaces, with the sidecars started as the agent starts them.
  */
 import { Reporter } from '../testbed/progress.ts';
-import { ensureRoot } from '../testbed/root.ts';
+import { ensureRoot } from '../testbed/images/root.ts';
 import { median } from './bench.ts';
 import type { BenchItem, Figure } from './bench.ts';
 import { LOADS } from './proxy-load.ts';

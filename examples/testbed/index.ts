@@ -7,7 +7,7 @@ import { isCgroupV2 } from './cgroups.ts';
 import { refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
 import { hostPid, prepareHost, startHost } from './hosts.ts';
-import { examplesImage } from './image.ts';
+import { examplesImage } from './images/image.ts';
 import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
 import { withLock } from './lock.ts';
@@ -15,7 +15,7 @@ import { createNetwork, freePrefix, loadModules } from './network.ts';
 import { Reporter, waitFor } from './progress.ts';
 import type { Report } from './progress.ts';
 import { readRecord, requireRecord, writeRecord } from './record.ts';
-import { ensureRoot, removeCache } from './root.ts';
+import { ensureRoot, removeCache } from './images/root.ts';
 import { agentListens, joinSwarm, loadImage, readyNodes, waitForEngine } from './swarm.ts';
 import { leftovers, teardown } from './teardown.ts';
 

@@ -7,7 +7,7 @@
  *
  * Rules for whoever executes effects (for participants that is executor.ts):
  * 1. Effects of one step are executed strictly in the order in which they stand; an effect begins only when the one before it has
- *    completed. The order is what makes a cut consistent (docs/architecture.md, "Order of operations"): hold before freeze, freeze
+ *    completed. The order is what makes a cut consistent (docs/architecture.md, "Order of operations"): block before freeze, freeze
  *    before save, save before advance, advance before thaw.
  * 2. `save` is the exception: it is *started* in order, and its end comes back as the input `saved`.
  * 3. If an effect fails, the rest of that step is dropped and the input `failed` is fed back. The effects of that answer are
@@ -69,7 +69,7 @@ export type ParticipantInput =
 /** What a participant wants done. */
 export type ParticipantEffect =
   /** Nothing of this process enters or leaves the network any more; expires by itself at the deadline. */
-  | { readonly kind: 'hold' }
+  | { readonly kind: 'block' }
   /** Stop every thread of the process. The cut is fixed when this has completed. The dead man's switch is armed before. */
   | { readonly kind: 'freeze' }
   /** Begin to record the local state. Its end comes back as `saved`, or as `failed`. */
@@ -82,10 +82,10 @@ export type ParticipantEffect =
   /** Stop reading from this incoming channel (back-pressure): its recording has reached the limit. Nothing is lost. */
   | { readonly kind: 'pause-channel'; readonly channel: ChannelId }
   | { readonly kind: 'resume-channel'; readonly channel: ChannelId }
-  /** Carry the new epoch (colour) from here on and undo `hold`, as one transaction. */
+  /** Carry the new epoch (colour) from here on and undo `block`, as one transaction. */
   | { readonly kind: 'advance'; readonly epoch: Epoch }
-  /** Undo `hold` without taking a new epoch: the round failed before the cut counted. */
-  | { readonly kind: 'unhold' }
+  /** Undo `block` without taking a new epoch: the round failed before the cut counted. */
+  | { readonly kind: 'unblock' }
   /** Let every thread run on. */
   | { readonly kind: 'thaw' }
   /** Forget what `save` recorded, also while it is still at it. */
@@ -101,7 +101,7 @@ export type ParticipantOutcome =
 export interface Participant {
   /** Takes one input and says what is to be done, in order. Inputs that mean nothing in the present state yield `[]`. */
   step(input: ParticipantInput): readonly ParticipantEffect[];
-  /** True while the process is frozen, held or saving on behalf of a round. */
+  /** True while the process is frozen, blocked or saving on behalf of a round. */
   readonly busy: boolean;
 }
 
@@ -112,7 +112,7 @@ export interface ParticipantOptions {
   readonly epoch: Epoch;
   /** A local checkpoint that is not over after this long is aborted by the participant itself. Milliseconds. */
   readonly deadlineMs: number;
-  /** Stay frozen and held after the save until `release` (live migration: the task goes on elsewhere, or here). */
+  /** Stay frozen and blocked after the save until `release` (live migration: the task goes on elsewhere, or here). */
   readonly keepFrozen: boolean;
   /** Most bytes recorded for one channel before it is paused. Default: `DEFAULT_RECORD_LIMIT_BYTES`. */
   readonly recordLimitBytes?: number;

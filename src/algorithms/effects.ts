@@ -11,12 +11,12 @@ export type Pending = (ended: Ended) => void;
  * {@link Result} to the executor (executor.ts), a promise on a real task. Every method is safe to call twice.
  */
 export interface TaskEffects<R> {
-  hold(): R;
+  block(): R;
   freeze(): R;
   /** Records the local state; ends when that has ended. */
   save(epoch: Epoch): R;
   advance(epoch: Epoch): R;
-  unhold(): R;
+  unblock(): R;
   thaw(): R;
   discard(): R;
 }
@@ -47,14 +47,14 @@ export interface Part {
 export function perform(effect: Exclude<ParticipantEffect, { kind: 'save' }>, part: Part | undefined): Result {
   const { task, report, channels } = part ?? missing('participant');
   switch (effect.kind) {
-    case 'hold':
-      return task.hold();
+    case 'block':
+      return task.block();
     case 'freeze':
       return task.freeze();
     case 'advance':
       return task.advance(effect.epoch);
-    case 'unhold':
-      return task.unhold();
+    case 'unblock':
+      return task.unblock();
     case 'thaw':
       return task.thaw();
     case 'discard':

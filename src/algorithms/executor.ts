@@ -60,7 +60,7 @@ export class Executor {
     return this.#part?.participant;
   }
 
-  /** The participant holds, freezes or saves its task, or wants to. */
+  /** The participant blocks, freezes or saves its task, or wants to. */
   get busy(): boolean {
     return this.#part?.participant.busy ?? false;
   }

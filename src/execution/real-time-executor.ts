@@ -114,11 +114,11 @@ export class RealTimeExecutor {
     return {
       participant,
       task: {
-        hold: () => pending(task.hold()),
+        block: () => pending(task.block()),
         freeze: () => pending(task.freeze()),
         save: (epoch) => pending(task.save(epoch)),
         advance: (epoch) => pending(task.advance(epoch)),
-        unhold: () => pending(task.unhold()),
+        unblock: () => pending(task.unblock()),
         thaw: () => pending(task.thaw()),
         discard: () => pending(task.discard()),
       },

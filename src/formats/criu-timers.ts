@@ -15,10 +15,10 @@ const TIMER = { ticks: 5, seconds: 7, nanoseconds: 8, intervalSeconds: 9, interv
  * restores "no time left" as "not armed", and the timer never fires again. As every short period ends while a task is frozen, this
  * would stop every program that works by such a timer. So the time left becomes 1 ns.
  * @param data of files.img
- * @returns the image with such timers mended; undefined if there are none
+ * @returns the image with such timers patched; undefined if there are none
  * @throws SwarmcutError `damaged`
  */
-export function mendTimers(data: Uint8Array): Uint8Array | undefined {
+export function patchTimers(data: Uint8Array): Uint8Array | undefined {
   const files = decodeImage('files', FILES_IMAGE, data);
   const entries = files.map((file) => {
     const timer = file.number(FILE_TYPE) === TYPE_TIMER ? file.message(FILE_TIMER) : undefined;
@@ -40,6 +40,6 @@ export function mendTimers(data: Uint8Array): Uint8Array | undefined {
       .bytes(Uint8Array.of(...timer.bytes, ...timeLeft))
       .finish();
   });
-  const mended = entries.some((entry, index) => entry !== files[index]?.bytes);
-  return mended ? encodeImage('files', entries) : undefined;
+  const patched = entries.some((entry, index) => entry !== files[index]?.bytes);
+  return patched ? encodeImage('files', entries) : undefined;
 }

@@ -6,7 +6,7 @@ export interface CutTask {
   /** `taskKey` of the task. */
   readonly key: string;
   readonly connections: readonly Connection[];
-  /** Addresses that its sockets may be bound to, of earlier lives. */
+  /** Addresses that its sockets may be bound to, previous ones too. */
   readonly aliases: readonly Alias[];
   /** Its addresses at the cut, by network. */
   readonly addresses: readonly Alias[];

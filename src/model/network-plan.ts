@@ -50,7 +50,7 @@ export interface NetworkPlanInput {
   readonly live?: readonly LiveTask[];
   /** `pairConnections` of all of the above together. */
   readonly pairing: Pairing;
-  /** Of restored tasks: not in the pairing, and to be reset (`halvedConnections`). */
+  /** Of restored tasks: not in the pairing, and to be reset (`halfOpenConnections`). */
   readonly close?: readonly ConnectionEnd[];
   /** The overlay networks of the restored tasks now, in CIDR notation. */
   readonly subnets: readonly string[];
@@ -83,25 +83,25 @@ export interface NetworkPlans {
  * connections, so that their old addresses come back.
  */
 export function planNetworks(input: NetworkPlanInput): NetworkPlans {
-  const world = new World(input);
+  const places = new TaskPlaces(input);
   for (const { a, b } of input.pairing.pairs) {
-    if (world.bothLive(a, b)) continue;
-    const wire = world.wireOf(a, b);
-    world.mark(a, b);
-    world.mark(b, a);
+    if (places.bothLive(a, b)) continue;
+    const wire = places.wireOf(a, b);
+    places.mark(a, b);
+    places.mark(b, a);
     if (wire) {
-      world.connect(a, wire.a, wire.b);
-      world.connect(b, wire.b, wire.a);
+      places.connect(a, wire.a, wire.b);
+      places.connect(b, wire.b, wire.a);
     } else {
-      world.close(a);
-      world.close(b);
+      places.close(a);
+      places.close(b);
     }
   }
   for (const end of [...input.pairing.unmatched, ...input.pairing.external]) {
-    if (!world.dial(end)) world.close(end, input.pairing.external.includes(end));
+    if (!places.dial(end)) places.close(end, input.pairing.external.includes(end));
   }
-  for (const end of input.close ?? []) world.close(end);
-  return world.result();
+  for (const end of input.close ?? []) places.close(end);
+  return places.result();
 }
 
 interface Place {
@@ -123,7 +123,7 @@ const SENDING: ReadonlySet<string> = new Set(['ESTABLISHED', 'CLOSE_WAIT']);
 /** Ports for connections whose own would collide on the wire: above the range that the kernel gives out by itself. */
 const FIRST_SPARE_PORT = 61_000;
 
-class World {
+class TaskPlaces {
   readonly #subnets: readonly string[];
   readonly #places = new Map<string, Place>();
   readonly #wires = new Set<string>();

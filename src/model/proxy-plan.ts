@@ -23,14 +23,14 @@ export interface ProxyPlan {
   /** Of the snapshot: the epoch that the task has reached. */
   readonly epoch: number;
   readonly streams: StreamPlan[];
-  /** Addresses of the task's earlier lives: who knows it by one of them means this task now. */
-  readonly former: string[];
+  /** The task's previous addresses: who knows it by one of them means this task now. */
+  readonly previousAddresses: string[];
 }
 
 /** Where a task's sockets are bound, and where it is. */
 interface Addressed {
   readonly key: string;
-  /** Addresses of earlier lives. */
+  /** Previous addresses. */
   readonly aliases: readonly Alias[];
   /** At the cut, by network. */
   readonly addresses: readonly Alias[];
@@ -81,7 +81,12 @@ export function planProxies(input: ProxyPlanInput): ReadonlyMap<string, ProxyPla
   }
   for (const { task, cut } of strays) plans.get(task)?.push({ id: cut.id, action: 'RESET', dial: false });
   const { stack, epoch } = input;
-  return new Map([...plans].map(([key, streams]) => [key, { stack, epoch, streams, former: places.formerOf(key) }]));
+  return new Map(
+    [...plans].map(([key, streams]) => [
+      key,
+      { stack, epoch, streams, previousAddresses: places.previousAddressesOf(key) },
+    ]),
+  );
 }
 
 function resumed({ cut }: StreamEnd, address: string | undefined, dial: boolean): StreamPlan {
@@ -126,7 +131,7 @@ class Places {
   }
 
   /**
-   * Whose application the far end of a stream is. An address that a task had in an earlier life may be somebody else's now: a task that has
+   * Whose application the far end of a stream is. An address that a task had before may be somebody else's now: a task that has
    * the connection knows best, then whoever had the address at the cut, then whoever had it once.
    */
   ownerOf(cut: StreamCut): { readonly owner: ProxyTask | StayingTask | undefined; readonly connected: boolean } {
@@ -144,7 +149,7 @@ class Places {
   }
 
   /** An address that several tasks had is that of the one that had it last, as far as that is known. */
-  formerOf(key: string): string[] {
+  previousAddressesOf(key: string): string[] {
     const task = this.#all.get(key);
     if (task === undefined) return [];
     const present = new Set([...this.#all.values()].flatMap((one) => [...presentOn(one).values()]));

@@ -70,13 +70,15 @@ export function directConnections(
  * Connections to a sidecar that does not have its half any more: both directions had ended (the last acknowledgments were outstanding), or
  * the application had reset it. Nobody would answer them after a restore.
  */
-export function halvedConnections(
+export function halfOpenConnections(
   task: StreamTask & { readonly connections: readonly Connection[] },
 ): readonly ConnectionEnd[] {
-  const halved = new Set(task.streams.filter(({ endTaken }) => !endTaken).map((cut) => connectionKey(ownSocket(cut))));
-  if (halved.size === 0) return [];
+  const halfOpen = new Set(
+    task.streams.filter(({ endTaken }) => !endTaken).map((cut) => connectionKey(ownSocket(cut))),
+  );
+  if (halfOpen.size === 0) return [];
   return task.connections
-    .filter((connection) => connection.state !== 'CLOSE' && halved.has(connectionKey(connection)))
+    .filter((connection) => connection.state !== 'CLOSE' && halfOpen.has(connectionKey(connection)))
     .map((connection) => ({ task: task.key, connection }));
 }
 

@@ -1,6 +1,6 @@
 import type { SimulationConfig } from './world/config.ts';
 import { CoordinatedWorld } from './coordinated/world.ts';
-import type { Metrics } from './world/metrics.ts';
+import type { Metrics } from './world/measurement/metrics.ts';
 import type { World } from './world/world.ts';
 
 /** One line of the comparison. Times in milliseconds of simulated time, sizes in bytes. */

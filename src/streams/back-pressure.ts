@@ -1,5 +1,5 @@
 import type { AppSide } from './app-side.ts';
-import { WINDOW_BYTES } from './frames.ts';
+import { WINDOW_BYTES } from './wire/frames.ts';
 import type { Incoming } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 

@@ -19,7 +19,7 @@ export class Closing {
     this.#resetOnRelease = incoming.resetReceived;
   }
 
-  /** The application is to hear a reset when it is no longer held. */
+  /** The application is to hear a reset when it is no longer blocked. */
   get resetOnRelease(): boolean {
     return this.#resetOnRelease;
   }
@@ -44,9 +44,9 @@ export class Closing {
     this.#out.reset(!this.#in.resetReceived);
   }
 
-  /** A held application would not get the reset: its packets are dropped, and nobody sends it again. */
+  /** A blocked application would not get the reset: its packets are dropped, and nobody sends it again. */
   resetApp(): void {
-    this.#resetOnRelease = this.#in.held;
-    if (!this.#in.held) this.#app.reset();
+    this.#resetOnRelease = this.#in.blocked;
+    if (!this.#in.blocked) this.#app.reset();
   }
 }

@@ -23,7 +23,7 @@ export interface InboxOwner<T> {
   recorded(recording: Recording<T>, items: number): void;
 }
 
-/** What has come on a channel and was taken: records it while it is told to, and keeps it while the application is held. */
+/** What has come on a channel and was taken: records it while it is told to, and keeps it while the application is blocked. */
 export class Inbox<T> {
   recording: Recording<T> | undefined;
   readonly #owner: InboxOwner<T>;

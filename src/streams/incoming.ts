@@ -38,7 +38,7 @@ export interface AppCut {
 
 /** The channel of a stream towards this sidecar's application: from the decoded frames to the application's socket. */
 export class Incoming implements InboxOwner<Uint8Array> {
-  held: boolean;
+  blocked: boolean;
   readonly inbox: Inbox<Uint8Array>;
   readonly #app: AppSide;
   readonly #outputs: Outputs;
@@ -50,13 +50,13 @@ export class Incoming implements InboxOwner<Uint8Array> {
   #first: Uint8Array[] | undefined;
 
   /**
-   * @param held nothing is delivered before {@link release}
+   * @param blocked nothing is delivered before {@link release}
    * @param keepFirst the application may not have accepted the connection yet, although its kernel has
    */
-  constructor(app: AppSide, outputs: Outputs, held: boolean, keepFirst: boolean, restored?: RestoredIncoming) {
+  constructor(app: AppSide, outputs: Outputs, blocked: boolean, keepFirst: boolean, restored?: RestoredIncoming) {
     this.#app = app;
     this.#outputs = outputs;
-    this.held = held || restored !== undefined;
+    this.blocked = blocked || restored !== undefined;
     this.#received = restored?.received ?? 0;
     this.#finReceived = restored?.finReceived ?? false;
     this.#resetReceived = restored?.resetReceived ?? false;
@@ -105,7 +105,7 @@ export class Incoming implements InboxOwner<Uint8Array> {
 
   /** Delivers what has waited. */
   release(): void {
-    this.held = false;
+    this.blocked = false;
     this.inbox.release();
   }
 
@@ -124,7 +124,7 @@ export class Incoming implements InboxOwner<Uint8Array> {
   }
 
   mayDeliver(): boolean {
-    return !this.held;
+    return !this.blocked;
   }
 
   size(bytes: Uint8Array): number {

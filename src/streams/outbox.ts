@@ -10,7 +10,7 @@ export interface OutboxOwner<T> {
 
 const END = Symbol('the end of the channel');
 
-/** What the application has sent and what cannot leave yet: it is held, or the connection is not there. It belongs to the sender's state. */
+/** What the application has sent and what cannot leave yet: it is blocked, or the connection is not there. It belongs to the sender's state. */
 export class Outbox<T> {
   readonly #owner: OutboxOwner<T>;
   readonly #queue: (T | typeof END)[];

@@ -9,7 +9,7 @@ import {
   unparkFrame,
   windowFrame,
   writeDataHead,
-} from './frames.ts';
+} from './wire/frames.ts';
 import { Outbox } from './outbox.ts';
 import type { OutboxOwner } from './outbox.ts';
 import type { Outputs } from './outputs.ts';

@@ -1,4 +1,4 @@
-import type { FrameError } from './frames.ts';
+import type { FrameError } from './wire/frames.ts';
 
 /**
  * What a {@link StreamMachine} wants done, in order. `bytes` are valid until the machine is next called: whoever wraps it carries out all of

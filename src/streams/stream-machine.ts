@@ -1,7 +1,7 @@
 import { AppSide } from './app-side.ts';
 import { BackPressure } from './back-pressure.ts';
 import { Closing } from './closing.ts';
-import type { FrameError } from './frames.ts';
+import type { FrameError } from './wire/frames.ts';
 import { Incoming } from './incoming.ts';
 import type { AppCut } from './incoming.ts';
 import type { Recording } from './inbox.ts';
@@ -38,7 +38,7 @@ export class StreamMachine {
   readonly #closing: Closing;
   #readsTunnel = false;
 
-  constructor({ role, held, appGone, restored }: StreamOptions) {
+  constructor({ role, blocked, appGone, restored }: StreamOptions) {
     const phase = restored?.phase ?? 'opening';
     this.announced = role === 'acceptor' || phase !== 'opening';
     const outputs = this.#outputs;
@@ -48,7 +48,7 @@ export class StreamMachine {
       finDelivered: restored?.incoming.finDelivered ?? false,
     });
     const keepFirst = role === 'acceptor' && restored?.accepted !== true;
-    this.#in = new Incoming(this.#app, outputs, held, keepFirst, restored?.incoming);
+    this.#in = new Incoming(this.#app, outputs, blocked, keepFirst, restored?.incoming);
     this.#out = new Outgoing(outputs, restored?.outgoing);
     this.#tunnel = new TunnelSide(phase, this.#in, this.#out, outputs, {
       data: (bytes) => this.#onData(bytes),
@@ -67,7 +67,7 @@ export class StreamMachine {
 
   /** It waits for a peer that moves or is restored: {@link discardTunnel} and {@link open} are due. */
   get awaiting(): boolean {
-    return this.#out.parked || this.#tunnel.phase === 'away';
+    return this.#out.parked || this.#tunnel.phase === 'reconnecting';
   }
 
   /** The application's connection is closed. */
@@ -109,7 +109,7 @@ export class StreamMachine {
   get readsApp(): boolean {
     const { phase, lost, present } = this.#tunnel;
     const willing = present ? this.#out.ready : phase === 'ended' && !lost;
-    return willing && !this.#in.held && !this.#app.ended && !this.#app.gone;
+    return willing && !this.#in.blocked && !this.#app.ended && !this.#app.gone;
   }
 
   /** The tunnel is to be read. */
@@ -264,20 +264,20 @@ export class StreamMachine {
   }
 
   /** Nothing is read from or delivered to the application from now on. */
-  hold(): void {
-    this.#in.held = true;
+  block(): void {
+    this.#in.blocked = true;
   }
 
-  /** The end of {@link hold}: delivers what has waited. */
+  /** The end of {@link block}: delivers what has waited. */
   release(): void {
-    this.#in.held = false;
+    this.#in.blocked = false;
     if (this.#closing.resetOnRelease) this.#closing.resetApp();
     else this.#in.release();
   }
 
   /** What is behind in the tunnel is needed now, however slow the application is. */
   get #hurried(): boolean {
-    return this.recording !== undefined || this.#in.held;
+    return this.recording !== undefined || this.#in.blocked;
   }
 
   #onData(bytes: Uint8Array): void {

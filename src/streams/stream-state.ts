@@ -10,7 +10,7 @@ export interface RestoredStream {
   readonly incoming: RestoredIncoming;
   /** False: its application's kernel has only just been connected to (AppCut). */
   readonly accepted: boolean;
-  /** `opening`: it is opened anew. `away`: it goes on when the two sidecars have found each other. `ended`: there is no peer any more. */
+  /** `opening`: it is opened anew. `reconnecting`: it goes on when the two sidecars have found each other. `ended`: there is no peer any more. */
   readonly phase: Exclude<TunnelPhase, 'open'>;
 }
 
@@ -18,7 +18,7 @@ export interface StreamOptions {
   /** Which end of the application's connection this is. */
   readonly role: 'opener' | 'acceptor';
   /** Nothing is read from or delivered to the application before {@link StreamMachine.release}. */
-  readonly held: boolean;
+  readonly blocked: boolean;
   /** There is no connection with the application any more. */
   readonly appGone: boolean;
   readonly restored: RestoredStream | undefined;

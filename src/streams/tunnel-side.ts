@@ -1,16 +1,16 @@
 import { Arrivals } from './arrivals.ts';
 import type { ArrivalsOwner } from './arrivals.ts';
 import { copied } from './bytes.ts';
-import { FrameDecoder, FrameError } from './frames.ts';
+import { FrameDecoder, FrameError } from './wire/frames.ts';
 import type { Incoming } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Outputs } from './outputs.ts';
 
 /**
- * `opening`: the peer has not accepted yet. `away`: it waits for a peer that moves or is restored. `ended`: there is no tunnel and never
+ * `opening`: the peer has not accepted yet. `reconnecting`: it waits for a peer that moves or is restored. `ended`: there is no tunnel and never
  * will be.
  */
-export type TunnelPhase = 'opening' | 'open' | 'away' | 'ended';
+export type TunnelPhase = 'opening' | 'open' | 'reconnecting' | 'ended';
 
 export interface TunnelSideEvents {
   /** A piece of what the peer's application has sent, valid only during the call. */
@@ -242,7 +242,7 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
 
   /** The tunnel of a parked stream is of no use any more. */
   #leave(): void {
-    this.#phase = 'away';
+    this.#phase = 'reconnecting';
     this.#drop(true);
     this.#outputs.push({ kind: 'left' });
   }

@@ -24,11 +24,11 @@ class Script {
     return {
       participant,
       task: {
-        hold: () => this.#do('hold'),
+        block: () => this.#do('block'),
         freeze: () => this.#do('freeze'),
         save: () => this.#do('save', true),
         advance: () => this.#do('advance'),
-        unhold: () => this.#do('unhold'),
+        unblock: () => this.#do('unblock'),
         thaw: () => this.#do('thaw'),
         discard: () => this.#do('discard'),
       },
@@ -72,20 +72,20 @@ describe('effects of one step', () => {
   it('are carried out in order, and a save is only begun', () => {
     const { script, start } = run(laiYang);
     start();
-    expect(script.done).toEqual(['hold', 'freeze', 'save']);
+    expect(script.done).toEqual(['block', 'freeze', 'save']);
     script.end('save');
     expect(script.done.slice(3)).toEqual(['advance', 'thaw', 'report saved']);
   });
 
   it('begin when the one before them has ended', () => {
     const { script, start } = run(laiYang);
-    script.slow = ['hold', 'freeze'];
+    script.slow = ['block', 'freeze'];
     start();
-    expect(script.done).toEqual(['hold']);
-    script.end('hold');
-    expect(script.done).toEqual(['hold', 'freeze']);
+    expect(script.done).toEqual(['block']);
+    script.end('block');
+    expect(script.done).toEqual(['block', 'freeze']);
     script.end('freeze');
-    expect(script.done).toEqual(['hold', 'freeze', 'save']);
+    expect(script.done).toEqual(['block', 'freeze', 'save']);
   });
 
   it('that end at once follow each other without a pause: markers and recordings in the very call that ends the freeze', () => {
@@ -95,7 +95,7 @@ describe('effects of one step', () => {
     script.slow = ['freeze'];
     start();
     script.end('freeze');
-    expect(script.done).toEqual(['hold', 'freeze', 'marker out', 'record in', 'save']);
+    expect(script.done).toEqual(['block', 'freeze', 'marker out', 'record in', 'save']);
   });
 
   it('on channels fail where the interceptor has none', () => {
@@ -110,13 +110,13 @@ describe('effects of one step', () => {
 describe('inputs', () => {
   it('wait until the effects of the one before them have ended, and say when theirs have', () => {
     const { executor, script } = run(laiYang);
-    script.slow = ['hold', 'discard'];
+    script.slow = ['block', 'discard'];
     const told: string[] = [];
     executor.feed({ kind: 'start', epoch: 1, now: 0 }, () => told.push('start'));
     executor.feed({ kind: 'abort', reason: 'x', now: 1 }, () => told.push('abort'));
-    expect([script.done, told]).toEqual([['hold'], []]);
-    script.end('hold');
-    expect([script.done, told]).toEqual([['hold', 'freeze', 'save', 'discard'], ['start']]);
+    expect([script.done, told]).toEqual([['block'], []]);
+    script.end('block');
+    expect([script.done, told]).toEqual([['block', 'freeze', 'save', 'discard'], ['start']]);
     script.end('discard');
     expect(told).toEqual(['start', 'abort']);
     expect(executor.idle).toBe(true);
@@ -124,20 +124,20 @@ describe('inputs', () => {
 
   it('that an effect feeds wait until its step is over', () => {
     const script = new Script();
-    const participant = answering({ start: [{ kind: 'hold' }, { kind: 'thaw' }], tick: [{ kind: 'freeze' }] });
+    const participant = answering({ start: [{ kind: 'block' }, { kind: 'thaw' }], tick: [{ kind: 'freeze' }] });
     const part = script.part(participant);
     const executor: Executor = new Executor({
       ...part,
       task: {
         ...part.task,
-        hold: () => {
+        block: () => {
           executor.feed({ kind: 'tick', now: 1 });
-          return part.task.hold();
+          return part.task.block();
         },
       },
     });
     executor.feed({ kind: 'start', epoch: 1, now: 0 });
-    expect(script.done).toEqual(['hold', 'thaw', 'freeze']);
+    expect(script.done).toEqual(['block', 'thaw', 'freeze']);
   });
 
   it('without a participant are dealt with at once', () => {
@@ -148,13 +148,13 @@ describe('inputs', () => {
 });
 
 describe('an effect that fails', () => {
-  const letGo = (fault: string): string[] => ['discard', 'unhold', 'thaw', `report aborted: ${fault}`];
+  const letGo = (fault: string): string[] => ['discard', 'unblock', 'thaw', `report aborted: ${fault}`];
 
   it.each([
-    { effect: 'hold', before: [] },
-    { effect: 'freeze', before: ['hold'] },
-    { effect: 'advance', before: ['hold', 'freeze', 'save'] },
-    { effect: 'thaw', before: ['hold', 'freeze', 'save', 'advance'] },
+    { effect: 'block', before: [] },
+    { effect: 'freeze', before: ['block'] },
+    { effect: 'advance', before: ['block', 'freeze', 'save'] },
+    { effect: 'thaw', before: ['block', 'freeze', 'save', 'advance'] },
   ])('ends its step, and the round: $effect, at once or later', ({ effect, before }) => {
     for (const late of [false, true]) {
       const { script, start } = run(laiYang);
@@ -170,15 +170,15 @@ describe('an effect that fails', () => {
 
   it('is answered before the inputs that wait', () => {
     const { executor, script, start } = run(laiYang);
-    script.slow = ['hold'];
+    script.slow = ['block'];
     start();
     executor.feed({ kind: 'abort', reason: 'too late', now: 1 });
-    script.end('hold', 'no');
-    expect(script.done).toEqual(['hold', ...letGo('hold failed: no')]);
+    script.end('block', 'no');
+    expect(script.done).toEqual(['block', ...letGo('block failed: no')]);
   });
 
   it('while undoing stops nothing', () => {
-    for (const broken of [['discard'], ['unhold'], ['discard', 'unhold', 'thaw']]) {
+    for (const broken of [['discard'], ['unblock'], ['discard', 'unblock', 'thaw']]) {
       const { executor, script, start } = run(sync);
       start();
       script.broken = broken;
@@ -194,7 +194,7 @@ describe('an effect that fails', () => {
     start();
     script.broken = ['discard'];
     executor.feed({ kind: 'peer-lost', channel: 'in', now: 1 });
-    expect(script.done.slice(-4, -1)).toEqual(['discard', 'unhold', 'thaw']);
+    expect(script.done.slice(-4, -1)).toEqual(['discard', 'unblock', 'thaw']);
   });
 
   it('is told to whoever logs it', () => {
@@ -202,9 +202,9 @@ describe('an effect that fails', () => {
     const faults: string[] = [];
     const part = script.part(sync.participant(options));
     const executor = new Executor({ ...part, onFault: (effect, reason) => faults.push(`${effect}: ${reason}`) });
-    script.broken = ['freeze', 'unhold'];
+    script.broken = ['freeze', 'unblock'];
     executor.feed({ kind: 'start', epoch: 1, now: 0 });
-    expect(faults).toEqual(['freeze: freeze is broken', 'unhold: unhold is broken']);
+    expect(faults).toEqual(['freeze: freeze is broken', 'unblock: unblock is broken']);
   });
 });
 
@@ -213,7 +213,7 @@ describe('the end of a save', () => {
     const { script, start } = run(laiYang);
     start();
     script.end('save', 'no space');
-    expect(script.done.slice(3)).toEqual(['discard', 'unhold', 'thaw', 'report aborted: save failed: no space']);
+    expect(script.done.slice(3)).toEqual(['discard', 'unblock', 'thaw', 'report aborted: save failed: no space']);
   });
 
   it('is void when it was discarded, for the next one too', () => {
@@ -259,11 +259,11 @@ describe('rounds that follow each other', () => {
     prepare(2);
     expect(events).toEqual([]);
     script.end('freeze');
-    expect(script.done.slice(-4)).toEqual(['discard', 'unhold', 'thaw', 'report aborted: round 2 begins']);
+    expect(script.done.slice(-4)).toEqual(['discard', 'unblock', 'thaw', 'report aborted: round 2 begins']);
     expect(events).toEqual(['made 2', '2 is prepared']);
     script.slow = [];
     expect(executor.start(2, 0)).toBe(true);
-    expect(script.done.slice(-3)).toEqual(['hold', 'freeze', 'save']);
+    expect(script.done.slice(-3)).toEqual(['block', 'freeze', 'save']);
   });
 
   it.each([
@@ -312,7 +312,7 @@ describe('rounds that follow each other', () => {
       expect(executor.start(epoch, 0)).toBe(true);
     }
     expect(told).toEqual([true, true]);
-    expect(script.done.slice(3, 7)).toEqual(['discard', 'unhold', 'thaw', 'report aborted: round 2 begins']);
+    expect(script.done.slice(3, 7)).toEqual(['discard', 'unblock', 'thaw', 'report aborted: round 2 begins']);
   });
 
   it('take inputs that came meanwhile after they are prepared', () => {
@@ -347,7 +347,7 @@ describe('an executor that dies', () => {
     for (const done of waiting) done();
     expect(told).toEqual(['start', 'tick']);
     script.end('freeze');
-    expect(script.done).toEqual(['hold', 'freeze']);
+    expect(script.done).toEqual(['block', 'freeze']);
     executor.feed({ kind: 'failed', effect: 'freeze', reason: 'it died', now: 2 });
     expect(script.done.at(-1)).toBe('report aborted: freeze failed: it died');
   });

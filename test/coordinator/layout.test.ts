@@ -62,8 +62,3 @@ test('a circle is found', () => {
   ]);
   expect(circles(graph)).toEqual(['b', 'c']);
 });
-
-test('no folder has more than 14 files at one level', () => {
-  const folders = [...importsOf(PROGRAM).keys()].map(dirname);
-  expect(folders.filter((folder) => folders.filter((other) => other === folder).length >= 15)).toEqual([]);
-});

@@ -101,7 +101,7 @@ describe('bank under load with chandy-lamport', () => {
     await expectNoTraces('bank');
   });
 
-  test('a coordinator that is killed in the middle of a round leaves nothing held', async () => {
+  test('a coordinator that is killed in the middle of a round leaves nothing blocked', async () => {
     const frozen = freezeOn((await placement('bank'))['branch-a.1'] ?? '');
     const coordinator = await startCoordinator(['snapshot', 'bank', '--freeze-timeout', '3s']);
     await frozen;

@@ -108,7 +108,7 @@ export async function expectGoesOn(stack: string, service = 'client', steps = 10
 }
 
 /**
- * What rounds have left in a task: empty when it is neither held nor frozen, and nothing of a round is attached. The rewriting of
+ * What rounds have left in a task: empty when it is neither blocked nor frozen, and nothing of a round is attached. The rewriting of
  * restored connections stays for as long as they do, and is no trace.
  */
 export async function tracesIn(task: RunningTask): Promise<string[]> {
@@ -116,8 +116,8 @@ export async function tracesIn(task: RunningTask): Promise<string[]> {
     pid=$(docker inspect -f '{{.State.Pid}}' "$1") || exit 1
     runc --root /run/docker/runtime-runc/moby state "$1" | grep -o '"status": "[a-z]*"'
     inside() { nsenter --net=/proc/$pid/ns/net "$@"; }
-    inside nft list ruleset | grep -oE 'chain (hold_out|hold_in|colour_in|colour_out)'
-    for set in held_out held_in coming; do inside nft list set inet swarmcut $set 2>/dev/null | sed -n "s/.*elements/$set/p"; done
+    inside nft list ruleset | grep -oE 'chain (block_out|block_in|colour_in|colour_out)'
+    for set in blocked_out blocked_in coming; do inside nft list set inet swarmcut $set 2>/dev/null | sed -n "s/.*elements/$set/p"; done
     inside ip route | grep rto_min
     ls /run/swarmcut/deadman 2>/dev/null | grep -F "$1" | grep '[.]json$'
     true`;

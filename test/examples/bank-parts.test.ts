@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Control, reach } from '../../examples/bank/audit.ts';
+import { Control, reach } from '../../examples/bank/audit/audit.ts';
 import { serveControl } from '../../examples/bank/control.ts';
 import { encodeHello, encodeTransfers, FrameError, FrameReader } from '../../examples/bank/frame.ts';
 import { Gaps } from '../../examples/bank/gaps.ts';

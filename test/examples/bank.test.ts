@@ -1,7 +1,7 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Control } from '../../examples/bank/audit.ts';
+import { Control } from '../../examples/bank/audit/audit.ts';
 import type { BranchReport } from '../../examples/bank/report.ts';
 import { Programs } from './programs.ts';
 

@@ -1,7 +1,7 @@
 /** Runs the examples as the image does: as JavaScript, each program its own process, on loopback addresses of its own. */
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import ts from 'typescript';
 
@@ -22,8 +22,8 @@ export class Programs {
   constructor() {
     writeFileSync(join(this.folder, 'package.json'), '{"type":"module"}');
     for (const name of FOLDERS) {
-      mkdirSync(join(this.folder, name));
-      for (const file of readdirSync(new URL(`${name}/`, EXAMPLES)).filter((entry) => entry.endsWith('.ts'))) {
+      const files = readdirSync(new URL(`${name}/`, EXAMPLES), { recursive: true, encoding: 'utf8' });
+      for (const file of files.filter((entry) => entry.endsWith('.ts'))) {
         const { outputText } = ts.transpileModule(readFileSync(new URL(`${name}/${file}`, EXAMPLES), 'utf8'), {
           compilerOptions: {
             target: ts.ScriptTarget.ES2023,
@@ -32,7 +32,9 @@ export class Programs {
             rewriteRelativeImportExtensions: true,
           },
         });
-        writeFileSync(join(this.folder, name, file.replace(/\.ts$/, '.js')), outputText);
+        const compiled = join(this.folder, name, file.replace(/\.ts$/, '.js'));
+        mkdirSync(dirname(compiled), { recursive: true });
+        writeFileSync(compiled, outputText);
       }
     }
   }

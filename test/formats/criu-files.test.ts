@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeImage } from '../../src/formats/criu-image.ts';
 import { decodeLinkRemaps } from '../../src/formats/criu-remaps.ts';
-import { mendTimers } from '../../src/formats/criu-timers.ts';
+import { patchTimers } from '../../src/formats/criu-timers.ts';
 import { image, message, regularFile, socketFile, STATE } from './image-builder.ts';
 
 interface Timer {
@@ -30,10 +30,10 @@ function timerFile({ ticks = 0, leftNs = 0, intervalNs = 0 }: Timer): Uint8Array
 
 const OTHER = socketFile({ ino: 5, state: STATE.LISTEN, local: [[0, 0, 0, 0], 1], remote: [[0, 0, 0, 0], 0] });
 
-describe('mendTimers', () => {
+describe('patchTimers', () => {
   it('arms a periodic timer that has expired, and leaves all else as it was', () => {
-    const mended = mendTimers(image('files', [OTHER, timerFile({ ticks: 1, intervalNs: 100 }), OTHER]));
-    const [before, file, after] = decodeImage('files', 'files.img', mended ?? new Uint8Array());
+    const patched = patchTimers(image('files', [OTHER, timerFile({ ticks: 1, intervalNs: 100 }), OTHER]));
+    const [before, file, after] = decodeImage('files', 'files.img', patched ?? new Uint8Array());
     expect([...(before?.bytes ?? [])]).toEqual([...OTHER]);
     expect([...(after?.bytes ?? [])]).toEqual([...OTHER]);
     expect([file?.number(1), file?.number(2)]).toEqual([17, 19]);
@@ -46,7 +46,7 @@ describe('mendTimers', () => {
     ['one that fires once', { ticks: 1 }],
     ['one that was never armed', {}],
   ])('has nothing to mend about %s', (_, timer) => {
-    expect(mendTimers(image('files', [timerFile(timer), OTHER]))).toBeUndefined();
+    expect(patchTimers(image('files', [timerFile(timer), OTHER]))).toBeUndefined();
   });
 });
 

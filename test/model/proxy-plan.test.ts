@@ -52,17 +52,20 @@ describe('a whole stack', () => {
 
   test('stack and epoch are those of the snapshot, and a task without streams has an empty plan', () => {
     expect(planProxies({ stack: 'bank', epoch: 7, tasks: [B_WITHOUT] })).toEqual(
-      new Map([['b.1', { stack: 'bank', epoch: 7, streams: [], former: ['10.0.1.3'] }]]),
+      new Map([['b.1', { stack: 'bank', epoch: 7, streams: [], previousAddresses: ['10.0.1.3'] }]]),
     );
   });
 
-  test('an address of an earlier life is that of who had it last, and nobody’s if a task has it now', () => {
+  test('a previous address is that of who had it last, and nobody’s if a task has it now', () => {
     const tasks = [
       restored('a.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [], [{ network: 'net', address: '10.0.1.3' }]),
       restored('b.1', { net: '10.0.1.3' }, { net: '10.0.1.2' }, [], [{ network: 'net', address: '10.0.1.9' }]),
     ];
     const plans = planProxies({ stack: 'bank', epoch: 7, tasks });
-    expect([...plans.values()].map(({ former }) => former)).toEqual([[], ['10.0.1.3', '10.0.1.9']]);
+    expect([...plans.values()].map(({ previousAddresses }) => previousAddresses)).toEqual([
+      [],
+      ['10.0.1.3', '10.0.1.9'],
+    ]);
   });
 
   test('a virtual address: the task behind it is called', () => {

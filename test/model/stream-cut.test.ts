@@ -4,7 +4,7 @@ import { pairConnections } from '../../src/model/cut.ts';
 import {
   checkStreams,
   directConnections,
-  halvedConnections,
+  halfOpenConnections,
   pairStreams,
   streamChannelText,
 } from '../../src/model/stream-cut.ts';
@@ -135,10 +135,10 @@ describe('connections that end in a sidecar', () => {
   test('those without a sidecar half are told, unless they have ended', () => {
     const cut = streamEnd('opener', { server: endpoint('10.0.1.200:9000'), endTaken: false });
     const of = (connections: readonly (typeof opener)[]) =>
-      halvedConnections({ key: 'a.1', streams: [cut], connections });
+      halfOpenConnections({ key: 'a.1', streams: [cut], connections });
     expect(of([opener, plain])).toEqual([{ task: 'a.1', connection: opener }]);
     expect(of([{ ...opener, state: 'CLOSE' }, plain])).toEqual([]);
-    expect(halvedConnections({ key: 'a.1', streams, connections: [opener] })).toEqual([]);
+    expect(halfOpenConnections({ key: 'a.1', streams, connections: [opener] })).toEqual([]);
   });
 });
 

@@ -68,14 +68,14 @@ export const colourAfterThaw = algorithm('lai-yang-colour-after-thaw', 'kernel',
     const advance = effects.find(({ kind }) => kind === 'advance');
     if (advance === undefined) return effects;
     return effects.flatMap((effect): ParticipantEffect[] => {
-      if (effect.kind === 'advance') return [{ kind: 'unhold' }];
+      if (effect.kind === 'advance') return [{ kind: 'unblock' }];
       return effect.kind === 'thaw' ? [effect, advance] : [effect];
     });
   }),
 );
 
-/** Freezes before it holds: packets are taken and acknowledged after the cut. */
-export const saveBeforeHold = algorithm('lai-yang-save-before-hold', 'kernel', (options) =>
+/** Freezes before it blocks: packets are taken and acknowledged after the cut. */
+export const saveBeforeBlock = algorithm('lai-yang-save-before-block', 'kernel', (options) =>
   changed(new KernelParticipant(options, { waitsForRelease: false }), (effects) =>
     effects.some(({ kind }) => kind === 'save')
       ? [...effects.filter(({ kind }) => kind === 'save'), ...effects.filter(({ kind }) => kind !== 'save')]

@@ -16,7 +16,7 @@ import {
   markersLate,
   neverEnds,
   recordingStopsEarly,
-  saveBeforeHold,
+  saveBeforeBlock,
   staysFrozen,
 } from './broken.ts';
 
@@ -88,8 +88,8 @@ describe('the checkers find', () => {
   it('a colour that changes after the thaw', () => {
     expect(firstViolation(colourAfterThaw)).toMatch(/snd_una|orphan/);
   });
-  it('a save before the hold', () => {
-    expect(firstViolation(saveBeforeHold)).toMatch(/snd_una|orphan|recorded/);
+  it('a save before the block', () => {
+    expect(firstViolation(saveBeforeBlock)).toMatch(/snd_una|orphan|recorded/);
   });
   it('a dependency that is forgotten', () => {
     expect(firstViolation(dependencyForgotten)).toMatch(/orphan message/);

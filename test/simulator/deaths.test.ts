@@ -19,7 +19,7 @@ function run(algorithm: Algorithm, seed: number, changes: Partial<SimulationConf
 
 describe.each([sync, laiYang, chandyLamport, mattern, kooToueg])('$name whose agents die', (algorithm) => {
   it(
-    `leaves nobody frozen or held past the deadline (${SEEDS} seeds)`,
+    `leaves nobody frozen or blocked past the deadline (${SEEDS} seeds)`,
     () => {
       let fired = 0;
       let committed = 0;

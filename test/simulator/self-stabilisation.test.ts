@@ -19,7 +19,7 @@ const SEEDS = Number(process.env.SIMULATOR_SEEDS ?? 400);
 const BOUND_ROUNDS = 2;
 const ROUND_MS = 1500;
 
-/** Any state whatever: epochs, colours, half-finished rounds, holds, markers that nobody sent or that come twice. */
+/** Any state whatever: epochs, colours, half-finished rounds, blocks, markers that nobody sent or that come twice. */
 function corrupt(world: CoordinatedWorld, random: Prng): void {
   world.corrupt((agent, epoch) => {
     agent.epoch = nextBelow(random, 10);
@@ -31,7 +31,7 @@ function corrupt(world: CoordinatedWorld, random: Prng): void {
       agent.participant?.step({ kind: 'start', epoch: epoch + 1 + nextBelow(random, 3), now: world.now / 1000 });
       if (nextBelow(random, 2) === 0) agent.participant?.step({ kind: 'saved', now: world.now / 1000 });
     }
-    // The same, and its executor does as it is told: the process is held, frozen and saved for nobody.
+    // The same, and its executor does as it is told: the process is blocked, frozen and saved for nobody.
     if (nextBelow(random, 3) === 0)
       world.feed(agent.process, { kind: 'start', epoch: nextBelow(random, 12), now: world.now / 1000 });
   });

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_CONFIG } from '../../src/simulator/world/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../src/simulator/families.ts';
-import { Silence } from '../../src/simulator/world/silence.ts';
+import { ArrivalGap } from '../../src/simulator/world/measurement/arrival-gap.ts';
 import { studyRow } from '../../src/simulator/study.ts';
 
-describe('Silence', () => {
+describe('ArrivalGap', () => {
   it('is the longest time between two messages', () => {
-    const silence = new Silence();
-    for (const now of [100, 110, 150, 160]) silence.heard(now);
-    expect(silence.take()).toBe(40);
-    silence.heard(165);
-    expect(silence.take()).toBe(5);
-    expect(silence.take()).toBe(0);
+    const arrivalGap = new ArrivalGap();
+    for (const now of [100, 110, 150, 160]) arrivalGap.heard(now);
+    expect(arrivalGap.take()).toBe(40);
+    arrivalGap.heard(165);
+    expect(arrivalGap.take()).toBe(5);
+    expect(arrivalGap.take()).toBe(0);
   });
 });
 

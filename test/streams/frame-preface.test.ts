@@ -12,8 +12,8 @@ import {
   encodeHello,
   encodeOpen,
   openMacInput,
-} from '../../src/streams/preface.ts';
-import type { AcceptMessage, OpenMessage } from '../../src/streams/preface.ts';
+} from '../../src/streams/wire/preface.ts';
+import type { AcceptMessage, OpenMessage } from '../../src/streams/wire/preface.ts';
 
 const fill = (length: number, first: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (first + i) & 255);
 

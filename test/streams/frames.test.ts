@@ -11,8 +11,8 @@ import {
   unparkFrame,
   windowFrame,
   writeDataHead,
-} from '../../src/streams/frames.ts';
-import type { FrameSink } from '../../src/streams/frames.ts';
+} from '../../src/streams/wire/frames.ts';
+import type { FrameSink } from '../../src/streams/wire/frames.ts';
 
 type Seen =
   { kind: 'data'; bytes: number[] } | { kind: 'marker' | 'park'; epoch: number; offset: number } | { kind: string };

@@ -12,7 +12,7 @@ export const OPERATIONS = [
   'mark', // the algorithm is done with a marker
   'cut', // a round begins here
   'release',
-  'hold',
+  'block',
   'pause',
   'unpause',
   'accept', // the opener hears that it was accepted

@@ -1,4 +1,4 @@
-import { FRAME_HEAD_BYTES } from '../../src/streams/frames.ts';
+import { FRAME_HEAD_BYTES } from '../../src/streams/wire/frames.ts';
 import type { Recording } from '../../src/streams/inbox.ts';
 import type { StreamOutput } from '../../src/streams/outputs.ts';
 import { StreamMachine } from '../../src/streams/stream-machine.ts';
@@ -22,7 +22,7 @@ export class StreamEnd {
   machine: StreamMachine;
   app = newApp();
   tunnel: Tunnel | undefined;
-  held = false;
+  blocked = false;
   cut: EndCut | undefined;
   /** Markers that wait for the algorithm. */
   markers: Extract<StreamOutput, { kind: 'marker' | 'park' }>[] = [];
@@ -41,7 +41,7 @@ export class StreamEnd {
   constructor(side: Side) {
     this.side = side;
     const role = side === 0 ? 'opener' : 'acceptor';
-    this.machine = new StreamMachine({ role, held: false, appGone: false, restored: undefined });
+    this.machine = new StreamMachine({ role, blocked: false, appGone: false, restored: undefined });
     this.machine.announced = true;
   }
 
@@ -69,10 +69,10 @@ export class StreamEnd {
         finDelivered: position.finDelivered,
       },
       accepted: true,
-      phase: 'away',
+      phase: 'reconnecting',
     };
     const role = this.side === 0 ? 'opener' : 'acceptor';
-    this.machine = new StreamMachine({ role, held: true, appGone: false, restored });
+    this.machine = new StreamMachine({ role, blocked: true, appGone: false, restored });
     this.app = {
       ...app,
       read: app.written,
@@ -80,7 +80,7 @@ export class StreamEnd {
       got: position.delivered,
       gotFin: position.finDelivered,
     };
-    this.held = true;
+    this.blocked = true;
     this.tunnel = this.ended = this.cut = undefined;
     this.markers = [];
     this.#unsent = Buffer.alloc(0);
@@ -89,8 +89,8 @@ export class StreamEnd {
   }
 
   makeCut(epoch: number, park: boolean): EndCut {
-    this.held = true;
-    this.do(() => this.machine.hold());
+    this.blocked = true;
+    this.do(() => this.machine.block());
     const unsent = Buffer.from(this.#unsent);
     // A connection that waits to be accepted is there.
     const accepted = this.app.accepted || this.#closed || this.app.gotReset;
@@ -108,22 +108,22 @@ export class StreamEnd {
   }
 
   release(): void {
-    this.held = false;
+    this.blocked = false;
     this.do(() => this.machine.release());
   }
 
   appWrites(bytes: number): void {
-    if (this.app.closed || this.app.gotReset || this.held) return;
+    if (this.app.closed || this.app.gotReset || this.blocked) return;
     this.app.accepted = true;
     this.app.written += bytes;
   }
 
   appCloses(): void {
-    if (!this.app.gotReset && !this.held) this.app.accepted = this.app.closed = true;
+    if (!this.app.gotReset && !this.blocked) this.app.accepted = this.app.closed = true;
   }
 
   appResets(): void {
-    if (this.#closed || this.app.gotReset || this.held) return;
+    if (this.#closed || this.app.gotReset || this.blocked) return;
     this.app.gotReset = this.#closed = true;
     this.#unsent = Buffer.alloc(0);
     this.do(() => this.machine.handleAppClosed(true));
@@ -131,7 +131,7 @@ export class StreamEnd {
 
   /** The kernel takes so much of what waits for the application. @returns true when something has happened */
   appTakes(most: number): boolean {
-    if (this.held) return false;
+    if (this.blocked) return false;
     const bytes = Math.min(most, this.#unsent.length);
     if (bytes > 0) {
       this.#give(this.#unsent.subarray(0, bytes));
@@ -225,7 +225,7 @@ export class StreamEnd {
         break;
       case 'app-reset':
       case 'app-destroy':
-        if (this.held && output.kind === 'app-reset') throw new Error('a held application is reset');
+        if (this.blocked && output.kind === 'app-reset') throw new Error('a blocked application is reset');
         this.app.gotReset = true;
         this.#unsent = Buffer.alloc(0);
         break;

@@ -69,9 +69,9 @@ export class StreamPair {
       case 'release':
         if (this.#moving !== end) end.release();
         break;
-      case 'hold':
-        end.held = true;
-        end.do(() => end.machine.hold());
+      case 'block':
+        end.blocked = true;
+        end.do(() => end.machine.block());
         break;
       case 'pause':
       case 'unpause':
@@ -133,9 +133,9 @@ export class StreamPair {
     this.#arrive();
     this.#resume();
     for (const end of this.ends) {
-      if (end.machine.phase === 'away' && this.other(end).ended) this.#alone(end);
+      if (end.machine.phase === 'reconnecting' && this.other(end).ended) this.#alone(end);
       if (this.#round && end.cut?.epoch !== this.#epoch) this.#cut(end, false);
-      if (end.held) end.release();
+      if (end.blocked) end.release();
       end.do(() => end.machine.pause(false));
       end.passTime(100);
     }
@@ -263,7 +263,7 @@ export class StreamPair {
     for (const end of this.ends) {
       end.do(() => end.machine.discardTunnel());
       end.use(tunnel);
-      if (end.held) end.release();
+      if (end.blocked) end.release();
     }
   }
 

@@ -60,7 +60,7 @@ export async function listConnections(pid: number): Promise<Connection[]> {
 
 /**
  * Ends connections of a network namespace at once: their sockets fail with ECONNABORTED, and their peers are sent a reset (so call it while
- * nothing is held). Connections that are no longer there are no error.
+ * nothing is blocked). Connections that are no longer there are no error.
  * @throws SwarmcutError `failed` naming those that are still there afterwards (a kernel without CONFIG_INET_DIAG_DESTROY).
  */
 export async function resetConnections(

@@ -4,15 +4,15 @@ import type { NetworkPlan } from '../../../src/model/network-plan.ts';
 import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf } from '../../linux/addresses.ts';
-import { holdScript } from '../rules.ts';
+import { blockScript } from '../rules.ts';
 
 /** What the hook needs of a plan. */
 export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'>;
 
 export interface RestoreHookOptions {
   readonly plan: HookPlan;
-  /** The container stays blocked until `unhold` or for this long. Milliseconds. */
-  readonly holdTimeoutMs: number;
+  /** The container stays blocked until `unblock` or for this long. Milliseconds. */
+  readonly blockTimeoutMs: number;
   /** Where script, rules and log go; made if need be. One directory for each container. */
   readonly dir: string;
 }
@@ -21,7 +21,7 @@ export interface RestoreHookOptions {
  * Writes the OCI prestart hook of a container that is about to be restored, and returns the path of the script.
  *
  * runc runs it when the engine has put the interfaces into the new network namespace and before CRIU makes the sockets. It blocks
- * the namespace, puts the old addresses in place and sets up rewriting; `KernelInterceptor.unhold` then lets the container go. A hook
+ * the namespace, puts the old addresses in place and sets up rewriting; `KernelInterceptor.unblock` then lets the container go. A hook
  * rather than the agent does it because only runc knows the moment; a POSIX shell rather than node because it counts as downtime.
  * What goes wrong stands in `hook.log` in `dir`, and makes the hook (and so the restore) fail.
  */
@@ -29,7 +29,7 @@ export async function restoreHook(options: RestoreHookOptions): Promise<string> 
   const { plan, dir } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const script = join(dir, 'hook.sh');
-  const rules = holdScript(options.holdTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
+  const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
     writeFile(join(dir, 'inside.sh'), insideScript(plan)),

@@ -25,7 +25,7 @@ export const CRIU_CONFIG_VARIABLE = 'CRIU_CONFIG_FILE';
 /** The text of CRIU's configuration file for one dump or restore. */
 export function criuConfig(options: CriuOptions = {}): string {
   const lines = [
-    // Packets are held by our own nftables rules before, during and after; CRIU's lock would fork iptables twice (90 ms) while frozen.
+    // Packets are blocked by our own nftables rules before, during and after; CRIU's lock would fork iptables twice (90 ms) while frozen.
     'network-lock skip',
     // A connection that nobody has accepted yet is not saved; its peer connects again (TCP resets it on restore).
     'skip-in-flight',

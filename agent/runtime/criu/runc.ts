@@ -8,7 +8,7 @@ import { CRIU_CONFIG_VARIABLE, writeCriuConfig, type CriuOptions } from './confi
 import { findFreezer, type Freezer } from '../../linux/freezer.ts';
 import { keepLog } from './kept-logs.ts';
 import { readCriuFailure } from './log.ts';
-import { mendImages } from './mend.ts';
+import { patchImages } from './patch-images.ts';
 
 export interface RuncOptions {
   /** Default `runc`, found in PATH. */
@@ -32,7 +32,7 @@ export interface CheckpointOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RestoreOptions {
+export interface RuncRestoreOptions {
   readonly containerId: string;
   readonly bundle: string;
   readonly pidFile: string;
@@ -145,7 +145,7 @@ export class Runc {
       if (result.exitCode !== 0) {
         throw await criuError('dump', containerId, options.workPath, runcReason(result), this.#keptLogs);
       }
-      await mendImages(options.imagePath);
+      await patchImages(options.imagePath);
       return { wallUs: Number((process.hrtime.bigint() - startedAt) / 1000n) };
     } finally {
       signal?.removeEventListener('abort', abandon);
@@ -201,7 +201,7 @@ export class Runc {
 }
 
 /** `runc`'s arguments after its global options for a restore in place of `create`. */
-export function restoreArguments(options: RestoreOptions): string[] {
+export function restoreArguments(options: RuncRestoreOptions): string[] {
   return [
     'restore',
     '--detach',

@@ -3,10 +3,10 @@ import type { Endpoint } from '../../../src/model/connection.ts';
 /** One task of the stack (or somebody who may be one), by address. */
 export interface Neighbour {
   /**
-   * `unknown`: not yet asked, or it has not answered yet. `stranger`: no sidecar of this stack. `peer`: linked. `lost`: was linked, and has
-   * not been found to be a stranger since.
+   * `unknown`: not yet asked, or it has not answered yet. `non-peer`: no sidecar of this stack. `peer`: linked. `lost`: was linked, and has
+   * not been found to be a non-peer since.
    */
-  readonly state: 'unknown' | 'stranger' | 'peer' | 'lost';
+  readonly state: 'unknown' | 'non-peer' | 'peer' | 'lost';
   /** Where it listens, as it says; only of a peer. */
   readonly ports: readonly number[];
 }
@@ -17,13 +17,13 @@ export interface Vip {
 }
 
 /**
- * What becomes of connections to a virtual address: `peer` through the sidecar to a task behind it, `stranger` to the engine's load
+ * What becomes of connections to a virtual address: `peer` through the sidecar to a task behind it, `non-peer` to the engine's load
  * balancer (no task behind it has a sidecar), `unknown` they wait. As soon as one task has a sidecar, tasks without are not chosen: a
  * balancer would hide from whom its connections are.
  */
-export function classOfVip(backends: readonly (Neighbour | undefined)[]): 'unknown' | 'stranger' | 'peer' {
+export function classOfVip(backends: readonly (Neighbour | undefined)[]): 'unknown' | 'non-peer' | 'peer' {
   if (backends.some((task) => task?.state === 'peer' || task?.state === 'lost')) return 'peer';
-  return backends.some((task) => task?.state === 'unknown') ? 'unknown' : 'stranger';
+  return backends.some((task) => task?.state === 'unknown') ? 'unknown' : 'non-peer';
 }
 
 /** Where linked tasks listen, under their own addresses and under the virtual ones in front of them. */

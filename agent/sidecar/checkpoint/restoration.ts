@@ -49,7 +49,7 @@ export function restorationOf(
     appEnded: end.fins.received || cut.finSent,
     incoming,
     accepted: true,
-    phase: cut.resetRecorded || action === 'ALONE' ? 'ended' : action === 'OPEN' ? 'opening' : 'away',
+    phase: cut.resetRecorded || action === 'ALONE' ? 'ended' : action === 'OPEN' ? 'opening' : 'reconnecting',
   };
   const { fins } = end;
   const over = fins.received && fins.sent && fins.acknowledged;

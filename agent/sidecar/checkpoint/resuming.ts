@@ -31,16 +31,16 @@ const DIAL_PATIENCE_MS = 30_000;
 const WAIT_PATIENCE_MS = 60_000;
 
 /** What a sidecar begins with whose task is restored. */
-export interface RestoreOptions {
+export interface StreamRestoreOptions {
   /** Of the files of record-files.ts. */
   readonly folder: string;
   /** The connections of the task's image. */
   readonly connections: readonly Connection[];
   /** `ProxyPlan` of proto/agent.proto. */
-  readonly plan: { readonly streams: readonly StreamPlan[] };
+  readonly plan: { readonly streams: readonly StreamResumption[] };
 }
 
-interface StreamPlan {
+interface StreamResumption {
   readonly id: string;
   readonly action: 'RESUME' | 'OPEN' | 'ALONE' | 'RESET';
   readonly peer?: Endpoint | null | undefined;
@@ -54,7 +54,7 @@ interface Restored {
   /** Descriptors of ends whose application hears a reset. */
   readonly reset: number[];
   readonly connect: { readonly identity: StreamIdentity; readonly stream: RestoredStream; readonly target: Endpoint }[];
-  readonly plans: ReadonlyMap<string, StreamPlan>;
+  readonly plans: ReadonlyMap<string, StreamResumption>;
   /** Streams whose opener had not been accepted. */
   readonly unopened: ReadonlySet<string>;
 }
@@ -79,7 +79,7 @@ export class Resuming {
    * Makes the streams of a record; nothing of them moves before {@link resume}.
    * @throws for a record that cannot be read, or a socket that cannot be made
    */
-  async restore({ folder, connections, plan }: RestoreOptions): Promise<void> {
+  async restore({ folder, connections, plan }: StreamRestoreOptions): Promise<void> {
     const record = await readCheckedRecord(folder); // by the agent (agent/restores/proxied-connections.ts)
     const plans = new Map(plan.streams.map((stream) => [stream.id, stream]));
     const own = new Map(connections.map((connection) => [connectionKey(connection), connection]));
@@ -203,7 +203,7 @@ export class Resuming {
       await this.#streams.released();
       const app = await connectApp(netns, present, client);
       const made = this.#streams.add({ ...identity, server: present }, target, app, stream);
-      if (!this.#streams.held) made.release();
+      if (!this.#streams.blocked) made.release();
       this.#goOn(made, restored);
     } catch (error) {
       this.#log('the restored application refuses', identity, messageOf(error));
@@ -287,6 +287,9 @@ export class Resuming {
 }
 
 /** Of the opener: the other task is where the plan says. Of the acceptor: itself. */
-function targetOf(cut: { readonly role: string; readonly target: Endpoint }, plan: StreamPlan | undefined): Endpoint {
+function targetOf(
+  cut: { readonly role: string; readonly target: Endpoint },
+  plan: StreamResumption | undefined,
+): Endpoint {
   return cut.role === 'opener' ? (plan?.peer ?? cut.target) : cut.target;
 }

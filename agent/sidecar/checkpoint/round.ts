@@ -18,7 +18,7 @@ import type { Stream } from '../streams/stream.ts';
 export interface RoundStreams {
   byChannel(channel: string): Stream | undefined;
   all(): Iterable<Stream>;
-  hold(): void;
+  block(): void;
   release(): void;
   /** New streams carry this epoch from now on. */
   reach(epoch: number): void;
@@ -113,9 +113,9 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
     }
   }
 
-  async hold(): Promise<void> {
-    this.#parts.streams.hold();
-    await this.#parts.host.hold();
+  async block(): Promise<void> {
+    this.#parts.streams.block();
+    await this.#parts.host.block();
   }
 
   async freeze(): Promise<void> {
@@ -134,8 +134,8 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
   }
 
   /** Ours goes on even if the agent is gone: the block expires by itself. */
-  async unhold(): Promise<void> {
-    await this.#parts.host.unhold().finally(() => this.#letGo());
+  async unblock(): Promise<void> {
+    await this.#parts.host.unblock().finally(() => this.#letGo());
   }
 
   thaw(): Promise<void> {

@@ -18,8 +18,8 @@ export function sidecarHandlers({ sidecar, peers }: Controlled, host: TaskHost):
   return {
     status: () => ({ ...sidecar.status(), ...peers.status() }),
     channels: () => sidecar.channels(),
-    world: (world) => peers.world(world),
-    hold: ({ forMs }) => sidecar.hold(forMs),
+    networkView: (view) => peers.networkView(view),
+    block: ({ forMs }) => sidecar.block(forMs),
     release: () => sidecar.release(),
     prepare: (params) => rounds.prepare(params, host),
     start: ({ epoch }) => rounds.start(epoch),
@@ -37,11 +37,11 @@ export function sidecarHandlers({ sidecar, peers }: Controlled, host: TaskHost):
 /** Whoever is at the other end of a connection, as the one that does a round's work. */
 export function remoteHost(peer: Caller<TaskMethods>): TaskHost {
   return {
-    hold: () => peer.call('hold'),
+    block: () => peer.call('block'),
     freeze: () => peer.call('freeze'),
     save: (epoch) => peer.call('save', { epoch }),
     advance: (epoch) => peer.call('advance', { epoch }),
-    unhold: () => peer.call('unhold'),
+    unblock: () => peer.call('unblock'),
     thaw: () => peer.call('thaw'),
     discard: () => peer.call('discard'),
     report: (outcome) => peer.call('report', outcome),

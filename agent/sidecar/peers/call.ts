@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { within } from '../../../src/platform/deadlines.ts';
-import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/preface.ts';
-import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
+import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/wire/preface.ts';
+import type { AcceptMessage, OpenMessage } from '../../../src/streams/wire/preface.ts';
 import { signOpen, verifyAccept } from './handshake.ts';
 import { Link } from '../sockets/link.ts';
 import { PrefaceReader } from './preface-reader.ts';

@@ -37,7 +37,7 @@ export function signOf(result: DialResult): Sign {
     case 'linked':
     case 'busy':
       return { kind: 'alive' };
-    case 'stranger':
+    case 'non-peer':
       // Anybody else who answers is asked about each tunnel by the kernel.
       return result.nobody ? { kind: 'gone', reason: 'nobody listens there any more' } : { kind: 'alive' };
     case 'silent':

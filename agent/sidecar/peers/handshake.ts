@@ -7,8 +7,8 @@ import {
   encodeOpen,
   openMacInput,
   MAC_BYTES,
-} from '../../../src/streams/preface.ts';
-import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
+} from '../../../src/streams/wire/preface.ts';
+import type { AcceptMessage, OpenMessage } from '../../../src/streams/wire/preface.ts';
 
 /**
  * Who may open a stream: whoever has the stack's key (32 random bytes, made by the coordinator, given to sidecars by their agents, never

@@ -1,15 +1,15 @@
 import type { Neighbour, Vip } from '../capture/targets.ts';
 import { classOfVip } from '../capture/targets.ts';
 import type { PeerLink } from './peer-link.ts';
-import { worldWithin } from '../../../src/rpc/control/network-view.ts';
-import type { World } from '../../../src/rpc/control/network-view.ts';
+import { viewWithin } from '../../../src/rpc/control/network-view.ts';
+import type { NetworkView } from '../../../src/rpc/control/network-view.ts';
 
 /** What is known of one address. */
 export interface NeighbourEntry extends Neighbour {
   state: Neighbour['state'];
   ports: readonly number[];
-  /** Addresses that it had in earlier lives. */
-  former: readonly string[];
+  /** Addresses that it had before. */
+  previousAddresses: readonly string[];
   readonly address: string;
   /** The agent says that it is a task of the stack. */
   own: boolean;
@@ -23,18 +23,18 @@ export interface NeighbourEntry extends Neighbour {
   changedAt: number;
 }
 
-/** Whoever has been heard of on the stack's networks, by address: from the agent ({@link World}), by a call, or from the rules. */
+/** Whoever has been heard of on the stack's networks, by address: from the agent ({@link NetworkView}), by a call, or from the rules. */
 export class Neighbours {
   readonly #own: readonly string[];
   /** The networks that it was told at the beginning. */
   readonly #given: readonly string[];
   #subnets: readonly string[];
-  #world: World | undefined;
+  #view: NetworkView | undefined;
   readonly #entries = new Map<string, NeighbourEntry>();
 
   /**
    * @param own this task's addresses
-   * @param subnets the stack's networks that it is on, CIDR. Empty: all that the world names
+   * @param subnets the stack's networks that it is on, CIDR. Empty: all that the network view names
    */
   constructor(own: readonly string[], subnets: readonly string[]) {
     this.#own = own;
@@ -47,8 +47,8 @@ export class Neighbours {
   }
 
   /** What the agent has said last, as far as it can be reached from here. */
-  get world(): World | undefined {
-    return this.#world;
+  get view(): NetworkView | undefined {
+    return this.#view;
   }
 
   get entries(): ReadonlyMap<string, NeighbourEntry> {
@@ -68,7 +68,7 @@ export class Neighbours {
         address,
         state: 'unknown',
         ports: [],
-        former: [],
+        previousAddresses: [],
         own: false,
         service: undefined,
         links: new Set(),
@@ -95,10 +95,10 @@ export class Neighbours {
    * What the agent says: its tasks are entered; others with whom there was no link are forgotten.
    * @returns addresses that have become another service's
    */
-  tell(world: World): string[] {
-    if (this.#given.length === 0) this.#subnets = world.subnets;
-    const mine = worldWithin(world, this.#subnets);
-    this.#world = mine;
+  tell(view: NetworkView): string[] {
+    if (this.#given.length === 0) this.#subnets = view.subnets;
+    const mine = viewWithin(view, this.#subnets);
+    this.#view = mine;
     const tasks = new Map(mine.tasks.filter(({ own }) => own).map(({ address, service }) => [address, service]));
     for (const address of this.#own) tasks.delete(address);
     const changed: string[] = [];
@@ -112,14 +112,14 @@ export class Neighbours {
     for (const entry of this.#entries.values()) {
       if (tasks.has(entry.address)) continue;
       entry.own = false;
-      if (entry.state === 'unknown' || entry.state === 'stranger') this.#entries.delete(entry.address);
+      if (entry.state === 'unknown' || entry.state === 'non-peer') this.#entries.delete(entry.address);
     }
     return changed;
   }
 
   /** The agent says that a task of the stack has this address, or it has said nothing at all. */
   names(address: string): boolean {
-    return this.#world === undefined || this.#entries.get(address)?.own === true;
+    return this.#view === undefined || this.#entries.get(address)?.own === true;
   }
 
   /** A link with it stands, and the agent names it. */
@@ -136,12 +136,12 @@ export class Neighbours {
   }
 
   /**
-   * Virtual addresses, and those that a task had in an earlier life and whose sidecar is gone: it is their one backend. Engines name a task
+   * Virtual addresses, and those that a task had before and whose sidecar is gone: it is their one backend. Engines name a task
    * for seconds after its end.
    */
   vips(): Vip[] {
-    const vips: Vip[] = [...(this.#world?.vips ?? [])];
-    const others = (this.#world?.tasks ?? []).filter(({ own }) => !own);
+    const vips: Vip[] = [...(this.#view?.vips ?? [])];
+    const others = (this.#view?.tasks ?? []).filter(({ own }) => !own);
     const taken = new Set([
       ...this.#own,
       ...vips.map(({ address }) => address),
@@ -149,8 +149,8 @@ export class Neighbours {
       ...this.linked,
     ]);
     // Who has come last had it last.
-    for (const { address, former } of [...this.#entries.values()].reverse()) {
-      for (const old of former.filter((one) => !taken.has(one))) {
+    for (const { address, previousAddresses } of [...this.#entries.values()].reverse()) {
+      for (const old of previousAddresses.filter((one) => !taken.has(one))) {
         taken.add(old);
         vips.push({ address: old, backends: [address] });
       }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
-import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/preface.ts';
-import type { AcceptMessage, OpenMessage } from '../../../src/streams/preface.ts';
+import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/wire/preface.ts';
+import type { AcceptMessage, OpenMessage } from '../../../src/streams/wire/preface.ts';
 import { AuthenticationError, signOpen, verifyAccept } from './handshake.ts';
 import { Link } from '../sockets/link.ts';
 import { listField } from '../../../src/rpc/control/fields.ts';
@@ -41,8 +41,8 @@ const MAX_LINE_BYTES = 512 * 1024;
 export interface PeerNews {
   /** Where the task listens, on the address that this link goes to. */
   readonly ports: readonly number[];
-  /** Addresses that the task had in an earlier life. */
-  readonly former: readonly string[];
+  /** Addresses that the task had before. */
+  readonly previousAddresses: readonly string[];
 }
 
 export interface PeerLinkEvents {
@@ -53,7 +53,7 @@ export interface PeerLinkEvents {
 
 /**
  * A connection between the sidecars of two tasks of a stack, on which both have proved that they have the stack's key. While it stands each
- * is the other's peer. Both say where their tasks listen and what addresses they had once, in lines of JSON: `{"ports": [80, 443], "former": ["10.0.1.5"]}`.
+ * is the other's peer. Both say where their tasks listen and what addresses they had once, in lines of JSON: `{"ports": [80, 443], "previousAddresses": ["10.0.1.5"]}`.
  */
 export class PeerLink {
   /** The other task's address. */
@@ -132,10 +132,11 @@ export class PeerLink {
 function newsIn(line: string): PeerNews {
   const json: unknown = JSON.parse(line);
   const ports = listField(json, 'ports', 'number');
-  const former = listField(json, 'former', 'string');
-  const valid = ports.every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) && former.every(isIPv4);
+  const previousAddresses = listField(json, 'previousAddresses', 'string');
+  const valid =
+    ports.every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535) && previousAddresses.every(isIPv4);
   if (!valid) throw new Error('not a port, or not an address');
-  return { ports, former };
+  return { ports, previousAddresses };
 }
 
 export interface DialOptions {
@@ -149,7 +150,7 @@ export type DialResult =
   | { readonly kind: 'linked'; readonly link: Link; readonly early: Buffer }
   /** Nothing listens on the port, or what does has not the stack's key: there is no sidecar of this stack. */
   | {
-      readonly kind: 'stranger';
+      readonly kind: 'non-peer';
       readonly reason: string;
       /** Nothing listens: its kernel says so. */
       readonly nobody: boolean;
@@ -209,7 +210,7 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
         link.reading = false;
         end({ kind: 'linked', link, early: Buffer.from(bytes.subarray(ACCEPT_BYTES)) });
       } else {
-        end(status === 'busy' ? { kind: 'busy' } : { kind: 'stranger', reason: status, nobody: false });
+        end(status === 'busy' ? { kind: 'busy' } : { kind: 'non-peer', reason: status, nobody: false });
       }
     };
     const closed = (error: Error | undefined): void => {
@@ -217,7 +218,7 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
       // A sidecar of another stack ends the connection when it has seen our OPEN.
       const nobody = code === 'ECONNREFUSED';
       const reason = code ?? 'the connection was closed';
-      if (nobody || open !== undefined) end({ kind: 'stranger', reason, nobody });
+      if (nobody || open !== undefined) end({ kind: 'non-peer', reason, nobody });
       else end(silent(reason, !connected && !UNREACHABLE.includes(code)));
     };
     link.handle(
@@ -225,7 +226,7 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
         try {
           take(read);
         } catch (error) {
-          end({ kind: 'stranger', reason: messageOf(error), nobody: false });
+          end({ kind: 'non-peer', reason: messageOf(error), nobody: false });
         }
       },
       { drained: () => undefined, ended: () => closed(undefined), finished: () => undefined, closed },

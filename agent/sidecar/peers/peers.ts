@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
-import type { OpenMessage } from '../../../src/streams/preface.ts';
-import { Carrying } from '../capture/carrying.ts';
+import type { OpenMessage } from '../../../src/streams/wire/preface.ts';
+import { InterceptionPolicy } from '../capture/interception-policy.ts';
 import { DirectConnections } from '../capture/direct.ts';
 import type { Link } from '../sockets/link.ts';
 import { SocketReader } from '../capture/listening.ts';
@@ -16,7 +16,7 @@ import type { LocalConnection } from '../../linux/proxy-sets.ts';
 import { SetReader } from '../capture/sets.ts';
 import { RoundRobin } from '../capture/targets.ts';
 import { reachable } from '../../../src/rpc/control/network-view.ts';
-import type { World } from '../../../src/rpc/control/network-view.ts';
+import type { NetworkView } from '../../../src/rpc/control/network-view.ts';
 
 /**
  * How often it is looked what listens here and who has been asked for: while something changes, and otherwise. A look takes about 0.7 ms of
@@ -37,17 +37,17 @@ const BUSY_RETRY_MS = 100;
 const MAX_CALLS = 64;
 /** Somebody whom the agent does not name is called again after so long, and forgotten if he is silent. */
 const FORGET_MS = 60_000;
-/** An agent tells of the world at once. Without it nobody is taken for a stranger until now. */
-const WORLD_GRACE_MS = 3_000;
+/** An agent tells of the networks at once. Without it nobody is taken for a non-peer until now. */
+const VIEW_GRACE_MS = 3_000;
 
 export interface PeersOptions {
   readonly netns: string;
-  /** The stack's networks that this task is on, CIDR. Empty: all that the world names. */
+  /** The stack's networks that this task is on, CIDR. Empty: all that the network view names. */
   readonly subnets: readonly string[];
   /** The task's addresses there. */
   readonly own: readonly string[];
-  /** Those that it had in earlier lives. */
-  readonly former: readonly string[];
+  /** Those that it had before. */
+  readonly previousAddresses: readonly string[];
   readonly key: Uint8Array;
   /** The epoch that the task has reached. */
   readonly epoch: () => number;
@@ -66,9 +66,9 @@ export interface PeersStatus {
 
 /**
  * Knows which addresses are tasks with sidecars of the same stack (peers). Peer is who has proved it: a link stands ({@link PeerLink}),
- * whoever has called. Whom to call is known from the agent ({@link World}), and from the set `asked` of the rules.
+ * whoever has called. Whom to call is known from the agent ({@link NetworkView}), and from the set `asked` of the rules.
  *
- * The one who is called answers only when connections between the two go through his sidecar ({@link Carrying}), so whoever has got the
+ * The one who is called answers only when connections between the two go through his sidecar ({@link InterceptionPolicy}), so whoever has got the
  * answer may send streams.
  */
 export class Peers {
@@ -77,7 +77,7 @@ export class Peers {
   readonly #sockets: SocketReader;
   readonly #neighbours: Neighbours;
   readonly #direct: DirectConnections;
-  readonly #carrying: Carrying;
+  readonly #policy: InterceptionPolicy;
   readonly #settling: Settling;
   readonly #doubts: Doubts;
   readonly #turns = new RoundRobin();
@@ -96,7 +96,7 @@ export class Peers {
     this.#sockets = new SocketReader(options.netns);
     this.#neighbours = new Neighbours(options.own, options.subnets);
     this.#direct = new DirectConnections(this.#sockets);
-    this.#carrying = new Carrying(options, this.#neighbours, this.#direct);
+    this.#policy = new InterceptionPolicy(options, this.#neighbours, this.#direct);
     this.#settling = new Settling(this.#neighbours);
     this.#doubts = new Doubts({
       acknowledged: (address, withinMs) => this.#neighbours.acknowledged(address, withinMs),
@@ -109,20 +109,20 @@ export class Peers {
 
   /** Takes over what a former sidecar of the task has left in the sets. When this resolves nothing unknown passes by any more. */
   async start(): Promise<void> {
-    this.#carrying.takeOver(this.#setReader);
+    this.#policy.takeOver(this.#setReader);
     this.#look();
-    if (this.#neighbours.subnets.length > 0) await this.#carrying.sync();
+    if (this.#neighbours.subnets.length > 0) await this.#policy.sync();
   }
 
   /** Resolves when all tasks of the stack have been asked once, or after half a second. */
-  async world(world: World): Promise<void> {
-    const changed = new Set(this.#neighbours.tell(world));
+  async networkView(view: NetworkView): Promise<void> {
+    const changed = new Set(this.#neighbours.tell(view));
     for (const address of this.#options.tunnels.addresses)
       if (changed.has(address) || !this.#neighbours.names(address)) void this.#doubts.raise(address);
     this.#call();
-    await this.#carrying.carry([]);
+    await this.#policy.carry([]);
     await this.#settling.wait();
-    await this.#carrying.sync();
+    await this.#policy.sync();
   }
 
   /** Another sidecar has called with role `peer`, and its OPEN is right. Never rejects. */
@@ -143,7 +143,7 @@ export class Peers {
       }
       const entry = this.#neighbours.entry(address);
       entry.callAt = Math.max(entry.callAt, performance.now() + BUSY_RETRY_MS); // it is calling
-      await this.#carrying.carry([address]);
+      await this.#policy.carry([address]);
       if (link.gone) return;
       link.write(answer('accepted'));
       this.#stand(entry, this.#linkOf(entry, link, early));
@@ -155,12 +155,12 @@ export class Peers {
 
   /** A stream from this address comes in: its answers must go through the sidecar, too. */
   async admit(address: string): Promise<void> {
-    if (!this.#carrying.has(address)) await this.#carrying.carry([address]);
+    if (!this.#policy.has(address)) await this.#policy.carry([address]);
   }
 
   /** The task that a captured connection is for. Undefined: nobody listens there any more. */
   target(server: Endpoint): Endpoint | undefined {
-    // A task that is linked; neither virtual nor former addresses are. Nearly all connections are for one.
+    // A task that is linked; neither virtual nor previous addresses are. Nearly all connections are for one.
     if ((this.#neighbours.entries.get(server.address)?.links.size ?? 0) > 0) return server;
     const vip = this.#neighbours.vips().find(({ address }) => address === server.address);
     return vip ? this.#turns.choose(vip, server.port, this.#neighbours.entries) : server;
@@ -189,7 +189,7 @@ export class Peers {
     this.#closed = true;
     this.#doubts.close();
     clearTimeout(this.#timer);
-    this.#carrying.close();
+    this.#policy.close();
     for (const entry of this.#neighbours.entries.values()) for (const link of entry.links) link.close();
     this.#setReader.close();
     this.#sockets.close();
@@ -206,7 +206,7 @@ export class Peers {
       for (const { links } of this.#neighbours.entries.values()) for (const link of links) this.#say(link);
       for (const address of this.#setReader.addresses('asked')) this.#asked(address);
       if (this.#direct.any && performance.now() - this.#direct.prunedAt > DIRECT_MS && this.#direct.prune())
-        this.#background(this.#carrying.sync());
+        this.#background(this.#policy.sync());
       this.#forget();
       this.#call();
       this.#lastFault = '';
@@ -222,7 +222,7 @@ export class Peers {
   /** A connection to or from this address waits. */
   #asked(address: string): void {
     if (this.#neighbours.entries.has(address) || this.#options.own.includes(address)) return;
-    if (this.#options.former.includes(address)) return;
+    if (this.#options.previousAddresses.includes(address)) return;
     if (this.#neighbours.vips().some((vip) => vip.address === address)) return;
     this.#neighbours.entry(address);
     this.#livelyAt = performance.now();
@@ -251,7 +251,7 @@ export class Peers {
     } else if (result.kind === 'busy') {
       entry.callAt = performance.now() + BUSY_RETRY_MS;
     } else if (this.#neighbours.entries.get(entry.address) !== entry) {
-      // Forgotten meanwhile: the world says that this is a virtual address, or nobody's.
+      // Forgotten meanwhile: the network view says that this is a virtual address, or nobody's.
     } else if (entry.links.size === 0 && this.#mayJudge()) {
       this.#judge(entry, result.kind, result.reason);
     }
@@ -268,41 +268,41 @@ export class Peers {
       return result;
     }
     const link = this.#linkOf(entry, result.link, result.early);
-    await this.#carrying.carry([entry.address]);
+    await this.#policy.carry([entry.address]);
     this.#stand(entry, link);
     return result;
   }
 
-  /** Before the agent has spoken, a virtual address looks like a stranger. */
+  /** Before the agent has spoken, a virtual address looks like a non-peer. */
   #mayJudge(): boolean {
-    return this.#neighbours.world !== undefined || performance.now() - this.#startedAt > WORLD_GRACE_MS;
+    return this.#neighbours.view !== undefined || performance.now() - this.#startedAt > VIEW_GRACE_MS;
   }
 
   /** It has no sidecar, as far as can be seen. */
-  #judge(entry: NeighbourEntry, kind: 'stranger' | 'silent', reason: string): void {
+  #judge(entry: NeighbourEntry, kind: 'non-peer' | 'silent', reason: string): void {
     // The engine names a task that is gone; it lives on at another address.
     if (this.#neighbours.vips().some(({ address }) => address === entry.address)) return;
     // A peer that does not answer may still hold streams; only who refuses has certainly none.
     if (entry.state === 'lost' && kind === 'silent') return;
     if (!entry.own) entry.callAt = performance.now() + FORGET_MS;
-    if (entry.state === 'stranger') {
+    if (entry.state === 'non-peer') {
       if (!entry.own && kind === 'silent') this.#neighbours.forget(entry);
       return;
     }
-    entry.state = 'stranger';
+    entry.state = 'non-peer';
     entry.changedAt = performance.now();
-    this.#carrying.drop(entry.address);
+    this.#policy.drop(entry.address);
     if (entry.own) this.#options.log('a task of the stack has no sidecar', { address: entry.address, reason });
-    this.#background(this.#carrying.sync());
+    this.#background(this.#policy.sync());
   }
 
   #linkOf(entry: NeighbourEntry, link: Link, early: Buffer): PeerLink {
     return new PeerLink(link, early, {
-      news: (_link, { ports, former }) => {
+      news: (_link, { ports, previousAddresses }) => {
         entry.ports = ports;
-        entry.former = former.filter(reachable(this.#neighbours.subnets));
+        entry.previousAddresses = previousAddresses.filter(reachable(this.#neighbours.subnets));
         // Virtual addresses with a first task behind them are among what is carried from now on.
-        if (entry.links.size > 0) this.#background(this.#carrying.carry([]));
+        if (entry.links.size > 0) this.#background(this.#policy.carry([]));
       },
       closed: (closed) => this.#lose(entry, closed),
     });
@@ -319,7 +319,7 @@ export class Peers {
     this.#options.tunnels.probe(entry.address); // older ones may be with a sidecar that was there before
     this.#options.log('a peer', { address: entry.address, links: entry.links.size });
     this.#settling.look();
-    this.#background(this.#carrying.carry([]));
+    this.#background(this.#policy.carry([]));
   }
 
   #lose(entry: NeighbourEntry, link: PeerLink): void {
@@ -329,7 +329,7 @@ export class Peers {
     entry.callAt = 0;
     entry.changedAt = this.#livelyAt = performance.now();
     this.#options.log('a peer is lost', { address: entry.address });
-    this.#background(this.#carrying.sync());
+    this.#background(this.#policy.sync());
     if (this.#options.tunnels.has(entry.address)) void this.#doubts.raise(entry.address);
     this.#call();
   }
@@ -343,7 +343,7 @@ export class Peers {
   }
 
   #say(link: PeerLink): void {
-    link.say({ ports: this.#ports.get(link.own) ?? [], former: this.#options.former });
+    link.say({ ports: this.#ports.get(link.own) ?? [], previousAddresses: this.#options.previousAddresses });
   }
 
   #background(work: Promise<void>): void {
@@ -358,7 +358,7 @@ export class Peers {
     for (const entry of this.#neighbours.entries.values()) {
       if (entry.own || entry.state !== 'lost' || entry.calling || entry.changedAt > before) continue;
       this.#neighbours.forget(entry);
-      this.#background(this.#carrying.sync());
+      this.#background(this.#policy.sync());
     }
   }
 }

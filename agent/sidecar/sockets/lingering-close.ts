@@ -16,7 +16,7 @@ export function isOver(fd: number): boolean {
  * A connection with the application that both sides have closed, but whose last bytes the application's kernel has not acknowledged. It is
  * kept until that has happened: a cut in between has to take this end, too, for the application still waits for those bytes.
  */
-export class LastWords {
+export class LingeringClose {
   readonly fd: number;
   readonly #quietly: boolean;
   readonly #done: () => void;

@@ -1,5 +1,5 @@
 import { ByteQueue } from './byte-queue.ts';
-import { FRAME_HEAD_BYTES, MAX_DATA_BYTES } from '../../../src/streams/frames.ts';
+import { FRAME_HEAD_BYTES, MAX_DATA_BYTES } from '../../../src/streams/wire/frames.ts';
 import type { LinkEvents, LocalEnd, TakeRead } from './local-end.ts';
 import { Watch } from './watch.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
-import { LastWords, isOver } from '../sockets/lingering-close.ts';
+import { LingeringClose, isOver } from '../sockets/lingering-close.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
 import { silence, takeClosed, takeEnd } from '../../linux/repair.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
@@ -18,7 +18,7 @@ export class AppEnd {
   readonly socket: LocalEnd;
   readonly #restored: RestoredClosing;
   readonly #over: () => void;
-  #lastWords: LastWords | undefined;
+  #lingering: LingeringClose | undefined;
 
   /** @param over the last that was sent on a closed connection has got through */
   constructor(socket: LocalEnd, restored: RestoredClosing, over: () => void) {
@@ -29,13 +29,13 @@ export class AppEnd {
 
   /** The connection is closed, and its last bytes are on their way. */
   get lingers(): boolean {
-    return this.#lastWords !== undefined;
+    return this.#lingering !== undefined;
   }
 
   /** What the kernel was not allowed to send leaves now. */
   push(): void {
     this.socket.push();
-    this.#lastWords?.push();
+    this.#lingering?.push();
   }
 
   /**
@@ -44,7 +44,7 @@ export class AppEnd {
    * @throws Error as {@link takeEnd}
    */
   take(appEnd: { readonly local: Endpoint; readonly remote: Endpoint }): TcpEnd | undefined {
-    const fd = this.#lastWords?.fd ?? this.socket.fd;
+    const fd = this.#lingering?.fd ?? this.socket.fd;
     if (fd < 0) return undefined;
     const { ended, finDelivered } = this.#restored;
     const closed = takeClosed(fd, { local: appEnd.remote, remote: appEnd.local });
@@ -53,15 +53,15 @@ export class AppEnd {
 
   /** Closes it as if there were no sidecar. Both directions have ended in order. */
   close(): void {
-    if (this.socket.gone || this.#lastWords) return;
+    if (this.socket.gone || this.#lingering) return;
     const { ended, finDelivered } = this.#restored;
     const blind = ended || finDelivered;
     this.socket.resetOnClose(false);
     if (finDelivered) {
       silence(this.socket.fd);
     } else if (blind || !isOver(this.socket.fd)) {
-      this.#lastWords = new LastWords(duplicateDescriptor(this.socket.fd), blind, () => {
-        this.#lastWords = undefined;
+      this.#lingering = new LingeringClose(duplicateDescriptor(this.socket.fd), blind, () => {
+        this.#lingering = undefined;
         this.#over();
       });
     }
@@ -71,8 +71,8 @@ export class AppEnd {
 
   /** Ends it at once, with a reset if it was not closed both ways. */
   destroy(): void {
-    this.#lastWords?.giveUp();
-    this.#lastWords = undefined;
+    this.#lingering?.giveUp();
+    this.#lingering = undefined;
     this.socket.reset();
   }
 }

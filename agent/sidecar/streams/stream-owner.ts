@@ -1,19 +1,17 @@
-import type { Stream } from './stream.ts';
-
-/** What a stream asks of the sidecar around it. */
-export interface StreamOwner {
+/** What a stream, `S`, asks of the sidecar around it. */
+export interface StreamOwner<S> {
   /** Nothing is to be read from or delivered to the application. */
-  readonly held: boolean;
+  readonly blocked: boolean;
   /** Resolves when the algorithm is done with the marker: what is behind it may be taken then. */
-  marker(stream: Stream, epoch: number): Promise<void>;
+  marker(stream: S, epoch: number): Promise<void>;
   /** The peer's task moves. Resolves with true when this stream is to wait for it, false when the algorithm took it as a marker. */
-  park(stream: Stream, epoch: number): Promise<boolean>;
-  recorded(stream: Stream, bytes: number): void;
+  park(stream: S, epoch: number): Promise<boolean>;
+  recorded(stream: S, bytes: number): void;
   /** Both channels have ended. `lost`: not by their ends' doing, but because the tunnel broke. The stream may have to deliver yet. */
-  ended(stream: Stream, lost: boolean): void;
-  /** A parked stream has lost its tunnel: it waits for {@link Stream.resume}. */
-  left(stream: Stream): void;
+  ended(stream: S, lost: boolean): void;
+  /** A parked stream has lost its tunnel: it waits for its `resume`. */
+  left(stream: S): void;
   /** Nothing is left of it. */
-  closed(stream: Stream): void;
+  closed(stream: S): void;
   log(message: string, details: object): void;
 }

@@ -30,12 +30,12 @@ export class Stream {
     identity: StreamIdentity,
     target: Endpoint,
     end: LocalEnd,
-    owner: StreamOwner,
+    owner: StreamOwner<Stream>,
     restored?: RestoredStream,
   ) {
     this.identity = identity;
     this.target = target;
-    const machine = new StreamMachine({ role: identity.role, held: owner.held, appGone: end.gone, restored });
+    const machine = new StreamMachine({ role: identity.role, blocked: owner.blocked, appGone: end.gone, restored });
     this.#machine = machine;
     const closing = { ended: restored?.appEnded ?? false, finDelivered: restored?.incoming.finDelivered ?? false };
     this.#sockets = new StreamSockets(machine, end, closing, {
@@ -176,8 +176,8 @@ export class Stream {
   }
 
   /** Nothing is read from or delivered to the application from now on. */
-  hold(): void {
-    this.#sockets.do(() => this.#machine.hold());
+  block(): void {
+    this.#sockets.do(() => this.#machine.block());
   }
 
   /** Held streams start again: delivers what has waited. */

@@ -20,7 +20,7 @@ export interface StreamsOptions {
 }
 
 /**
- * The streams of one sidecar, the channels that the algorithm knows of, and whether all of them are held. All on one thread: what is done
+ * The streams of one sidecar, the channels that the algorithm knows of, and whether all of them are blocked. All on one thread: what is done
  * in one piece is atomic for every stream.
  */
 export class Streams implements RoundStreams {
@@ -32,15 +32,15 @@ export class Streams implements RoundStreams {
   /** Streams whose peers were gone before the round began: they are no part of it, and what has come from them is all there is. */
   readonly #orphaned = new Set<string>();
   #waiting: (() => void)[] = [];
-  #held: boolean;
+  #blocked: boolean;
   #epoch: number;
   /** Streams since the start. */
   #carried = 0;
 
-  /** @param held begins held: a restored task is not let go yet */
-  constructor(epoch: number, held: boolean, options: StreamsOptions) {
+  /** @param blocked begins blocked: a restored task is not let go yet */
+  constructor(epoch: number, blocked: boolean, options: StreamsOptions) {
     this.#epoch = epoch;
-    this.#held = held;
+    this.#blocked = blocked;
     this.#options = options;
   }
 
@@ -48,8 +48,8 @@ export class Streams implements RoundStreams {
     return this.#epoch;
   }
 
-  get held(): boolean {
-    return this.#held;
+  get blocked(): boolean {
+    return this.#blocked;
   }
 
   get size(): number {
@@ -78,21 +78,21 @@ export class Streams implements RoundStreams {
   }
 
   /** Stops reading from the application and delivering to it. What comes from peers waits. */
-  hold(): void {
-    this.#held = true;
-    for (const stream of this.all()) stream.hold();
+  block(): void {
+    this.#blocked = true;
+    for (const stream of this.all()) stream.block();
   }
 
   release(): void {
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.#blocked) return;
+    this.#blocked = false;
     for (const stream of this.all()) stream.release();
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** A held sidecar begins nothing new. */
+  /** A blocked sidecar begins nothing new. */
   async released(): Promise<void> {
-    while (this.#held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#blocked) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   add(identity: StreamIdentity, target: Endpoint, app: LocalEnd, restored?: RestoredStream): Stream {
@@ -172,11 +172,11 @@ export class Streams implements RoundStreams {
     return { incoming, outgoing };
   }
 
-  #owner(): StreamOwner {
-    const held = (): boolean => this.#held;
+  #owner(): StreamOwner<Stream> {
+    const blocked = (): boolean => this.#blocked;
     return {
-      get held() {
-        return held();
+      get blocked() {
+        return blocked();
       },
       marker: (stream, epoch) => this.marker(stream, epoch),
       park: async (stream, epoch) => {

@@ -1,6 +1,6 @@
 import { DEFAULT_CONFIG, NO_FAULTS, type SimulationConfig } from '../../../src/simulator/world/config.ts';
 import { newWorld, simulatedAlgorithms } from '../../../src/simulator/families.ts';
-import type { TraceEvent } from '../../../src/simulator/world/trace.ts';
+import type { TraceEvent } from '../../../src/simulator/world/measurement/trace.ts';
 import { renderSvg } from './charts.ts';
 
 const WIDTH = 1180;

@@ -2,7 +2,7 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
@@ -17,7 +17,7 @@ export interface Arrival {
 /** The new containers of a relocation, as agents announce them: waits for them, and notices when one of them is lost. */
 export class Arrivals {
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #restoreId: string;
   readonly #watch: RestoreWatch;
   readonly #arrivals = new Map<string, Arrival>();
@@ -25,7 +25,7 @@ export class Arrivals {
   #failure: SwarmcutError | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(ctx: CoordinatorContext, session: Session, restoreId: string) {
+  constructor(ctx: CoordinatorContext, session: ClusterSession, restoreId: string) {
     this.#ctx = ctx;
     this.#session = session;
     this.#restoreId = restoreId;

@@ -17,6 +17,6 @@ export function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
 }
 
 /** As {@link networkMessage}. */
-export function proxyMessage({ stack, epoch, streams, former }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
-  return { stack, epoch, streams: [...streams], former: [...former] };
+export function proxyMessage({ stack, epoch, streams, previousAddresses }: NonNullable<TaskPlan['proxy']>): ProxyPlan {
+  return { stack, epoch, streams: [...streams], previousAddresses: [...previousAddresses] };
 }

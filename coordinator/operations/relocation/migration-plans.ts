@@ -3,7 +3,7 @@ import { pairConnections, type CutTask } from '../../../src/model/cut.ts';
 import { planNetworks, type LivePlan, type LiveTask, type RestoredTask } from '../../../src/model/network-plan.ts';
 import { planProxies, type StayingTask } from '../../../src/model/proxy-plan.ts';
 import type { StreamTask } from '../../../src/model/stream-cut.ts';
-import { cutOfTasks, refuseBrokenCut } from '../rounds/cut-check.ts';
+import { cutOfTasks, assertConsistentCut } from '../rounds/cut-check.ts';
 import { overlaySubnets, type RoundTask } from '../rounds/participants.ts';
 import { taskPlans, type TaskPlan } from './plans.ts';
 import type { Arrival } from './arrivals.ts';
@@ -43,7 +43,7 @@ export function refuseBrokenMove({
   staying,
   ...moved
 }: Pick<Moved, 'stack' | 'moving' | 'staying' | 'checkpoints'>): void {
-  refuseBrokenCut(stack, cutOfTasks(cutTasks(moved), { partial: staying.length > 0 }));
+  assertConsistentCut(stack, cutOfTasks(cutTasks(moved), { partial: staying.length > 0 }));
 }
 
 async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
@@ -74,7 +74,7 @@ async function proxiedPlans(moved: Moved): Promise<MigrationPlans> {
     }),
   );
   const cut = cutOfTasks(tasks, { partial: staying.length > 0 });
-  const networks = planNetworks({ tasks, pairing: cut.pairing, close: cut.halved, subnets: subnetsOf(moved) }).plans;
+  const networks = planNetworks({ tasks, pairing: cut.pairing, close: cut.halfOpen, subnets: subnetsOf(moved) }).plans;
   const proxies = planProxies({ stack: moved.stack, epoch: moved.epoch, tasks, staying });
   return { plans: taskPlans(networks, proxies, new Set(proxies.keys())), live: new Map() };
 }

@@ -1,6 +1,6 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { nearest } from '../../../src/model/near.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import type { RoundTask } from '../rounds/participants.ts';
 
@@ -9,7 +9,7 @@ import type { RoundTask } from '../rounds/participants.ts';
  * @throws SwarmcutError `not-found`, with the names that come near; `precondition` for a service without a stack
  */
 export async function findTarget(
-  session: Session,
+  session: ClusterSession,
   what: string,
 ): Promise<{ stack: Stack; services: readonly ClusterService[] }> {
   const stack = await session.cluster.stack(what, session.nodes);
@@ -35,7 +35,7 @@ export async function findTarget(
 }
 
 /** @throws SwarmcutError `not-found`, with the names that come near */
-export function existingNode(name: string, session: Session): string {
+export function existingNode(name: string, session: ClusterSession): string {
   const node = session.nodes.find((candidate) => candidate.hostname === name);
   if (node !== undefined) return node.hostname;
   const near = nearest(

@@ -34,16 +34,16 @@ export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, A
   const networks = planNetworks({
     tasks: tasks satisfies RestoredTask[],
     pairing: cut.pairing,
-    close: cut.halved,
+    close: cut.halfOpen,
     subnets,
   }).plans;
   const proxies = planProxies({ stack: manifest.stack, epoch: manifest.epoch, tasks });
   const plans = taskPlans(networks, proxies, proxied);
-  const closed = [...networks.values()].reduce((sum, { close }) => sum + close.length, -cut.halved.length);
+  const closed = [...networks.values()].reduce((sum, { close }) => sum + close.length, -cut.halfOpen.length);
   return { plans, closed: closed + resetStreams(tasks, proxies) };
 }
 
-/** Each connection counts once. One that had ended at a task (`halved`, or altogether) does not count there. */
+/** Each connection counts once. One that had ended at a task (`halfOpen`, or altogether) does not count there. */
 function resetStreams(tasks: readonly StreamTask[], proxies: ReadonlyMap<string, ProxyPlan>): number {
   const reset = tasks.flatMap(({ key, streams }) => {
     const alive = new Set(streams.filter(({ endTaken }) => endTaken).map(({ id }) => id));

@@ -1,7 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 
 export interface Reachable {
   readonly agents: readonly AgentClient[];
@@ -10,7 +10,7 @@ export interface Reachable {
 }
 
 /** @throws SwarmcutError `unreachable` when no agent answers at all */
-export async function reachableAgents(ctx: CoordinatorContext, session: Session): Promise<Reachable> {
+export async function reachableAgents(ctx: CoordinatorContext, session: ClusterSession): Promise<Reachable> {
   const agents: AgentClient[] = [];
   const excluded: string[] = [];
   await Promise.all(

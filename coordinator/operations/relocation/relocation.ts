@@ -5,7 +5,7 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService } from '../../orchestrator/index.ts';
 import { Arrivals, type Arrival } from './arrivals.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
@@ -30,7 +30,7 @@ export class Relocation {
   /** The tasks that are replaced. */
   readonly old: OldTasks;
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #agents: readonly AgentClient[];
   readonly #arrivals: Arrivals;
   #released = false;
@@ -38,7 +38,7 @@ export class Relocation {
   /** @param agents of every node on which Swarm may place the new tasks */
   constructor(
     ctx: CoordinatorContext,
-    session: Session,
+    session: ClusterSession,
     id: string,
     parts: { readonly agents: readonly AgentClient[]; readonly old: OldTasks },
   ) {

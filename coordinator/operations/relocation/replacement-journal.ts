@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
 
 /** As the cluster gave it: only it looks inside. */
@@ -103,7 +103,11 @@ export function remedyOf(
  * then nobody is at it.
  * @returns true if something was changed, so that what was read of the stack before is no longer true
  */
-export async function putServicesBack(ctx: CoordinatorContext, session: Session, stack: string): Promise<boolean> {
+export async function putServicesBack(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  stack: string,
+): Promise<boolean> {
   const journal = new ReplacementJournal(ctx.directories.state, stack);
   const record = await journal.read();
   if (record === undefined) return false;

@@ -1,6 +1,6 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Session } from '../session/session.ts';
+import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask, Placement, Replacement, ServiceSpec } from '../../orchestrator/index.ts';
 import { ReplacementJournal, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
 
@@ -23,7 +23,7 @@ const SETTLE_TIMEOUT_MS = 60_000;
  */
 export class ServiceReplacement {
   readonly #ctx: CoordinatorContext;
-  readonly #session: Session;
+  readonly #session: ClusterSession;
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
@@ -35,7 +35,7 @@ export class ServiceReplacement {
   /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
   constructor(
     ctx: CoordinatorContext,
-    session: Session,
+    session: ClusterSession,
     place: { readonly id: string; readonly stack: string },
     changes: readonly ServiceChange[],
   ) {

@@ -6,7 +6,7 @@ import type { StreamDirection } from '../../../src/model/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import { openSession } from '../session/session.ts';
+import { openClusterSession } from '../session/session.ts';
 
 /** What is read here of the record of a task's sidecar: parts `channels.json` and `channels.bin` of kind CHANNELS. */
 const recordSchema = z.object({
@@ -30,7 +30,7 @@ export async function channelBytes(
   const receiver = manifest.tasks.find(has);
   // The other end was gone at the cut, or everything had been delivered.
   if (receiver === undefined) return new Uint8Array();
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const agent = session.agents.of(receiver.node);
   const record = await readRecord(ctx, agent, receiver);
   const stream = record.streams.find(({ id }) => id === channel.id);

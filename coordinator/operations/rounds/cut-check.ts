@@ -5,7 +5,7 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import {
   checkStreams,
   directConnections,
-  halvedConnections,
+  halfOpenConnections,
   pairStreams,
   streamChannelText,
   type StreamCheck,
@@ -18,7 +18,7 @@ import type { VerifiedChannel, VerifiedConnection } from '../session/reports.ts'
 /** How many offenders an error message lists. */
 const LISTED = 5;
 
-export interface Cut {
+export interface CheckedCut {
   /** With all of their connections, proxied ones too. */
   readonly tasks: readonly (CutTask & StreamTask)[];
   /** Of the connections that do not end in a sidecar. */
@@ -28,11 +28,11 @@ export interface Cut {
   /** The cut condition for each direction of each proxied connection. */
   readonly channels: StreamCheck[];
   /** Proxied connections whose sidecar no longer has its half: a restore resets them. */
-  readonly halved: readonly ConnectionEnd[];
+  readonly halfOpen: readonly ConnectionEnd[];
 }
 
 /** The connections of a snapshot, paired, and the cut condition for each. */
-export function cutOf(manifest: Manifest): Cut {
+export function cutOf(manifest: Manifest): CheckedCut {
   return cutOfTasks(
     manifest.tasks.map((task) => ({
       key: taskKey(task.task),
@@ -48,7 +48,7 @@ export function cutOf(manifest: Manifest): Cut {
 export function cutOfTasks<Task extends CutTask & StreamTask>(
   tasks: readonly Task[],
   options: StreamCheckOptions = {},
-): Cut & { readonly tasks: readonly Task[] } {
+): CheckedCut & { readonly tasks: readonly Task[] } {
   const pairing = pairConnections(
     tasks.map((task) => ({ ...task, connections: directConnections(task.connections, task.streams) })),
   );
@@ -63,7 +63,7 @@ export function cutOfTasks<Task extends CutTask & StreamTask>(
     ...(reason === '' ? {} : { reason }),
   }));
   const channels = checkStreams(pairStreams(tasks), options);
-  return { tasks, pairing, directions, channels, halved: tasks.flatMap((task) => halvedConnections(task)) };
+  return { tasks, pairing, directions, channels, halfOpen: tasks.flatMap((task) => halfOpenConnections(task)) };
 }
 
 /** A checked channel as reports have it. */
@@ -84,7 +84,7 @@ export function verifiedChannel(check: StreamCheck): VerifiedChannel {
 }
 
 /** @throws SwarmcutError `failed` when the checkpoints do not form a consistent cut: such a snapshot must not be kept */
-export function refuseBrokenCut(stack: string, cut: Pick<Cut, 'directions' | 'channels'>): void {
+export function assertConsistentCut(stack: string, cut: Pick<CheckedCut, 'directions' | 'channels'>): void {
   const broken = [
     ...cut.directions
       .filter(({ ok }) => !ok)

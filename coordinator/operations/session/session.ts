@@ -6,14 +6,14 @@ import { Agents } from './agents.ts';
 import type { CoordinatorContext } from './context.ts';
 
 /** What an operation works with: the cluster, its agents, and the catalogue. */
-export interface Session extends Disposable {
+export interface ClusterSession extends Disposable {
   readonly cluster: Cluster;
   readonly nodes: readonly ClusterNode[];
   readonly agents: Agents;
   readonly catalogue: Catalogue;
 }
 
-export async function openSession(ctx: CoordinatorContext): Promise<Session> {
+export async function openClusterSession(ctx: CoordinatorContext): Promise<ClusterSession> {
   const { cluster } = ctx;
   const nodes = await cluster.nodes();
   const agents = new Agents(nodes, ctx.directories.config);
@@ -27,7 +27,7 @@ export async function openSession(ctx: CoordinatorContext): Promise<Session> {
 }
 
 /** A stack that exists. @throws SwarmcutError `not-found`, with the names that come near */
-export async function existingStack({ cluster, nodes }: Session, name: string): Promise<Stack> {
+export async function existingStack({ cluster, nodes }: ClusterSession, name: string): Promise<Stack> {
   const stack = await cluster.stack(name, nodes);
   if (stack.services.length > 0) return stack;
   const names = await cluster.stackNames();

@@ -7,7 +7,7 @@ import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarsReport } from '../session/reports.ts';
 import { putServicesBack } from '../relocation/replacement-journal.ts';
-import { existingStack, openSession } from '../session/session.ts';
+import { existingStack, openClusterSession } from '../session/session.ts';
 import { proxiedServices, stackSettings } from '../session/settings.ts';
 import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import { everyAgent, listSidecars, sidecarsReport } from './sidecars.ts';
@@ -21,7 +21,7 @@ const POLL_MS = 500;
  * and those that will be started, on whatever node.
  */
 export async function attachSidecars(ctx: CoordinatorContext, stackName: string): Promise<SidecarsReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const services = declaringServices(await existingStack(session, stackName));
   const id = newId(Date.now(), Math.random());
   const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'attachment', id });

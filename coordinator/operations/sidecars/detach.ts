@@ -3,7 +3,7 @@ import { newId } from '../../../src/model/ids.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { DetachOptions, DetachReport } from '../session/reports.ts';
-import { openSession } from '../session/session.ts';
+import { openClusterSession } from '../session/session.ts';
 import { everyAgent, listSidecars } from './sidecars.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function detachSidecars(
   stack: string,
   options: DetachOptions,
 ): Promise<DetachReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
   const lock = await acquireStackLock(ctx.directories.run, stack, { command: 'detachment', id });
   try {

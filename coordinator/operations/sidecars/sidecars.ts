@@ -5,7 +5,7 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Sidecar__Output } from '../../../src/rpc/generated/swarmcut/Sidecar.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarReport, SidecarsReport } from '../session/reports.ts';
-import { existingStack, openSession, type Session } from '../session/session.ts';
+import { existingStack, openClusterSession, type ClusterSession } from '../session/session.ts';
 import type { Stack } from '../../orchestrator/index.ts';
 
 /** What the agents of all nodes answered to one question about sidecars. */
@@ -16,14 +16,14 @@ export interface Answers<Answer> {
 
 /** The sidecars of a stack, as its agents see them now. */
 export async function sidecarsOf(ctx: CoordinatorContext, stackName: string): Promise<SidecarsReport> {
-  using session = await openSession(ctx);
+  using session = await openClusterSession(ctx);
   const stack = await existingStack(session, stackName);
   return sidecarsReport(stack, await listSidecars(ctx, session, stackName));
 }
 
 export async function listSidecars(
   ctx: CoordinatorContext,
-  session: Session,
+  session: ClusterSession,
   stack: string,
 ): Promise<Answers<readonly Sidecar__Output[]>> {
   return everyAgent(ctx, session, async (agent) => (await agent.sidecars({ stack }, { signal: ctx.signal })).sidecars);
@@ -36,7 +36,7 @@ export async function listSidecars(
  */
 export async function everyAgent<Answer>(
   ctx: CoordinatorContext,
-  session: Session,
+  session: ClusterSession,
   ask: (agent: AgentClient) => Promise<Answer>,
 ): Promise<Answers<Answer>> {
   const answers: { node: string; answer: Answer }[] = [];

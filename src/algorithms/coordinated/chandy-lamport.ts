@@ -17,7 +17,7 @@ export const DEFAULT_RECORD_LIMIT_BYTES = 64 * 1024 * 1024;
  * Participant of Chandy & Lamport 1985, "Distributed snapshots", section 3.1 (marker-sending and marker-receiving rule), on FIFO
  * channels whose interceptor records.
  *
- * The first `start` or marker of an epoch makes the cut: hold, freeze, then markers on every outgoing channel before any later byte,
+ * The first `start` or marker of an epoch makes the cut: block, freeze, then markers on every outgoing channel before any later byte,
  * then recording on every incoming channel. A channel's marker ends its recording. The round is over for this process (`report`)
  * when the local checkpoint is saved and every channel that was open at the cut has given its marker or has ended.
  *
@@ -40,7 +40,7 @@ export class ChandyLamportParticipant implements Participant {
   #deadline: TimeMs | undefined = Number.POSITIVE_INFINITY;
   /** A round of `#epoch` is open here. */
   #open = false;
-  /** The local checkpoint is being recorded; the process is held and frozen. */
+  /** The local checkpoint is being recorded; the process is blocked and frozen. */
   #saving = false;
   /** Saved; still frozen until `release` (live migration). */
   #waiting = false;
@@ -135,7 +135,7 @@ export class ChandyLamportParticipant implements Participant {
     this.#open = true;
     this.#saving = true;
     this.#deadline = now === undefined ? undefined : now + this.#options.deadlineMs;
-    const effects: ParticipantEffect[] = [{ kind: 'hold' }, { kind: 'freeze' }];
+    const effects: ParticipantEffect[] = [{ kind: 'block' }, { kind: 'freeze' }];
     for (const channel of this.#out) effects.push({ kind: 'send-marker', channel, epoch });
     for (const channel of this.#in) {
       this.#recording.set(channel, false);
@@ -216,7 +216,7 @@ export class ChandyLamportParticipant implements Participant {
       if (paused) effects.push({ kind: 'resume-channel', channel });
     }
     effects.push({ kind: 'discard' });
-    if (this.#saving || this.#waiting) effects.push({ kind: 'unhold' }, { kind: 'thaw' });
+    if (this.#saving || this.#waiting) effects.push({ kind: 'unblock' }, { kind: 'thaw' });
     this.#recording.clear();
     this.#open = false;
     this.#saving = false;

@@ -3,7 +3,7 @@ import type { Epoch, Participant, ParticipantEffect, ParticipantInput, Participa
 /** How the two algorithms of the kernel interceptor differ. */
 export interface KernelParticipantRules {
   /**
-   * `sync`: stay held and frozen until the coordinator says that everybody has saved.
+   * `sync`: stay blocked and frozen until the coordinator says that everybody has saved.
    * `lai-yang`: go on alone as soon as the own checkpoint is saved.
    */
   readonly waitsForRelease: boolean;
@@ -12,9 +12,9 @@ export interface KernelParticipantRules {
 type State = 'running' | 'saving' | 'waiting';
 
 /**
- * Participant of the kernel interceptor: hold, freeze, save, advance, thaw.
+ * Participant of the kernel interceptor: block, freeze, save, advance, thaw.
  *
- * The cut is fixed by `freeze`. Until `advance`, nothing that this process sent after its cut can have left it (it is held), and with
+ * The cut is fixed by `freeze`. Until `advance`, nothing that this process sent after its cut can have left it (it is blocked), and with
  * `advance` everything it sends carries the new colour, which nobody takes before their own cut (Lai & Yang 1987, section 3). What was
  * in flight at the cut lies unacknowledged in the sender's TCP send queue: it is the channel state.
  */
@@ -75,7 +75,7 @@ export class KernelParticipant implements Participant {
     this.#state = 'saving';
     this.#epoch = epoch;
     this.#deadline = now + this.#options.deadlineMs;
-    return [{ kind: 'hold' }, { kind: 'freeze' }, { kind: 'save', epoch }];
+    return [{ kind: 'block' }, { kind: 'freeze' }, { kind: 'save', epoch }];
   }
 
   #saved(): readonly ParticipantEffect[] {
@@ -103,7 +103,7 @@ export class KernelParticipant implements Participant {
     this.#deadline = Number.POSITIVE_INFINITY;
     return [
       { kind: 'discard' },
-      { kind: 'unhold' },
+      { kind: 'unblock' },
       { kind: 'thaw' },
       { kind: 'report', outcome: { kind: 'aborted', epoch: this.#epoch, reason } },
     ];

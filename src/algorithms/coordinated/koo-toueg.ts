@@ -156,7 +156,7 @@ export class KooTouegRound implements Round {
       this.#asked.set(process, { requests, state: 'asked', hasAsked: false, again: false });
       return true;
     }
-    // A participant's checkpoint records all that it had sent to those who have cut: it is held from its cut until all are released.
+    // A participant's checkpoint records all that it had sent to those who have cut: it is blocked from its cut until all are released.
     if (asked.state === 'cutting' || asked.state === 'saved') return false;
     asked.requests.set(requester, label);
     if (asked.state === 'asked') {

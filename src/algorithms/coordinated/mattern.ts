@@ -98,7 +98,7 @@ class MatternParticipant implements Participant {
     this.#arrived = 0;
     this.#deadline = now + this.#options.deadlineMs;
     const recordings = [...this.#in].map((channel) => ({ kind: 'start-recording', channel, epoch }) as const);
-    return [{ kind: 'hold' }, { kind: 'freeze' }, ...recordings, { kind: 'save', epoch }];
+    return [{ kind: 'block' }, { kind: 'freeze' }, ...recordings, { kind: 'save', epoch }];
   }
 
   #reportIfDone(): readonly ParticipantEffect[] {
@@ -120,7 +120,7 @@ class MatternParticipant implements Participant {
   #abort(reason: string): readonly ParticipantEffect[] {
     if (!this.#open) return [];
     const undo: ParticipantEffect[] = [...this.#stopRecording(), { kind: 'discard' }];
-    if (this.#saving) undo.push({ kind: 'unhold' }, { kind: 'thaw' });
+    if (this.#saving) undo.push({ kind: 'unblock' }, { kind: 'thaw' });
     this.#open = false;
     this.#saving = false;
     this.#deadline = Number.POSITIVE_INFINITY;

@@ -3,7 +3,7 @@ import type { StreamCut } from '../../model/checkpoint.ts';
 import type { Endpoint } from '../../model/connection.ts';
 import { field, optionalField } from './fields.ts';
 import { method, plainMethod } from './method.ts';
-import { readWorld } from './network-view.ts';
+import { readNetworkView } from './network-view.ts';
 
 /*
  * The control protocol between an agent and the sidecar of one of its tasks, in both directions. Checks are by hand: the library for it would be
@@ -26,7 +26,7 @@ export interface SidecarStatus {
   readonly task: string;
   readonly pid: number;
   readonly epoch: Epoch;
-  readonly held: boolean;
+  readonly blocked: boolean;
   /** Now, and since it was started. */
   readonly streams: number;
   readonly carried: number;
@@ -48,9 +48,9 @@ export const SIDECAR_METHODS = {
   /** Every stream, for people. */
   channels: plainMethod<readonly object[]>(),
   /** The stack's networks, at each change. */
-  world: method(readWorld),
+  networkView: method(readNetworkView),
   /** Stops reading from the application and delivering to it; goes on by itself after so long. */
-  hold: method((json) => ({ forMs: field(json, 'forMs', 'number') })),
+  block: method((json) => ({ forMs: field(json, 'forMs', 'number') })),
   release: plainMethod(),
   /** Announces a round. Whoever calls it does the round's work: it answers {@link TASK_METHODS} on this connection. */
   prepare: method(prepareParams),
@@ -71,11 +71,11 @@ export type SidecarMethods = typeof SIDECAR_METHODS;
 
 /** What a sidecar asks for in a round of whoever prepared it. Each answers when it is done, and may be called twice. */
 export const TASK_METHODS = {
-  hold: plainMethod(),
+  block: plainMethod(),
   freeze: plainMethod(),
   save: method(epoch),
   advance: method(epoch),
-  unhold: plainMethod(),
+  unblock: plainMethod(),
   thaw: plainMethod(),
   discard: plainMethod(),
   report: method(outcome),

@@ -5,7 +5,7 @@ import { field, listField } from './fields.ts';
  * What an agent tells its sidecars of their stack's networks (agent/sidecars/discovery.ts). Only a hint where to ask: who is a peer is
  * decided by the other's proof that it has the stack's key (peers.ts), so a wrong entry costs a second of waiting and nothing else.
  */
-export interface World {
+export interface NetworkView {
   /** CIDR of the networks that tasks of the stack on this node are on. */
   readonly subnets: readonly string[];
   /** All tasks on these networks, one entry for each address. `own`: of this stack. */
@@ -17,11 +17,11 @@ export interface World {
     readonly backends: readonly string[];
   }[];
   /** Addresses that are no tasks: gateways, the engine's load balancers, virtual addresses of other stacks. */
-  readonly strangers: readonly string[];
+  readonly nonPeers: readonly string[];
 }
 
 /** What has come from an agent. @throws Error that names what is wrong */
-export function readWorld(json: unknown): World {
+export function readNetworkView(json: unknown): NetworkView {
   return {
     subnets: listField(json, 'subnets', 'string'),
     tasks: listField(json, 'tasks', 'object').map((task) => ({
@@ -34,20 +34,20 @@ export function readWorld(json: unknown): World {
       service: field(vip, 'service', 'string'),
       backends: listField(vip, 'backends', 'string'),
     })),
-    strangers: listField(json, 'strangers', 'string'),
+    nonPeers: listField(json, 'nonPeers', 'string'),
   };
 }
 
 /** The part of it that a task on `subnets` can reach. IPv4 only. */
-export function worldWithin(world: World, subnets: readonly string[]): World {
+export function viewWithin(view: NetworkView, subnets: readonly string[]): NetworkView {
   const inside = reachable(subnets);
   return {
     subnets: subnets.filter((subnet) => isIPv4(subnet.split('/')[0] ?? '')),
-    tasks: world.tasks.filter(({ address }) => inside(address)),
-    vips: world.vips
+    tasks: view.tasks.filter(({ address }) => inside(address)),
+    vips: view.vips
       .filter(({ address }) => inside(address))
       .map((vip) => ({ ...vip, backends: vip.backends.filter(inside) })),
-    strangers: world.strangers.filter(inside),
+    nonPeers: view.nonPeers.filter(inside),
   };
 }
 

@@ -29,12 +29,12 @@ export interface StartConfig {
   /** Where it listens for its agent: a Unix socket. */
   readonly socket: string;
   readonly logFile?: string;
-  /** The stack's networks that the task is on, CIDR. Empty: those that the world names. */
+  /** The stack's networks that the task is on, CIDR. Empty: those that the network view names. */
   readonly subnets: readonly string[];
   /** The task's addresses there. Empty: all that its namespace has. */
   readonly own: readonly { readonly address: string }[];
-  /** Addresses of its earlier lives. */
-  readonly former: readonly string[];
+  /** Previous addresses of the task. */
+  readonly previousAddresses: readonly string[];
   /** The task is a restored one: its connections go on after `resume`. */
   readonly restore?: SidecarRestore;
 }
@@ -52,7 +52,7 @@ export function readStartConfig(json: unknown): StartConfig {
     socket: field(json, 'socket', 'string'),
     subnets: listField(json, 'subnets', 'string'),
     own: listField(json, 'own', 'object').map((own) => ({ address: field(own, 'address', 'string') })),
-    former: listField(json, 'former', 'string'),
+    previousAddresses: listField(json, 'previousAddresses', 'string'),
     ...(pid !== undefined && { pid }),
     ...(logFile !== undefined && { logFile }),
     ...(restore !== undefined && { restore }),

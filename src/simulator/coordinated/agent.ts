@@ -7,18 +7,18 @@ import type {
 import type { Part } from '../../algorithms/effects.ts';
 import { Executor } from '../../algorithms/executor.ts';
 import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 import type { Process } from '../world/process.ts';
-import type { Agent, Tentative } from './transport.ts';
+import type { Tentative } from './transports/transport.ts';
 import { SimulatedEffects } from './effects.ts';
-import { Grip } from './grip.ts';
+import { HeldProcess } from './held-process.ts';
 
 /**
  * The agent of one process: runs the executor of src/algorithms with effects that cost what the configuration says. It may die and be
  * started again. What it did to the process outlives it: the freeze until the dead man's switch ends it, the block until it expires. A sidecar
  * outlives it too, and gives the round up.
  */
-export class SimulatedAgent implements Agent {
+export class SimulatedAgent implements CoordinatedAgent {
   readonly process: Process;
   epoch = 0;
   cutEpoch = 0;
@@ -37,16 +37,16 @@ export class SimulatedAgent implements Agent {
   /** The last report, and who wants to hear of it: a marker may make the cut before the coordinator's word arrives. */
   outcome: ParticipantOutcome | undefined;
   onReport: (() => void) | undefined;
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   #executor: Executor;
-  readonly #grip: Grip;
+  readonly #heldProcess: HeldProcess;
   readonly #effects: SimulatedEffects;
 
-  constructor(world: CoordinatedWorld, process: Process) {
+  constructor(world: CoordinatedContext, process: Process) {
     this.#world = world;
     this.process = process;
-    this.#grip = new Grip(world, process, () => this.#switchFired());
-    this.#effects = new SimulatedEffects(world, this, this.#grip);
+    this.#heldProcess = new HeldProcess(world, process, () => this.#switchFired());
+    this.#effects = new SimulatedEffects(world, this, this.#heldProcess);
     this.#executor = new Executor(this.#part(0));
   }
 
@@ -144,7 +144,7 @@ export class SimulatedAgent implements Agent {
   restart(epoch: number): void {
     this.life++;
     this.#executor = new Executor(this.#part(epoch));
-    this.#grip.forget();
+    this.#heldProcess.forget();
     this.epoch = epoch;
     this.cutEpoch = epoch;
     this.colour = epoch % 2;
@@ -178,7 +178,7 @@ export class SimulatedAgent implements Agent {
     const world = this.#world;
     this.dead = false;
     world.trace.add(world.now, process.name, 'agent-back');
-    this.#grip.letGo();
+    this.#heldProcess.letGo();
     this.#executor = new Executor(this.#part(this.cutEpoch));
     this.detach();
   }

@@ -1,23 +1,22 @@
 import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
-import { CONTROL_BYTES } from '../world/metrics.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
+import { CONTROL_BYTES } from '../world/measurement/metrics.ts';
 import { nextExponential } from '../world/prng.ts';
-import type { SimulatedAgent } from './agent.ts';
 
 /** A call whose peer cannot be reached fails after so long (keep-alive). */
 const CALL_TIMEOUT_US = 1_000_000;
 
 /** Control messages between the coordinator and the agents (gRPC): they are counted, take time, and fail when the two are cut off. */
 export class ControlPlane {
-  readonly #world: CoordinatedWorld;
-  readonly #late = new Map<SimulatedAgent, number>();
+  readonly #world: CoordinatedContext;
+  readonly #late = new Map<CoordinatedAgent, number>();
 
-  constructor(world: CoordinatedWorld) {
+  constructor(world: CoordinatedContext) {
     this.#world = world;
   }
 
   /** Coordinator to agent. */
-  toAgent(agent: SimulatedAgent, action: () => void): void {
+  toAgent(agent: CoordinatedAgent, action: () => void): void {
     this.count(1);
     if (agent.dead) this.refused(agent);
     else if (this.#world.cutOff(agent.process)) this.#unreachable(agent);
@@ -25,7 +24,7 @@ export class ControlPlane {
   }
 
   /** Agent to coordinator. */
-  toCoordinator(agent: SimulatedAgent, action: () => void): void {
+  toCoordinator(agent: CoordinatedAgent, action: () => void): void {
     const world = this.#world;
     this.count(1);
     if (world.cutOff(agent.process)) this.#unreachable(agent);
@@ -33,12 +32,12 @@ export class ControlPlane {
   }
 
   /** From now on calls reach this agent so much later (scenarios). */
-  slowDown(agent: SimulatedAgent, byMs: number): void {
+  slowDown(agent: CoordinatedAgent, byMs: number): void {
     this.#late.set(agent, micros(byMs));
   }
 
   /** A call to an agent that is not there, or whose agent has just died. */
-  refused(agent: SimulatedAgent): void {
+  refused(agent: CoordinatedAgent): void {
     this.#world.coordinator.failLater(this.#delay(), `${agent.process.name}: agent unavailable`);
   }
 
@@ -55,7 +54,7 @@ export class ControlPlane {
     return Math.max(1, Math.round((micros(costs.controlLatencyMs) + jitter) * faults.coordinatorSlowness));
   }
 
-  #unreachable(agent: SimulatedAgent): void {
+  #unreachable(agent: CoordinatedAgent): void {
     this.#world.coordinator.failLater(CALL_TIMEOUT_US, `${agent.process.name}: agent unreachable`);
   }
 }

@@ -2,10 +2,9 @@ import type { Round, RoundEffect, RoundInput } from '../../algorithms/contract.t
 import { KooTouegRound } from '../../algorithms/coordinated/koo-toueg.ts';
 import { MatternCounter } from '../../algorithms/coordinated/mattern.ts';
 import { micros } from '../world/config.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 import type { Process } from '../world/process.ts';
-import type { Tentative } from './transport.ts';
-import type { SimulatedAgent } from './agent.ts';
+import type { Tentative } from './transports/transport.ts';
 
 /** One round under way. */
 interface OpenRound {
@@ -35,17 +34,17 @@ export class Coordinator {
   refusalIsViolation = true;
   /** Number of the last round. */
   epoch = 0;
-  readonly #world: CoordinatedWorld;
+  readonly #world: CoordinatedContext;
   readonly #names: readonly string[];
-  readonly #byName: ReadonlyMap<string, SimulatedAgent>;
+  readonly #byName: ReadonlyMap<string, CoordinatedAgent>;
   #open: OpenRound | undefined;
   #downUntil = 0;
   readonly #silencesUs: number[] = [];
-  /** Outcomes whose silence has been noted. */
+  /** Outcomes whose gap has been noted. */
   #noted = 0;
   #tickScheduled = false;
 
-  constructor(world: CoordinatedWorld) {
+  constructor(world: CoordinatedContext) {
     this.#world = world;
     this.#names = world.processes.map(({ name }) => name);
     this.#byName = new Map(world.agents.map((agent) => [agent.process.name, agent]));
@@ -94,7 +93,7 @@ export class Coordinator {
   }
 
   /** Calls that this agent has not answered fail. */
-  agentDies(agent: SimulatedAgent): void {
+  agentDies(agent: CoordinatedAgent): void {
     if (agent.calls > 0) this.#world.control.refused(agent);
     agent.calls = 0;
   }
@@ -131,7 +130,7 @@ export class Coordinator {
   }
 
   /** A process has made its cut: counters and requests leave. A late cut of an earlier round has nobody to tell. */
-  hasCut(agent: SimulatedAgent, tentative: Tentative): void {
+  hasCut(agent: CoordinatedAgent, tentative: Tentative): void {
     const open = this.#open;
     if (open?.epoch !== tentative.epoch) return;
     if (open.counter !== undefined) this.#sendCounters(agent, tentative, open);
@@ -139,7 +138,7 @@ export class Coordinator {
   }
 
   /** The process has recorded more late messages (Mattern 1993). */
-  countArrived(agent: SimulatedAgent): void {
+  countArrived(agent: CoordinatedAgent): void {
     const { tentative, process } = agent;
     if (tentative === undefined || tentative.epoch !== this.#open?.epoch) return;
     let messages = agent.late;
@@ -148,7 +147,7 @@ export class Coordinator {
   }
 
   #noteSilence(): void {
-    const longest = this.#world.silence.take();
+    const longest = this.#world.arrivalGap.take();
     if (this.#noted === this.outcomes.length) return;
     this.#noted = this.outcomes.length;
     if (this.outcomes.at(-1)?.ok === true) this.#silencesUs.push(longest);
@@ -215,7 +214,7 @@ export class Coordinator {
 
   /** A call has reached an agent. */
   #atAgent(
-    agent: SimulatedAgent,
+    agent: CoordinatedAgent,
     open: OpenRound,
     effect: Exclude<RoundEffect, { kind: 'commit' | 'hand-over' }>,
   ): void {
@@ -258,7 +257,7 @@ export class Coordinator {
   }
 
   /** From here on packets of the coming colour are dropped. */
-  #prepare(agent: SimulatedAgent, open: OpenRound): void {
+  #prepare(agent: CoordinatedAgent, open: OpenRound): void {
     const world = this.#world;
     const { epoch } = open;
     agent.later(micros(world.config.costs.prepareMs), () => {
@@ -275,14 +274,14 @@ export class Coordinator {
       // Only if the round is still on: nobody would ever take the colours off again else.
       const made = (): void => {
         agent.colour = (epoch + 1) % 2;
-        // Where only some take part colours say nothing; all who do are held until the last of them has saved.
+        // Where only some take part colours say nothing; all who do are blocked until the last of them has saved.
         agent.dropColour = world.minimal === undefined ? epoch % 2 : -1;
       };
       agent.prepare(epoch, made, answer);
     });
   }
 
-  #report(agent: SimulatedAgent, open: OpenRound): void {
+  #report(agent: CoordinatedAgent, open: OpenRound): void {
     const { outcome } = agent;
     const process = agent.process.name;
     if (outcome?.epoch !== open.epoch) return;
@@ -290,7 +289,7 @@ export class Coordinator {
     else this.#reply(agent, open, { kind: 'failed', process, reason: outcome.reason, now: 0 });
   }
 
-  #reply(agent: SimulatedAgent, open: OpenRound, input: RoundInput): void {
+  #reply(agent: CoordinatedAgent, open: OpenRound, input: RoundInput): void {
     const world = this.#world;
     if (agent.dead) return;
     agent.calls = Math.max(0, agent.calls - 1);
@@ -321,7 +320,7 @@ export class Coordinator {
   }
 
   /** Mattern 1993: what was sent to whom goes to the coordinator, whose sum comes back to each process. */
-  #sendCounters(agent: SimulatedAgent, tentative: Tentative, open: OpenRound): void {
+  #sendCounters(agent: CoordinatedAgent, tentative: Tentative, open: OpenRound): void {
     const { control, agents } = this.#world;
     const { process } = agent;
     const sent = new Map<string, number>();
@@ -343,7 +342,7 @@ export class Coordinator {
   }
 
   /** Koo & Toueg 1987: whom this checkpoint depends upon is asked to take one too. The coordinator passes it on. */
-  #sendRequests(agent: SimulatedAgent, tentative: Tentative, open: OpenRound): void {
+  #sendRequests(agent: CoordinatedAgent, tentative: Tentative, open: OpenRound): void {
     const { minimal, control } = this.#world;
     const { round } = open;
     if (minimal === undefined || !(round instanceof KooTouegRound)) return;

@@ -1,32 +1,31 @@
 import type { ParticipantOutcome } from '../../algorithms/contract.ts';
 import type { ChannelEffects, Result, TaskEffects } from '../../algorithms/effects.ts';
 import { micros } from '../world/config.ts';
-import type { SimulatedAgent } from './agent.ts';
-import type { Grip } from './grip.ts';
-import type { CoordinatedWorld } from './world.ts';
+import type { HeldProcess } from './held-process.ts';
+import type { CoordinatedAgent, CoordinatedContext } from './context.ts';
 
 /**
  * What an agent does to its simulated process, each effect at the cost that the configuration gives it. When the agent has died, a sidecar
  * goes on with what needs no agent, at once.
  */
 export class SimulatedEffects implements TaskEffects<Result>, ChannelEffects {
-  readonly #world: CoordinatedWorld;
-  readonly #agent: SimulatedAgent;
-  readonly #grip: Grip;
+  readonly #world: CoordinatedContext;
+  readonly #agent: CoordinatedAgent;
+  readonly #heldProcess: HeldProcess;
 
-  constructor(world: CoordinatedWorld, agent: SimulatedAgent, grip: Grip) {
+  constructor(world: CoordinatedContext, agent: CoordinatedAgent, heldProcess: HeldProcess) {
     this.#world = world;
     this.#agent = agent;
-    this.#grip = grip;
+    this.#heldProcess = heldProcess;
   }
 
-  hold(): Result {
+  block(): Result {
     this.#world.block(this.#agent.process);
-    return this.#after(this.#world.config.costs.holdMs, () => this.#grip.hold());
+    return this.#after(this.#world.config.costs.blockMs, () => this.#heldProcess.block());
   }
 
   freeze(): Result {
-    return this.#after(this.#world.config.costs.freezeMs, () => this.#grip.freeze());
+    return this.#after(this.#world.config.costs.freezeMs, () => this.#heldProcess.freeze());
   }
 
   save(epoch: number): Result {
@@ -46,21 +45,21 @@ export class SimulatedEffects implements TaskEffects<Result>, ChannelEffects {
 
   advance(epoch: number): Result {
     const agent = this.#agent;
-    return this.#after(this.#world.config.costs.holdMs, () => {
+    return this.#after(this.#world.config.costs.blockMs, () => {
       agent.epoch = epoch;
       agent.colour = epoch % 2;
       agent.dropColour = -1;
-      this.#grip.release();
+      this.#heldProcess.release();
     });
   }
 
-  unhold(): Result {
-    return this.#after(this.#world.config.costs.holdMs, () => this.#grip.release());
+  unblock(): Result {
+    return this.#after(this.#world.config.costs.blockMs, () => this.#heldProcess.release());
   }
 
   thaw(): Result {
     if (this.#agent.dead) return undefined;
-    return this.#after(this.#world.config.costs.thawMs, () => this.#grip.thaw());
+    return this.#after(this.#world.config.costs.thawMs, () => this.#heldProcess.thaw());
   }
 
   discard(): Result {

@@ -5,16 +5,16 @@ import type { World } from '../world/world.ts';
 /** The dead man's switch leaves the participant, which aborts at the deadline by itself, this much time to do so (agent/tasks). */
 export const SWITCH_MARGIN_US = 2_000_000;
 /** The block outlives the switch by this much, so that nothing runs unfrozen behind an expired block. */
-export const HOLD_MARGIN_US = 5_000_000;
+export const BLOCK_MARGIN_US = 5_000_000;
 
 /**
  * Checks that nobody stands still for longer than was promised, whatever dies: frozen until the deadline and the switch's margin at the most,
- * held for a little longer. What never ends at all is found at the end of the run.
+ * blocked for a little longer. What never ends at all is found at the end of the run.
  */
 export class FreezeCheck {
   readonly #world: World;
   readonly #frozenSince = new Map<Process, number>();
-  readonly #heldSince = new Map<Process, number>();
+  readonly #blockedSince = new Map<Process, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -28,18 +28,18 @@ export class FreezeCheck {
     this.#ended(process, this.#frozenSince, 'frozen', SWITCH_MARGIN_US);
   }
 
-  held(process: Process): void {
-    this.#heldSince.set(process, this.#world.now);
+  blocked(process: Process): void {
+    this.#blockedSince.set(process, this.#world.now);
   }
 
   released(process: Process): void {
-    this.#ended(process, this.#heldSince, 'held', SWITCH_MARGIN_US + HOLD_MARGIN_US);
+    this.#ended(process, this.#blockedSince, 'blocked', SWITCH_MARGIN_US + BLOCK_MARGIN_US);
   }
 
   /** The process has crashed or goes back: what the round did to it does not count any more. */
   forget(process: Process): void {
     this.#frozenSince.delete(process);
-    this.#heldSince.delete(process);
+    this.#blockedSince.delete(process);
   }
 
   #ended(process: Process, since: Map<Process, number>, what: string, marginUs: number): void {

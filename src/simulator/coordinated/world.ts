@@ -1,24 +1,25 @@
 import type { Algorithm, ParticipantInput } from '../../algorithms/contract.ts';
 import { micros, type SimulationConfig } from '../world/config.ts';
 import { SimulatedAgent } from './agent.ts';
+import type { CoordinatedContext } from './context.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Coordinator, type RoundOutcome } from './coordinator.ts';
-import { Cuts } from './cuts.ts';
+import { Cuts } from './cuts/cuts.ts';
 import { FreezeCheck } from './freeze-check.ts';
-import { MinimalParticipation } from './minimal-participation.ts';
-import { Rollback } from './rollback.ts';
-import { restFaults, type Cut } from '../world/cut.ts';
-import { KernelTransport } from './kernel-transport.ts';
+import { MinimalParticipation } from './cuts/minimal-participation.ts';
+import { Rollback } from './cuts/rollback.ts';
+import { restFaults, type GlobalCheckpoint } from '../world/global-checkpoint.ts';
+import { KernelTransport } from './transports/kernel-transport.ts';
 import type { Channel, Process } from '../world/process.ts';
-import { StreamTransport } from './stream-transport.ts';
-import type { Agent, Network, Transport } from './transport.ts';
+import { StreamTransport } from './transports/stream-transport.ts';
+import type { Agent, Transport } from './transports/transport.ts';
 import { World } from '../world/world.ts';
 
 /**
  * A world whose checkpoints are coordinated: agents and a coordinator that execute the effects of participants and rounds, at the costs of
  * the configuration, and the rollback of everybody to the last committed cut after a crash.
  */
-export class CoordinatedWorld extends World implements Network {
+export class CoordinatedWorld extends World implements CoordinatedContext {
   readonly algorithm: Algorithm;
   readonly agents: readonly SimulatedAgent[];
   readonly transport: Transport;
@@ -53,7 +54,7 @@ export class CoordinatedWorld extends World implements Network {
   }
 
   /** The last committed cut. */
-  get committed(): Cut {
+  get committed(): GlobalCheckpoint {
     return this.cuts.committed;
   }
 
@@ -151,7 +152,7 @@ export class CoordinatedWorld extends World implements Network {
   protected override finalChecks(): void {
     const { openPhase } = this.coordinator;
     if (openPhase !== undefined) this.violation(`${openPhase} was never ended`);
-    for (const process of this.processes) if (process.held) this.violation(`${process.name} stayed held`);
+    for (const process of this.processes) if (process.blocked) this.violation(`${process.name} stayed blocked`);
     for (const fault of restFaults(this.processes, this.channels, this.config.fifo)) this.violation(fault);
     const money = this.cuts.restingMoneyFault();
     if (money !== undefined) this.violation(money);

@@ -1,6 +1,6 @@
 import type { Envelope, MessageAlgorithm, MessageEffect } from '../../algorithms/message/contract.ts';
 import type { SimulationConfig } from '../world/config.ts';
-import { restFaults } from '../world/cut.ts';
+import { restFaults } from '../world/global-checkpoint.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { MessageContext } from './context.ts';
 import { LineRollback } from './line-rollback.ts';
@@ -9,7 +9,7 @@ import { newNode, type Node } from './node.ts';
 import { Recovery } from './recovery.ts';
 import { SendOrders } from './rollback-check.ts';
 import { StableLog } from './stable-log.ts';
-import { CONTROL_BYTES } from '../world/metrics.ts';
+import { CONTROL_BYTES } from '../world/measurement/metrics.ts';
 import type { Channel, Process } from '../world/process.ts';
 import { World } from '../world/world.ts';
 

@@ -15,7 +15,7 @@ export type Distribution = (typeof DISTRIBUTIONS)[number];
 /** What things cost. Defaults are what was measured on a test bed (docs/overhead.md, "Parameters"). */
 export interface Costs {
   /** One nft transaction or one word to the sidecar: block, unblock, new colour. */
-  readonly holdMs: number;
+  readonly blockMs: number;
   readonly freezeMs: number;
   readonly thawMs: number;
   /** A dump of nothing: starting runc and CRIU, mounts, links, cgroups. */
@@ -40,7 +40,7 @@ export interface Costs {
 }
 
 export const DEFAULT_COSTS: Costs = {
-  holdMs: 5,
+  blockMs: 5,
   freezeMs: 14,
   thawMs: 10,
   dumpBaseMs: 100,

@@ -34,11 +34,11 @@ export class Process {
   }
 
   /** Nothing enters or leaves. */
-  get held(): boolean {
-    return this.#table.held(this.index);
+  get blocked(): boolean {
+    return this.#table.blocked(this.index);
   }
 
-  set held(is: boolean) {
+  set blocked(is: boolean) {
     this.#table.setHeld(this.index, is);
   }
 

@@ -1,5 +1,5 @@
 import type { AppState } from './app-state.ts';
-import type { Cut } from './cut.ts';
+import type { GlobalCheckpoint } from './global-checkpoint.ts';
 import type { Channel, Message, Process } from './process.ts';
 
 type Sent = Pick<Message, 'number' | 'payload'>;
@@ -29,7 +29,7 @@ export class SentLog {
   }
 
   /** These checkpoints are permanent: what they have delivered is not needed any more. */
-  forget(cut: Cut): void {
+  forget(cut: GlobalCheckpoint): void {
     for (const channel of this.#channels) {
       const delivered = deliveredIn(cut.states, channel);
       this.#sent[channel.index] = (this.#sent[channel.index] ?? []).filter(({ number }) => number > delivered);
@@ -37,19 +37,19 @@ export class SentLog {
   }
 
   /** Everybody has gone back to this cut: what was sent after it has not been sent. */
-  reset(cut: Cut): void {
+  reset(cut: GlobalCheckpoint): void {
     for (const { index } of this.#channels) this.#sent[index] = [...(cut.channels[index] ?? [])];
   }
 }
 
 /** The last label that a process had sent to each neighbour, according to its checkpoint. */
-export function sentLabels(process: Process, { states }: Cut): Map<string, number> {
+export function sentLabels(process: Process, { states }: GlobalCheckpoint): Map<string, number> {
   const state = states[process.index];
   return new Map(process.out.map(({ to }, i) => [to.name, state?.sentTo(i) ?? 0]));
 }
 
 /** The last label that a process had received from each neighbour, according to its checkpoint. */
-export function receivedLabels(process: Process, { states }: Cut): Map<string, number> {
+export function receivedLabels(process: Process, { states }: GlobalCheckpoint): Map<string, number> {
   const state = states[process.index];
   return new Map(process.in.map(({ from }, i) => [from.name, state?.receivedFrom(i) ?? 0]));
 }

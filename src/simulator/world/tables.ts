@@ -28,7 +28,7 @@ export class ProcessTable {
     return (this.#firstOut[process + 1] ?? 0) - (this.#firstOut[process] ?? 0);
   }
 
-  /** Takes messages: runs, and is not held. */
+  /** Takes messages: runs, and is not blocked. */
   takes(process: number): boolean {
     return ((this.#flags[process] ?? 0) & (FROZEN | HELD | DOWN)) === 0;
   }
@@ -39,7 +39,7 @@ export class ProcessTable {
   }
 
   /** Nothing enters or leaves. */
-  held(process: number): boolean {
+  blocked(process: number): boolean {
     return this.#has(process, HELD);
   }
 

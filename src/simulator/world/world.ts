@@ -2,12 +2,12 @@ import { Applications } from './application/applications.ts';
 import { micros, type SimulationConfig } from './config.ts';
 import { EventQueue } from './event-queue.ts';
 import { Faults } from './faults.ts';
-import { newMetrics, type Metrics } from './metrics.ts';
+import { newMetrics, type Metrics } from './measurement/metrics.ts';
 import { nextExponential, nextFraction, nextFrom, prng, type Prng } from './prng.ts';
 import { buildGraph, type Channel, type Message, type Process } from './process.ts';
 import type { ChannelTable, ProcessTable } from './tables.ts';
-import { Silence } from './silence.ts';
-import { Trace } from './trace.ts';
+import { ArrivalGap } from './measurement/arrival-gap.ts';
+import { Trace } from './measurement/trace.ts';
 
 /** More events than this after the last word of the application, without coming to rest, is a fault of its own. */
 const MAX_DRAIN_EVENTS = 5_000_000;
@@ -29,7 +29,7 @@ export abstract class World {
   readonly queue = new EventQueue();
   readonly random: Prng;
   /** At process 0. */
-  readonly silence = new Silence();
+  readonly arrivalGap = new ArrivalGap();
   readonly #faults: Faults;
   readonly #applications: Applications;
   readonly #thinkUs: number;
@@ -137,7 +137,7 @@ export abstract class World {
   /** Gives a message to the application. The process must be able to run. */
   deliver(message: Message): void {
     const to = this.channelTable.to(message.channel);
-    if (to === 0) this.silence.heard(this.#now);
+    if (to === 0) this.arrivalGap.heard(this.#now);
     this.#traceMessage(to, 'receive', message.channel, message.number);
     this.#applications.deliver(message);
   }

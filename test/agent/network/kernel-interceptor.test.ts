@@ -6,7 +6,7 @@ import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { insideScript } from '../../../agent/network/rewriting/restore-hook.ts';
 import { lowerRtoMin, restoreRtoMin } from '../../../agent/network/routes.ts';
 import { familyOf } from '../../../agent/linux/addresses.ts';
-import { SIDECAR_MARK, TUNNEL_PORT, advanceScript, holdScript, prepareScript } from '../../../agent/network/rules.ts';
+import { SIDECAR_MARK, TUNNEL_PORT, advanceScript, blockScript, prepareScript } from '../../../agent/network/rules.ts';
 import { MARK_BASE, MARK_MASK, rewriteScript } from '../../../agent/network/rewriting/rewrite-rules.ts';
 import { MARKS, PORTS } from '../../../agent/linux/proxy-table.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
@@ -86,8 +86,8 @@ describe('rules', () => {
   });
 
   test('the block has a timeout in whole milliseconds, at least one', () => {
-    expect(holdScript(1500.2)).toContain('{ ipv4 timeout 1501ms, ipv6 timeout 1501ms }');
-    expect(holdScript(0)).toContain('timeout 1ms');
+    expect(blockScript(1500.2)).toContain('{ ipv4 timeout 1501ms, ipv6 timeout 1501ms }');
+    expect(blockScript(0)).toContain('timeout 1ms');
   });
 
   test('what prepare refuses is what advance sends', () => {
@@ -100,7 +100,7 @@ describe('rules', () => {
 
   test('advance opens the block in the same script', () => {
     const lines = advanceScript(1).trim().split('\n');
-    expect(lines).toContain('flush set inet swarmcut held_out');
+    expect(lines).toContain('flush set inet swarmcut blocked_out');
     expect(lines).toContain('flush chain inet swarmcut colour_in');
   });
 
@@ -142,17 +142,26 @@ describe('rules', () => {
 });
 
 describe('interceptor', () => {
-  test('opening or detaching a namespace that is gone is no error, holding it is', async () => {
+  test('opening or detaching a namespace that is gone is no error, blocking it is', async () => {
     const interceptor = new KernelInterceptor({ netns: '/proc/0/ns/net' });
-    await interceptor.unhold();
+    await interceptor.unblock();
     await interceptor.detach();
     await interceptor.removeAll();
-    await expect(interceptor.hold(1)).rejects.toThrow('No such file');
+    await expect(interceptor.block(1)).rejects.toThrow('No such file');
   });
 
   test('the undo commands name the namespace', () => {
     const [first] = new KernelInterceptor({ netns: '/proc/7/ns/net' }).undoCommands();
-    expect(first).toEqual(['nsenter', '--net=/proc/7/ns/net', 'nft', 'flush', 'set', 'inet', 'swarmcut', 'held_out']);
+    expect(first).toEqual([
+      'nsenter',
+      '--net=/proc/7/ns/net',
+      'nft',
+      'flush',
+      'set',
+      'inet',
+      'swarmcut',
+      'blocked_out',
+    ]);
   });
 });
 
@@ -163,11 +172,11 @@ test('no mark of the sidecars is taken for one of a rewritten connection: its pa
 test('the block lets tunnels between sidecars through, by the marks and ports that these have, and nothing else of theirs', () => {
   expect(Number(SIDECAR_MARK)).toBe(MARKS.sidecar);
   expect(TUNNEL_PORT).toBe(PORTS.tunnel);
-  const lines = holdScript(1000).split('\n');
-  const exempt = lines.findIndex((line) => line.includes(`hold_out meta mark ${SIDECAR_MARK} accept`));
+  const lines = blockScript(1000).split('\n');
+  const exempt = lines.findIndex((line) => line.includes(`block_out meta mark ${SIDECAR_MARK} accept`));
   expect(exempt).toBeGreaterThan(-1);
-  expect(exempt).toBeLessThan(lines.findIndex((line) => line.includes('goto answer_held')));
-  // Over lo the sidecar talks with the application, which is held.
+  expect(exempt).toBeLessThan(lines.findIndex((line) => line.includes('goto answer_blocked')));
+  // Over lo the sidecar talks with the application, which is blocked.
   for (const line of lines.filter((each) => each.includes(`port ${TUNNEL_PORT}`)))
     expect(line).toContain('iifname != "lo"');
 });

@@ -5,7 +5,7 @@ import type { DialResult } from '../../../agent/sidecar/peers/peer-link.ts';
 const ADDRESS = '10.0.0.2';
 const SILENCE: DialResult = { kind: 'silent', reason: 'no answer', connected: false, local: false };
 const SLOW: DialResult = { ...SILENCE, connected: true };
-const NOBODY: DialResult = { kind: 'stranger', reason: 'ECONNREFUSED', nobody: true };
+const NOBODY: DialResult = { kind: 'non-peer', reason: 'ECONNREFUSED', nobody: true };
 const BUSY: DialResult = { kind: 'busy' };
 
 /** Somebody whose link is in this state, whose calls have these results (the last one again and again), each after a second if it is silent. */

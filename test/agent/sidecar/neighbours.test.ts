@@ -5,7 +5,7 @@ import { PORTS } from '../../../agent/linux/proxy-table.ts';
 import { keysIn } from '../../../agent/sidecar/capture/sets.ts';
 import { RoundRobin, classOfVip, listeningEnds } from '../../../agent/sidecar/capture/targets.ts';
 import type { Neighbour } from '../../../agent/sidecar/capture/targets.ts';
-import { worldWithin } from '../../../src/rpc/control/network-view.ts';
+import { viewWithin } from '../../../src/rpc/control/network-view.ts';
 
 const ANY = { address: '0.0.0.0', port: 0 };
 
@@ -92,11 +92,11 @@ describe('virtual addresses', () => {
   const vip = { address: '10.0.0.100', backends: ['10.0.0.2', '10.0.0.3', '10.0.0.4'] };
 
   test('one task with a sidecar is enough to take their connections; one not yet asked makes them wait', () => {
-    expect(classOfVip([])).toBe('stranger');
-    expect(classOfVip([task('stranger'), undefined])).toBe('stranger');
-    expect(classOfVip([task('stranger'), task('unknown')])).toBe('unknown');
+    expect(classOfVip([])).toBe('non-peer');
+    expect(classOfVip([task('non-peer'), undefined])).toBe('non-peer');
+    expect(classOfVip([task('non-peer'), task('unknown')])).toBe('unknown');
     expect(classOfVip([task('unknown'), task('lost')])).toBe('peer');
-    expect(classOfVip([task('stranger'), task('peer')])).toBe('peer');
+    expect(classOfVip([task('non-peer'), task('peer')])).toBe('peer');
   });
 
   test('lead in turn to those that are linked and listen', () => {
@@ -121,7 +121,7 @@ describe('virtual addresses', () => {
 });
 
 test('a task is told of more networks than it is on, and keeps to its own', () => {
-  const world = {
+  const view = {
     subnets: ['10.0.1.0/24', '10.0.2.0/24', 'fd00::/64'],
     tasks: [
       { address: '10.0.1.2', service: 's_a', own: true },
@@ -129,12 +129,12 @@ test('a task is told of more networks than it is on, and keeps to its own', () =
       { address: 'fd00::2', service: 's_a', own: true },
     ],
     vips: [{ address: '10.0.2.9', service: 's_a', backends: ['10.0.2.2', '10.0.1.2'] }],
-    strangers: ['10.0.1.1', '10.0.2.1'],
+    nonPeers: ['10.0.1.1', '10.0.2.1'],
   };
-  expect(worldWithin(world, ['10.0.2.0/24'])).toEqual({
+  expect(viewWithin(view, ['10.0.2.0/24'])).toEqual({
     subnets: ['10.0.2.0/24'],
     tasks: [{ address: '10.0.2.2', service: 's_a', own: true }],
     vips: [{ address: '10.0.2.9', service: 's_a', backends: ['10.0.2.2'] }],
-    strangers: ['10.0.2.1'],
+    nonPeers: ['10.0.2.1'],
   });
 });

@@ -97,7 +97,7 @@ describe('a recorded stream', () => {
         outgoing: { sent: 100, finSent: false, pending: END.received },
         appEnded: false,
         incoming: { received: 58, finReceived: false, finDelivered: false },
-        phase: 'away',
+        phase: 'reconnecting',
       },
     });
     const { stream } = restoration as Extract<typeof restoration, { kind: 'connected' }>;

@@ -20,7 +20,7 @@ function sidecar(awaiting = 0, unknownPeers: readonly string[] = []) {
     all: () =>
       Array.from({ length: streams.waits }, () => ({ awaiting: true, identity, pauseChannel: () => undefined })),
     introduce: () => undefined,
-    hold: () => undefined,
+    block: () => undefined,
     release: () => undefined,
   };
   const asked: string[] = [];
@@ -28,7 +28,7 @@ function sidecar(awaiting = 0, unknownPeers: readonly string[] = []) {
   const freezing = deferred<undefined>();
   const host = {
     ...Object.fromEntries(
-      ['hold', 'save', 'advance', 'unhold', 'thaw', 'discard', 'report'].map((name) => [name, note(name)]),
+      ['block', 'save', 'advance', 'unblock', 'thaw', 'discard', 'report'].map((name) => [name, note(name)]),
     ),
     freeze: () => note('freeze')().then(() => freezing.promise),
   } as unknown as TaskHost;
@@ -90,10 +90,10 @@ describe('the rounds of a sidecar', () => {
     await vi.advanceTimersByTimeAsync(50);
     const prepared = rounds.prepare({ ...params, epoch: EPOCH + 1 }, host);
     await vi.advanceTimersByTimeAsync(50);
-    expect(asked).toEqual(['hold', 'freeze']);
+    expect(asked).toEqual(['block', 'freeze']);
     freezing.reject(new Error('the task has ended'));
     await Promise.all([started, prepared]);
-    expect(asked).toEqual(['hold', 'freeze', 'discard', 'unhold', 'thaw', 'report']);
+    expect(asked).toEqual(['block', 'freeze', 'discard', 'unblock', 'thaw', 'report']);
     await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });
     await rounds.finish();
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Discovery, factsOf, worldOf } from '../../../agent/sidecars/discovery.ts';
-import type { World } from '../../../src/rpc/control/network-view.ts';
+import { Discovery, factsOf, networkViewOf } from '../../../agent/sidecars/discovery.ts';
+import type { NetworkView } from '../../../src/rpc/control/network-view.ts';
 
 /** As an engine 26 on a worker answers, without what is not looked at. Two stacks, `sa` and `sb`, on a network that both use. */
 function inspected(more: Record<string, unknown> = {}): unknown {
@@ -26,9 +26,9 @@ function inspected(more: Record<string, unknown> = {}): unknown {
   };
 }
 
-describe('world of a stack', () => {
+describe('network view of a stack', () => {
   test('says whose the tasks are, which virtual addresses lead to them, and who is none', () => {
-    expect(worldOf('sb', [factsOf(inspected())])).toEqual({
+    expect(networkViewOf('sb', [factsOf(inspected())])).toEqual({
       subnets: ['10.0.1.0/24'],
       tasks: [
         { address: '10.0.1.3', service: 'sa_rr', own: false },
@@ -36,15 +36,15 @@ describe('world of a stack', () => {
         { address: '10.0.1.8', service: 'sb_other', own: true },
       ],
       vips: [{ address: '10.0.1.6', service: 'sb_other', backends: ['10.0.1.7', '10.0.1.8'] }],
-      strangers: ['10.0.1.20', '10.0.1.1', '10.0.1.9'],
-    } satisfies World);
-    expect(worldOf('sa', [factsOf(inspected())]).strangers).toContain('10.0.1.6');
+      nonPeers: ['10.0.1.20', '10.0.1.1', '10.0.1.9'],
+    } satisfies NetworkView);
+    expect(networkViewOf('sa', [factsOf(inspected())]).nonPeers).toContain('10.0.1.6');
   });
 
   test('a container that the network does not know yet is nobody until it does', () => {
     const facts = factsOf({ ...(inspected() as object), Containers: { abc: { IPv4Address: '10.0.1.30/24' } } });
     expect(facts.coming).toEqual(['10.0.1.30']);
-    expect(JSON.stringify(worldOf('sb', [facts]))).not.toContain('10.0.1.30');
+    expect(JSON.stringify(networkViewOf('sb', [facts]))).not.toContain('10.0.1.30');
   });
 });
 

@@ -73,7 +73,7 @@ export class HeldBed {
         unmarkMoved: (id) => void this.moved.delete(id),
       },
       sidecars: {
-        hold: () => this.#step('hold sidecar'),
+        block: () => this.#step('block sidecar'),
         release: () => this.#step('release sidecar'),
         end: () => this.#step('end sidecar'),
       },
@@ -87,10 +87,10 @@ export class HeldBed {
     const interceptor: TaskInterceptor = {
       netns: '',
       prepare: () => this.#step('prepare'),
-      hold: () => this.#step('block').then(block),
-      renewHold: () => this.#step('renew block').then(block),
+      block: () => this.#step('block').then(block),
+      renewBlock: () => this.#step('renew block').then(block),
       advance: () => this.#step('advance').then(open),
-      unhold: () => this.#step('unblock').then(open),
+      unblock: () => this.#step('unblock').then(open),
       openRestored: () => Promise.resolve(),
       detach: () => this.#step('detach').then(open),
       undoCommands: () => [],

@@ -133,12 +133,12 @@ describe('a task that a relocation suspends', () => {
   it('is blocked before it is frozen, with the dead man’s switch armed before either', async () => {
     const bed = new HeldBed();
     await bed.held.suspend(RESTORE, CONTAINER, 5_000);
-    expect(bed.done).toEqual(['open', 'note', 'hold sidecar', 'arm', 'block', 'freeze']);
+    expect(bed.done).toEqual(['open', 'note', 'block sidecar', 'arm', 'block', 'freeze']);
     expect(bed.left).toEqual(SUSPENDED);
     expect([...bed.armed].map(({ afterMs }) => afterMs)).toEqual([7_000]);
   });
 
-  it.each(['open', 'note', 'hold sidecar', 'arm', 'block', 'freeze'])(
+  it.each(['open', 'note', 'block sidecar', 'arm', 'block', 'freeze'])(
     'runs on when the relocation gives up during: %s',
     async (step) => {
       const bed = new HeldBed();
@@ -158,7 +158,7 @@ describe('a task that a relocation suspends', () => {
     },
   );
 
-  it.each(['note', 'hold sidecar', 'arm', 'block', 'freeze'])('runs on when this fails: %s', async (step) => {
+  it.each(['note', 'block sidecar', 'arm', 'block', 'freeze'])('runs on when this fails: %s', async (step) => {
     const bed = new HeldBed();
     bed.broken.set(step, new Error(`cannot ${step}`));
     await expect(bed.held.suspend(RESTORE, CONTAINER, 5_000)).rejects.toThrow(`cannot ${step}`);

@@ -15,14 +15,14 @@ function recordedTask(options: { fail?: readonly string[]; saving?: Promise<void
     return options.fail?.includes(name) === true ? Promise.reject(new Error(`${name} is broken`)) : Promise.resolve();
   };
   const task: TaskHandle = {
-    hold: step('hold'),
+    block: step('block'),
     freeze: step('freeze'),
     save: async () => {
       await step('save')();
       await options.saving;
     },
     advance: step('advance'),
-    unhold: step('unhold'),
+    unblock: step('unblock'),
     thaw: step('thaw'),
     discard: step('discard'),
   };
@@ -45,25 +45,25 @@ function runner(
 }
 
 describe('a participant on a real task', () => {
-  it('holds before it freezes, saves while frozen, and advances before it thaws', async () => {
+  it('blocks before it freezes, saves while frozen, and advances before it thaws', async () => {
     const { task, done } = recordedTask();
     const participant = runner('lai-yang', task);
     expect(await participant.cut(1)).toEqual({ kind: 'saved', epoch: 1 });
     participant.close();
-    expect(done).toEqual(['hold', 'freeze', 'save', 'advance', 'thaw']);
+    expect(done).toEqual(['block', 'freeze', 'save', 'advance', 'thaw']);
   });
 
-  it('stays held and frozen under sync until it is released', async () => {
+  it('stays blocked and frozen under sync until it is released', async () => {
     const { task, done } = recordedTask();
     const participant = runner('sync', task);
     await participant.cut(1);
-    expect(done).toEqual(['hold', 'freeze', 'save']);
+    expect(done).toEqual(['block', 'freeze', 'save']);
     await participant.feed({ kind: 'release' });
     participant.close();
-    expect(done).toEqual(['hold', 'freeze', 'save', 'advance', 'thaw']);
+    expect(done).toEqual(['block', 'freeze', 'save', 'advance', 'thaw']);
   });
 
-  it.each(['hold', 'freeze', 'save', 'advance', 'thaw'])(
+  it.each(['block', 'freeze', 'save', 'advance', 'thaw'])(
     'lets the task go when %s fails, and says why',
     async (broken) => {
       const { task, done } = recordedTask({ fail: [broken] });
@@ -71,12 +71,12 @@ describe('a participant on a real task', () => {
       const outcome = await participant.cut(1);
       participant.close();
       expect(outcome).toMatchObject({ kind: 'aborted', reason: `${broken} failed: ${broken} is broken` });
-      expect(done.slice(-3)).toEqual(['discard', 'unhold', 'thaw']);
+      expect(done.slice(-3)).toEqual(['discard', 'unblock', 'thaw']);
     },
   );
 
   it('goes on undoing when undoing itself meets an error', async () => {
-    const { task, done } = recordedTask({ fail: ['save', 'discard', 'unhold'] });
+    const { task, done } = recordedTask({ fail: ['save', 'discard', 'unblock'] });
     const participant = runner('sync', task);
     expect(await participant.cut(1)).toMatchObject({ kind: 'aborted' });
     participant.close();
@@ -90,7 +90,7 @@ describe('a participant on a real task', () => {
     expect(await participant.cut(1)).toMatchObject({ kind: 'aborted', reason: 'the deadline has passed' });
     saving.resolve(undefined);
     participant.close();
-    expect(done).toEqual(['hold', 'freeze', 'save', 'discard', 'unhold', 'thaw']);
+    expect(done).toEqual(['block', 'freeze', 'save', 'discard', 'unblock', 'thaw']);
   });
 
   it('takes its checkpoint once, however often it is told to', async () => {

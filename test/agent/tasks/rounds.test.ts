@@ -1,17 +1,17 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PrepareOptions, SessionOptions } from '../../../agent/tasks/round-session.ts';
+import type { PrepareOptions, RoundSessionOptions } from '../../../agent/tasks/round-session.ts';
 import { Rounds, type RoundsOptions } from '../../../agent/tasks/rounds.ts';
 import { round, type Keeper } from '../../../agent/tasks/holder.ts';
 import { deferred } from '../../../src/platform/deferred.ts';
 import { CONTAINER, HeldBed, NOTHING_LEFT, OTHER, RESTORE } from './held-bed.ts';
 
-/** Sessions without containers: what `openSession` makes is decided here. */
+/** Sessions without containers: what `openRoundSession` makes is decided here. */
 const opening = vi.hoisted(() => ({
-  openSession: (_round: unknown, _options: unknown, _keeper: unknown): Promise<unknown> =>
+  openRoundSession: (_round: unknown, _options: unknown, _keeper: unknown): Promise<unknown> =>
     Promise.reject(new Error('?')),
 }));
 vi.mock('../../../agent/tasks/round-session.ts', () => ({
-  openSession: (...all: [unknown, unknown, unknown]) => opening.openSession(...all),
+  openRoundSession: (...all: [unknown, unknown, unknown]) => opening.openRoundSession(...all),
 }));
 
 const TASK = { service: 'bank_a', slot: '1', taskId: 't', containerId: CONTAINER };
@@ -34,10 +34,10 @@ beforeEach(() => {
   ledger = [];
   told = [];
   ready = Promise.resolve();
-  opening.openSession = async (made, options, keeper): Promise<unknown> => {
+  opening.openRoundSession = async (made, options, keeper): Promise<unknown> => {
     const { snapshotId, task } = made as PrepareOptions;
     await ready;
-    const { held: owner } = options as SessionOptions;
+    const { held: owner } = options as RoundSessionOptions;
     const held = await owner.take(round(snapshotId), bed.container(task.containerId), keeper as Keeper);
     const runner = {
       cut: async () => {

@@ -33,7 +33,7 @@ class FakeSidecar {
 
   /** What the participant of Chandy and Lamport does up to the save. */
   async cut(): Promise<void> {
-    await this.host?.hold();
+    await this.host?.block();
     await this.host?.freeze();
     await this.host?.save(EPOCH);
   }
@@ -52,7 +52,7 @@ async function prepared(options: Partial<SidecarRunnerOptions> = {}) {
   const sidecar = new FakeSidecar();
   const done: string[] = [];
   const step = (name: string) => (): Promise<void> => Promise.resolve(void done.push(name));
-  const steps = ['hold', 'freeze', 'save', 'advance', 'unhold', 'thaw', 'discard'] as const;
+  const steps = ['block', 'freeze', 'save', 'advance', 'unblock', 'thaw', 'discard'] as const;
   const task = Object.fromEntries(steps.map((name) => [name, step(name)])) as unknown as SidecarRunnerOptions['task'];
   const runner = await SidecarRunner.prepare({
     sidecar,
@@ -76,7 +76,7 @@ describe('a round whose participant runs in the sidecar', () => {
         .then(() => sidecar.report());
     expect(sidecar.params[0]).toEqual({ epoch: EPOCH, deadlineMs: 60_000, keepFrozen: false });
     expect(await runner.cut(EPOCH)).toEqual({ kind: 'saved', epoch: EPOCH });
-    expect(done).toEqual(['hold', 'freeze', 'save', 'advance', 'thaw']);
+    expect(done).toEqual(['block', 'freeze', 'save', 'advance', 'thaw']);
     expect(runner.busy).toBe(false);
     await runner.finish();
     expect(sidecar.asked).toEqual(['prepare', 'start', 'finish']);
@@ -109,7 +109,7 @@ describe('a round whose participant runs in the sidecar', () => {
       if (when !== 'after the freeze') await sidecar.letGo();
       sidecar.die();
       expect(await outcome).toMatchObject({ kind: 'aborted', reason: 'its sidecar has died: SIGKILL' });
-      const undone = when === 'after the freeze' ? ['discard', 'unhold', 'thaw'] : ['discard'];
+      const undone = when === 'after the freeze' ? ['discard', 'unblock', 'thaw'] : ['discard'];
       expect(done.slice(done.lastIndexOf('discard'))).toEqual(undone);
       expect(runner.busy).toBe(false);
       await runner.feed({ kind: 'abort', reason: 'x' });
@@ -127,7 +127,7 @@ describe('a round whose participant runs in the sidecar', () => {
       sidecar.on.abort = () => new Promise(() => undefined);
       await vi.advanceTimersByTimeAsync(20_000);
       expect(await outcome).toMatchObject({ kind: 'aborted', reason: 'its sidecar does not answer' });
-      expect(done.slice(-3)).toEqual(['discard', 'unhold', 'thaw']);
+      expect(done.slice(-3)).toEqual(['discard', 'unblock', 'thaw']);
       runner.close();
     } finally {
       vi.useRealTimers();

@@ -13,7 +13,7 @@ interface Channel {
   readonly script: number;
   sent: number;
   readonly wire: (number | 'marker')[];
-  /** Received by the interceptor, not yet delivered: the reader is slow, held or frozen. */
+  /** Received by the interceptor, not yet delivered: the reader is slow, blocked or frozen. */
   readonly inbox: number[];
   delivered: number[];
   recording: boolean;

@@ -30,7 +30,7 @@ describe('ChandyLamportParticipant', () => {
   it('freezes, then sends markers before anything else, then records every incoming channel', () => {
     const p = participant({ in: ['a', 'b'], out: ['x', 'y'] });
     expect(text(p.step({ kind: 'start', epoch: 1, now: 0 }))).toEqual([
-      'hold',
+      'block',
       'freeze',
       'send-marker x',
       'send-marker y',
@@ -48,7 +48,7 @@ describe('ChandyLamportParticipant', () => {
   it('cuts at the first marker, whose channel keeps only what was not delivered yet', () => {
     const p = participant({ in: ['a', 'b'], out: ['x'] });
     expect(text(p.step({ kind: 'marker', channel: 'b', epoch: 1, now: 0 }))).toEqual([
-      'hold',
+      'block',
       'freeze',
       'send-marker x',
       'start-recording a',
@@ -90,7 +90,7 @@ describe('ChandyLamportParticipant', () => {
     expect(text(p.step({ kind: 'tick', now: 1000 }))).toEqual([
       'stop-recording b',
       'discard',
-      'unhold',
+      'unblock',
       'thaw',
       'aborted 1: no marker came in time on channel b',
     ]);
@@ -112,7 +112,7 @@ describe('ChandyLamportParticipant', () => {
   it('takes a channel opened by a peer that has cut as a marker, and records nothing on it', () => {
     const p = participant({ in: ['a'], out: ['x'] });
     expect(text(p.step({ kind: 'opened', channel: 'n', direction: 'in', epoch: 1 }))).toEqual([
-      'hold',
+      'block',
       'freeze',
       'send-marker x',
       'start-recording a',

@@ -18,7 +18,7 @@ describe.each(
     ];
     expect(left.map(({ kind }) => kind)).toContain(effect);
     const undone = participant.step({ kind: 'failed', effect, reason: 'broken', now: 3 }).map(({ kind }) => kind);
-    expect(undone.slice(-4)).toEqual(['discard', 'unhold', 'thaw', 'report']);
+    expect(undone.slice(-4)).toEqual(['discard', 'unblock', 'thaw', 'report']);
     expect(participant.busy).toBe(false);
   });
 });

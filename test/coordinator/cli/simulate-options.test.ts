@@ -117,7 +117,7 @@ describe('bad input names the field', () => {
     ['a seed that is too large', { seed: 2 ** 40 }, 'seed:'],
     ['an option that does not exist', { procesess: 5 }, 'procesess: there is no such option'],
     ['a cost that does not exist', { costs: { lunchMs: 5 } }, 'costs.lunchMs: there is no such option'],
-    ['a negative cost', { costs: { holdMs: -1 } }, 'costs.holdMs:'],
+    ['a negative cost', { costs: { blockMs: -1 } }, 'costs.blockMs:'],
   ])('%s', (_what, raw, message) => {
     const error = refusal(() => parseRequest(raw));
     expect(error.code).toBe('usage');

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { CoordinatorContext, OperationEvent } from '../../../coordinator/operations/index.ts';
 import { Arrivals } from '../../../coordinator/operations/relocation/arrivals.ts';
-import type { Session } from '../../../coordinator/operations/session/session.ts';
+import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
 import type { ClusterService, ClusterTask } from '../../../coordinator/orchestrator/index.ts';
 import type { RestoreEvent__Output } from '../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
@@ -33,7 +33,7 @@ test('what agents say of a fetch is told on, by task, once its container is know
     emit: (event: OperationEvent) => void events.push(event),
   } as unknown as CoordinatorContext;
   const task = { service: 'bank_a', serviceId: 's', slot: '1', taskId: 't1', generation: 4 } as ClusterTask;
-  const session = { nodes: [], cluster: { tasks: () => Promise.resolve([task]) } } as unknown as Session;
+  const session = { nodes: [], cluster: { tasks: () => Promise.resolve([task]) } } as unknown as ClusterSession;
   const { agent, next } = agentTelling(
     [restoreEvent('FETCHING', { bytesDone: 1, bytesTotal: 10 }), restoreEvent('ARRIVED')],
     [restoreEvent('FETCHING', { bytesDone: 5, bytesTotal: 10 })],

@@ -3,7 +3,7 @@ import type { CoordinatorContext, OperationEvent } from '../../../coordinator/op
 import { OldTasks } from '../../../coordinator/operations/relocation/old-tasks.ts';
 import { Relocation } from '../../../coordinator/operations/relocation/relocation.ts';
 import { relocate, type RelocationSteps } from '../../../coordinator/operations/relocation/sequence.ts';
-import type { Session } from '../../../coordinator/operations/session/session.ts';
+import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 
@@ -41,7 +41,7 @@ class Bed {
           })),
         ),
     },
-  } as unknown as Session;
+  } as unknown as ClusterSession;
 
   readonly replacement = {
     services: [],

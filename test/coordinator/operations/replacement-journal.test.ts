@@ -9,7 +9,7 @@ import {
   remedyOf,
   type ReplacementRecord,
 } from '../../../coordinator/operations/relocation/replacement-journal.ts';
-import type { Session } from '../../../coordinator/operations/session/session.ts';
+import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
 import type { ClusterService, ServiceSpec } from '../../../coordinator/orchestrator/index.ts';
 
 const before = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 3, Placement: {} } };
@@ -87,7 +87,7 @@ describe('the next command', () => {
             return Promise.resolve();
           },
         },
-      } as unknown as Session,
+      } as unknown as ClusterSession,
       'bank',
     );
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attachText, statusText } from '../../../coordinator/cli/verbs/attach.ts';
 import { verifyText } from '../../../coordinator/cli/verbs/verify.ts';
-import { cutOf, refuseBrokenCut, verifiedChannel } from '../../../coordinator/operations/rounds/cut-check.ts';
+import { cutOf, assertConsistentCut, verifiedChannel } from '../../../coordinator/operations/rounds/cut-check.ts';
 import { carriedConnections } from '../../../coordinator/operations/sidecars/detach.ts';
 import { sidecarsReport } from '../../../coordinator/operations/sidecars/sidecars.ts';
 import { proxiedServices, refuseUndeclared } from '../../../coordinator/operations/session/settings.ts';
@@ -150,10 +150,10 @@ describe('the cut of a snapshot with sidecars', () => {
   });
 
   test('a byte too few, or a recording without its marker, is refused by name', () => {
-    expect(() => refuseBrokenCut('bank', cutOf(of(40)))).not.toThrow();
-    expect(() => refuseBrokenCut('bank', cutOf(of(39)))).toThrow(
+    expect(() => assertConsistentCut('bank', cutOf(of(40)))).not.toThrow();
+    expect(() => assertConsistentCut('bank', cutOf(of(39)))).toThrow(
       /bank_a\.1 10\.0\.1\.2:4000 -> bank_b\.1 10\.0\.1\.3:9000: 1 bytes that were sent/,
     );
-    expect(() => refuseBrokenCut('bank', cutOf(of(40, false)))).toThrow(/bank_a\.1 .* -> bank_b\.1 .*not complete/);
+    expect(() => assertConsistentCut('bank', cutOf(of(40, false)))).toThrow(/bank_a\.1 .* -> bank_b\.1 .*not complete/);
   });
 });

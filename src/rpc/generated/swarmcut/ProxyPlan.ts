@@ -6,12 +6,12 @@ export interface ProxyPlan {
   'stack'?: (string);
   'epoch'?: (number);
   'streams'?: (_swarmcut_StreamPlan)[];
-  'former'?: (string)[];
+  'previousAddresses'?: (string)[];
 }
 
 export interface ProxyPlan__Output {
   'stack': (string);
   'epoch': (number);
   'streams': (_swarmcut_StreamPlan__Output)[];
-  'former': (string)[];
+  'previousAddresses': (string)[];
 }

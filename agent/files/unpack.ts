@@ -1,0 +1,200 @@
+import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SwarmcutError } from '../../src/model/errors.ts';
+import type { VolumeFacts } from '../runtime/docker/containers.ts';
+import { mountAt, mountsOf } from '../linux/mountinfo.ts';
+import type { StagedPart } from './save.ts';
+import { extractTar, tarEntries } from './tar.ts';
+
+/** Where the files of a checkpoint go: a container that waits in `create`. `WaitingFacts` is one. */
+export interface UnpackTarget {
+  /** The container's merged root; nothing is mounted in it yet. */
+  readonly rootfs: string;
+  readonly volumes: readonly Pick<VolumeFacts, 'key' | 'name' | 'source' | 'destination'>[];
+  readonly shmSource: string | undefined;
+}
+
+export interface UnpackOptions {
+  /** Names the directories beside volumes, so that two restores cannot meet. Letters and digits. */
+  readonly restoreId: string;
+  /** Directory for a small temporary file. */
+  readonly workDir: string;
+  readonly signal?: AbortSignal;
+  /**
+   * Sources of volumes that this restore has unpacked on this node already, added to by each call: tasks that share a volume must all find
+   * the same files in it, and the first to come brings them.
+   */
+  readonly unpackedVolumes?: Set<string>;
+}
+
+export interface UnpackedFiles {
+  /** Puts the former contents of the volumes back. The container's root is not undone: it goes away with the container. */
+  undo(): Promise<void>;
+  /** Deletes the former contents of the volumes. Only when whoever used them has ended. */
+  commit(): Promise<void>;
+}
+
+/**
+ * Unpacks the saved files into a new container: the upper layer through its merged root (deletions deleted, opaque directories replaced),
+ * the volumes beside their present contents and then swapped in by rename, so that an old task that is still frozen keeps its own.
+ * @throws SwarmcutError `failed`, `damaged`, `precondition`, `interrupted`; volumes are put back then
+ */
+export async function unpackFiles(
+  parts: readonly StagedPart[],
+  target: UnpackTarget,
+  options: UnpackOptions,
+): Promise<UnpackedFiles> {
+  const swaps: Swap[] = [];
+  const unpacked: UnpackedFiles = {
+    async undo() {
+      for (const swap of swaps.splice(0).reverse()) await swap.undo();
+    },
+    async commit() {
+      for (const swap of swaps.splice(0)) await swap.commit();
+    },
+  };
+  try {
+    for (const part of parts) {
+      options.signal?.throwIfAborted();
+      switch (part.kind) {
+        case 'CRIU':
+        case 'CHANNELS':
+          break;
+        case 'UPPER':
+          await unpackUpper(part.file, target.rootfs, options);
+          break;
+        case 'VOLUME': {
+          const swap = await unpackVolume(part, target, options);
+          if (swap !== undefined) swaps.push(swap);
+          break;
+        }
+        case 'SHM':
+          if (target.shmSource === undefined) {
+            throw new SwarmcutError(
+              'failed',
+              'the task was saved with a shared /dev/shm, but the new container has none',
+              {
+                advice: "is the engine's default-ipc-mode the same on both nodes?",
+              },
+            );
+          }
+          await extractTar(part.file, target.shmSource, { signal: options.signal });
+          break;
+      }
+    }
+  } catch (error) {
+    await unpacked.undo();
+    throw error;
+  }
+  return unpacked;
+}
+
+interface Swap {
+  undo(): Promise<void>;
+  commit(): Promise<void>;
+}
+
+async function unpackUpper(file: string, rootfs: string, options: UnpackOptions): Promise<void> {
+  const whiteouts: string[] = [];
+  for await (const entry of tarEntries(file)) {
+    if (entry.path === '') continue;
+    options.signal?.throwIfAborted();
+    for (const name of ['redirect', 'metacopy']) {
+      if (entry.xattrs.includes(`trusted.overlay.${name}`)) {
+        throw new SwarmcutError(
+          'precondition',
+          `/${entry.path} was saved with overlayfs' ${name} and cannot be unpacked`,
+        );
+      }
+    }
+    const present = await inside(rootfs, entry.path);
+    if (entry.kind === 'whiteout') {
+      whiteouts.push(`./${entry.path}`);
+      if (present !== 'nothing') await rm(join(rootfs, entry.path), { recursive: true, force: true });
+    } else if (entry.kind === 'directory') {
+      if (present === 'other') await rm(join(rootfs, entry.path));
+      else if (present === 'directory' && entry.xattrs.includes('trusted.overlay.opaque')) {
+        await empty(join(rootfs, entry.path));
+      }
+    } else if (present === 'directory') {
+      await rm(join(rootfs, entry.path), { recursive: true, force: true });
+    }
+  }
+  if (whiteouts.some((path) => path.includes('\n'))) {
+    throw new SwarmcutError(
+      'failed',
+      'a deleted file has a line break in its name, which tar cannot be told to leave out',
+    );
+  }
+  const excludeFile = join(options.workDir, 'whiteouts');
+  await mkdir(options.workDir, { recursive: true, mode: 0o700 });
+  await writeFile(excludeFile, whiteouts.map((path) => `${path}\n`).join(''), { mode: 0o600 });
+  try {
+    await extractTar(file, rootfs, { excludeFile, signal: options.signal });
+  } finally {
+    await rm(excludeFile, { force: true });
+  }
+}
+
+/**
+ * What is at a path below a root whose symbolic links must not be followed: they would lead out of it, into this node's own files.
+ * A path below anything but a directory counts as nothing: extracting its parents will replace what is there.
+ */
+async function inside(root: string, path: string): Promise<'nothing' | 'directory' | 'other'> {
+  let at = root;
+  let found: 'nothing' | 'directory' | 'other' = 'directory';
+  for (const name of path.split('/')) {
+    if (name === '..' || found !== 'directory') return 'nothing';
+    at = join(at, name);
+    try {
+      found = (await lstat(at)).isDirectory() ? 'directory' : 'other';
+    } catch {
+      return 'nothing';
+    }
+  }
+  return found;
+}
+
+async function empty(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
+}
+
+async function unpackVolume(part: StagedPart, target: UnpackTarget, options: UnpackOptions): Promise<Swap | undefined> {
+  const volume = target.volumes.find((candidate) => candidate.key === part.path);
+  if (volume === undefined) {
+    throw new SwarmcutError('failed', `the new container does not mount the saved volume ${part.path}`, {
+      advice: 'restore with the service spec of the snapshot',
+    });
+  }
+  const { source } = volume;
+  if (options.unpackedVolumes?.has(source) === true) return undefined;
+  if (mountAt(await mountsOf('self'), source) !== undefined) {
+    throw new SwarmcutError('failed', `volume ${volume.name} is mounted from elsewhere on this node`, {
+      where: { file: source },
+    });
+  }
+  const fresh = join(dirname(source), `.swarmcut-new-${options.restoreId}`);
+  const former = join(dirname(source), `.swarmcut-old-${options.restoreId}`);
+  await rm(fresh, { recursive: true, force: true });
+  await mkdir(fresh, { mode: 0o700 });
+  try {
+    await extractTar(part.file, fresh, { signal: options.signal });
+    await rename(source, former);
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
+  }
+  await rename(fresh, source);
+  options.unpackedVolumes?.add(source);
+  return {
+    async undo() {
+      await rename(source, fresh);
+      await rename(former, source);
+      options.unpackedVolumes?.delete(source);
+      await rm(fresh, { recursive: true, force: true });
+    },
+    async commit() {
+      await rm(former, { recursive: true, force: true });
+    },
+  };
+}

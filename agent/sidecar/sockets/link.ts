@@ -44,6 +44,8 @@ export interface LinkSocket {
  * {@link handle}.
  */
 export class Link implements LocalEnd {
+  /** Of a tunnel (tunnels.ts): the other sidecar's address. A socket that was reset does not know its other end any more. */
+  peer = '';
   #fd: number;
   readonly #watch: Watch;
   #connecting: boolean;

@@ -34,6 +34,7 @@ export class Tunnels {
 
   /** Knows it until it is gone. @param address of the other sidecar */
   add(link: Link, address: string): void {
+    link.peer = address;
     const tunnel = { link, sinceMs: performance.now() };
     const all = this.#tunnels.get(address) ?? new Set();
     this.#tunnels.set(address, all.add(tunnel));

@@ -84,7 +84,7 @@ export class StreamSockets {
   /** From now on it goes over this tunnel. */
   use(tunnel: Link, early: Buffer): void {
     this.#tunnel = tunnel;
-    this.#peer = tunnel.remoteAddress || this.#peer;
+    this.#peer = tunnel.peer;
     this.#brokenBy = undefined;
     const whileUsed = (handle: () => void) => (): void => {
       if (this.#tunnel === tunnel) this.do(handle);

@@ -27,6 +27,7 @@ interface Libc {
   readonly setns: Call;
   readonly fcntl: Call;
   readonly poll: Call;
+  readonly syscall: Call;
 }
 
 let loaded: Libc | undefined;
@@ -55,6 +56,7 @@ function libc(): Libc {
     setns: call('int setns(int, int)'),
     fcntl: call('int fcntl(int, int, ...)'),
     poll: call('int poll(void *, unsigned long, int)'),
+    syscall: call('long syscall(long, ...)'),
   };
   return loaded;
 }
@@ -98,6 +100,8 @@ const SOCK_CLOEXEC = 0o2000000;
 const O_CLOEXEC = 0o2000000;
 const CLONE_NEWNET = 0x40000000;
 const F_DUPFD_CLOEXEC = 1030;
+/** The same number on all architectures; closed on exec. glibc has the call only since 2.36. */
+const SYS_PIDFD_OPEN = 434;
 const POLLERR = 8;
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS_AT = 6;
@@ -240,6 +244,11 @@ export function hasFailed(fd: number): boolean {
 
 export function closeDescriptor(fd: number): void {
   checked(libc().close(fd), 'close');
+}
+
+/** @returns a descriptor that is readable when the process has ended (Linux 5.3), or -1 with {@link lastError} */
+export function tryOpenProcess(pid: number): number {
+  return libc().syscall(SYS_PIDFD_OPEN, 'int', pid, 'uint', 0);
 }
 
 /** Another descriptor of the same socket, which stays open when the first one is closed. */

@@ -9,6 +9,7 @@ import { openLog } from './log-lines.ts';
 import { KEY_BYTES } from './peers/handshake.ts';
 import { Peers } from './peers/peers.ts';
 import { Sidecar } from './sidecar.ts';
+import { Tunnels } from './sockets/tunnels.ts';
 import { watchProcess } from './watch-process.ts';
 
 /**
@@ -25,8 +26,18 @@ if (key.length !== KEY_BYTES) throw new Error(`the key has ${key.length} bytes i
 moveToNetns(netns);
 const named = config.own.map(({ address }) => address);
 const own = named.length > 0 ? named : addressesIn(netns);
-const peers = new Peers({ netns, subnets, own, previousAddresses, key, epoch: (): number => sidecar.epoch, log });
-const sidecar = new Sidecar({ netns, task, key, epoch, peers, own, ...(restore && { restore }), log });
+const tunnels = new Tunnels();
+const peers = new Peers({
+  netns,
+  subnets,
+  own,
+  previousAddresses,
+  key,
+  tunnels,
+  epoch: (): number => sidecar.epoch,
+  log,
+});
+const sidecar = new Sidecar({ netns, task, key, epoch, peers, own, tunnels, ...(restore && { restore }), log });
 if (config.pid !== undefined)
   watchProcess(config.pid, () => {
     writeLine('info', 'the task has ended');

@@ -17,6 +17,7 @@ import { listenIn } from './sockets/sockets.ts';
 import type { Closable } from './sockets/sockets.ts';
 import type { StreamIdentity } from './streams/stream-identity.ts';
 import { Streams } from './streams/streams.ts';
+import type { Tunnels } from './sockets/tunnels.ts';
 import { localEnd, remoteEnd } from '../linux/sys.ts';
 
 /** Most tunnels whose opener has not yet proved itself. */
@@ -34,7 +35,9 @@ export interface SidecarOptions {
   /** The task's addresses in the stack's networks. */
   readonly own?: readonly string[];
   /** Who is linked with this sidecar, and where virtual addresses lead. Without it connections go where they were meant to. */
-  readonly peers?: Pick<Peers, 'accept' | 'admit' | 'target'>;
+  readonly peers?: Pick<Peers, 'accept' | 'admit' | 'target' | 'check' | 'who'>;
+  /** Gets all tunnels. */
+  readonly tunnels: Tunnels;
   /** The task is a restored one. */
   readonly restore?: StreamRestoreOptions;
   readonly log: (message: string, details: object) => void;
@@ -55,19 +58,21 @@ export class Sidecar {
   #blockTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SidecarOptions) {
-    const { netns, key, log, epoch, task, own = [], peers } = options;
+    const { netns, key, log, epoch, task, own = [], peers, tunnels } = options;
     this.#options = options;
-    this.#caller = { netns, key, log, ...(peers && { target: (server) => peers.target(server) }) };
+    this.#caller = { netns, key, log, tunnels, ...(peers && { target: (server) => peers.target(server) }) };
     this.#captured = new CapturedSet(netns);
     this.#streams = new Streams(epoch, options.restore !== undefined, {
       log,
       park: (stream) => this.#resuming.park(stream),
       left: (stream) => this.#resuming.wait(stream),
       closed: (stream) => this.#resuming.closed(stream),
+      who: (address) => peers?.who(address) ?? address,
     });
     this.#resuming = new Resuming(this.#streams, this.#captured, { ...this.#caller, own });
     const coming = (): number => this.#resuming.coming;
-    this.rounds = new SidecarRounds({ task, netns, streams: this.#streams, coming, log });
+    const unknownPeers = async (withinMs: number): Promise<string[]> => (await peers?.check(withinMs)) ?? [];
+    this.rounds = new SidecarRounds({ task, netns, streams: this.#streams, coming, unknownPeers, log });
   }
 
   /**
@@ -161,7 +166,7 @@ export class Sidecar {
 
   /** Another sidecar, or a stranger, has called. */
   async #called(socket: LinkSocket): Promise<void> {
-    const { key, netns, log, peers } = this.#options;
+    const { key, netns, log, peers, tunnels } = this.#options;
     const tunnel = new Link(socket);
     try {
       if (this.#unproved.size >= MAX_UNPROVED) {
@@ -170,6 +175,7 @@ export class Sidecar {
       }
       this.#unproved.add(tunnel);
       const call = await hear(tunnel, key).finally(() => this.#unproved.delete(tunnel));
+      if (call.open.role !== 'peer') tunnels.add(tunnel, tunnel.remoteAddress);
       switch (call.open.role) {
         case 'new':
           await acceptStream(this.#streams, call, { netns, log, capture: (open, peer) => this.#capture(open, peer) });

@@ -47,6 +47,8 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
   readonly epoch: number;
   readonly #parts: RoundParts;
   readonly #cuts = new Map<string, ReturnType<Stream['cut']> & { readonly end: TcpEnd | undefined }>();
+  /** Channels that have broken: what they are called, and why. */
+  readonly #losses = new Map<string, { readonly name: string; readonly reason: string }>();
   #outcome: ParticipantOutcome | undefined;
   /** Nothing is fed any more: there may be a later round. */
   #closed = false;
@@ -94,6 +96,11 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
   /** A recording has grown. Only what reaches the limit matters to the participant. */
   recorded(channel: string, bytes: number): void {
     if (bytes >= this.#parts.recordLimitBytes) void this.feed({ kind: 'recorded', channel, bytes });
+  }
+
+  /** Says, before the participant hears of it, why a channel's peer is lost. */
+  lost(channel: string, reason: string): void {
+    this.#losses.set(channel, { name: this.#nameOf(channel), reason });
   }
 
   /** The round is over for this sidecar; an open one is given up. */
@@ -201,15 +208,20 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
     streams.release();
   }
 
-  /** Says whose channels those are that the participant names. */
+  /** Says whose channels those are that the participant names, and what has happened to them. */
   #named(outcome: ParticipantOutcome): ParticipantOutcome {
     if (outcome.kind === 'saved') return outcome;
-    const reason = outcome.reason.replace(/([0-9a-f]{32})([<>])/g, (channel, id: string, way: string) => {
-      const identity = this.#parts.streams.byChannel(channel)?.identity ?? this.#cuts.get(id)?.cut;
-      if (!identity) return channel;
-      const [client, server] = [endpointText(identity.client), endpointText(identity.server)];
-      return `${way === '>' ? `${client} -> ${server}` : `${server} -> ${client}`} (${channel})`;
-    });
-    return { ...outcome, reason };
+    const losses = [...this.#losses].flatMap(([id, { reason }]) => (outcome.reason.includes(id) ? [reason] : []));
+    const reason = outcome.reason.replace(/[0-9a-f]{32}[<>]/g, (channel) => this.#nameOf(channel));
+    return { ...outcome, reason: [reason, ...losses].join(': ') };
+  }
+
+  #nameOf(channel: string): string {
+    const lost = this.#losses.get(channel);
+    if (lost) return lost.name;
+    const identity = this.#parts.streams.byChannel(channel)?.identity ?? this.#cuts.get(channel.slice(0, -1))?.cut;
+    if (!identity) return channel;
+    const [client, server] = [endpointText(identity.client), endpointText(identity.server)];
+    return `${channel.endsWith('>') ? `${client} -> ${server}` : `${server} -> ${client}`} (${channel})`;
   }
 }

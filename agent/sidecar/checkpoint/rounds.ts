@@ -16,6 +16,8 @@ import { unacceptedIn } from './unaccepted.ts';
 /** A round waits so long for connections that are finding each other again after a restore or a move. */
 const SETTLE_PATIENCE_MS = 5_000;
 const SETTLE_LOOK_MS = 50;
+/** A round waits so long until every peer has answered, or is known to be gone. */
+const PEERS_PATIENCE_MS = 10_000;
 /** Most connections that an error names. */
 const NAMED = 5;
 
@@ -27,6 +29,8 @@ export interface SidecarRoundsOptions {
   readonly streams: Streams;
   /** How many streams of a restored task are still to be made. */
   readonly coming: () => number;
+  /** Ends what was with peers that are gone. @returns peers that have not answered in time, for people */
+  readonly unknownPeers: (withinMs: number) => Promise<readonly string[]>;
   readonly log: (message: string, details: object) => void;
 }
 
@@ -50,7 +54,8 @@ export class SidecarRounds {
 
   /**
    * Gets ready for a round. An earlier one that is still open is given up.
-   * @throws SwarmcutError `precondition` when connections are between two lives, `interrupted` when the round is given up meanwhile
+   * @throws SwarmcutError `precondition` when connections are between two lives, or a peer does not answer and is not known to be gone;
+   *   `interrupted` when the round is given up meanwhile
    */
   async prepare(params: PrepareParams, host: TaskHost): Promise<void> {
     const { streams } = this.#options;
@@ -58,6 +63,7 @@ export class SidecarRounds {
     this.#executor.announce(epoch);
     await streams.round?.close();
     await this.#settled();
+    await this.#peersAnswer();
     const make = (): RealPart => {
       const round = this.#round(params, host);
       streams.round = round;
@@ -130,6 +136,21 @@ export class SidecarRounds {
       await sleep(SETTLE_LOOK_MS);
       awaiting = this.awaiting;
     }
+  }
+
+  /** No marker would come from a peer that is gone. */
+  async #peersAnswer(): Promise<void> {
+    const unknown = await this.#options.unknownPeers(PEERS_PATIENCE_MS);
+    if (unknown.length === 0) return;
+    const seconds = PEERS_PATIENCE_MS / 1000;
+    throw new SwarmcutError(
+      'precondition',
+      `${this.#options.task} has connections with ${unknown.slice(0, NAMED).join(', ')}, whose sidecar has not answered for ${seconds} s`,
+      {
+        advice:
+          'look at its node (docker node ls) and try again: it is busy, stands still, or is about to be found gone',
+      },
+    );
   }
 
   #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {

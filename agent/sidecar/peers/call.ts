@@ -8,6 +8,7 @@ import { Link } from '../sockets/link.ts';
 import { PrefaceReader } from './preface-reader.ts';
 import { PORTS } from '../../linux/proxy-table.ts';
 import { connectFrom } from '../sockets/sockets.ts';
+import type { Tunnels } from '../sockets/tunnels.ts';
 
 /** Somebody who is connected and says nothing is not waited for longer. */
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
@@ -31,16 +32,18 @@ export async function callSidecar(options: {
   readonly netns: string;
   readonly key: Uint8Array;
   readonly address: string;
+  readonly tunnels: Tunnels;
   readonly offer: () => Promise<Offer>;
 }): Promise<Answer> {
-  const { netns, key, address } = options;
+  const { netns, key, address, tunnels } = options;
   const tunnel = new Link(connectFrom(netns, { address, port: PORTS.tunnel }));
+  tunnels.add(tunnel, address);
   try {
     const reader = new PrefaceReader(tunnel);
     const hello = await inTime(reader.read(HELLO_BYTES), address);
     const open = signOpen(key, decodeHello(hello), { ...(await options.offer()), nonce: randomBytes(NONCE_BYTES) });
     tunnel.write(open);
-    // The peer may be frozen by now: the kernel's time-outs are the application's business from here on.
+    // The peer may be frozen by now, and wait as long as it likes. One that is gone ends the tunnel (doubts.ts).
     const accept = verifyAccept(key, open, await reader.read(ACCEPT_BYTES));
     return { accept, tunnel, early: reader.rest };
   } catch (error) {

@@ -13,6 +13,8 @@ export interface NeighbourEntry extends Neighbour {
   readonly address: string;
   /** The agent says that it is a task of the stack. */
   own: boolean;
+  /** Whose task it is, as the agent has said last. */
+  service: string | undefined;
   readonly links: Set<PeerLink>;
   calling: boolean;
   /** When to call (again). Milliseconds of `performance.now()`. */
@@ -68,6 +70,7 @@ export class Neighbours {
         ports: [],
         previousAddresses: [],
         own: false,
+        service: undefined,
         links: new Set(),
         calling: false,
         callAt: 0,
@@ -88,20 +91,48 @@ export class Neighbours {
     this.#entries.delete(address);
   }
 
-  /** What the agent says: its tasks are entered; others with whom there was no link are forgotten. */
-  tell(view: NetworkView): void {
+  /**
+   * What the agent says: its tasks are entered; others with whom there was no link are forgotten.
+   * @returns addresses that have become another service's
+   */
+  tell(view: NetworkView): string[] {
     if (this.#given.length === 0) this.#subnets = view.subnets;
     const mine = viewWithin(view, this.#subnets);
     this.#view = mine;
-    const tasks = new Set(mine.tasks.filter(({ own }) => own).map(({ address }) => address));
+    const tasks = new Map(mine.tasks.filter(({ own }) => own).map(({ address, service }) => [address, service]));
     for (const address of this.#own) tasks.delete(address);
-    for (const address of tasks) this.entry(address).own = true;
+    const changed: string[] = [];
+    for (const [address, service] of tasks) {
+      const entry = this.entry(address);
+      if (entry.service !== undefined && entry.service !== service) changed.push(address);
+      entry.own = true;
+      entry.service = service;
+    }
     for (const { address } of mine.vips) this.#entries.delete(address);
     for (const entry of this.#entries.values()) {
       if (tasks.has(entry.address)) continue;
       entry.own = false;
       if (entry.state === 'unknown' || entry.state === 'non-peer') this.#entries.delete(entry.address);
     }
+    return changed;
+  }
+
+  /** The agent says that a task of the stack has this address, or it has said nothing at all. */
+  names(address: string): boolean {
+    return this.#view === undefined || this.#entries.get(address)?.own === true;
+  }
+
+  /** A link with it stands, and the agent names it. */
+  vouchedFor(address: string): boolean {
+    return (this.#entries.get(address)?.links.size ?? 0) > 0 && this.names(address);
+  }
+
+  /** As PeerLink.acknowledges, by any link with this address. Undefined when there is none (any more). */
+  async acknowledged(address: string, withinMs: number): Promise<boolean | undefined> {
+    const links = [...(this.#entries.get(address)?.links ?? [])];
+    const answers = await Promise.all(links.map((link) => link.acknowledges(withinMs)));
+    if (answers.includes(true)) return true;
+    return links.every(({ gone }) => gone) ? undefined : false;
   }
 
   /**

@@ -7,14 +7,29 @@ import type { AcceptMessage, OpenMessage } from '../../../src/streams/wire/prefa
 import { AuthenticationError, signOpen, verifyAccept } from './handshake.ts';
 import { Link } from '../sockets/link.ts';
 import { listField } from '../../../src/rpc/control/fields.ts';
+import { poll } from '../../../src/platform/deadlines.ts';
 import { PORTS } from '../../linux/proxy-table.ts';
 import { connectFrom } from '../sockets/sockets.ts';
-import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from '../../linux/sys.ts';
+import {
+  IPPROTO_TCP,
+  SIOCOUTQ,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  ioctlInt,
+  localEnd,
+  remoteEnd,
+  setOption,
+} from '../../linux/sys.ts';
 
 /** How long another sidecar may take to answer a call. One that is there answers in a few milliseconds. */
 const DIAL_TIMEOUT_MS = 1_000;
-/** A link on which nothing has come back for so long is broken: the other node is gone without a word. */
+/**
+ * A link on which nothing has come back for so long is broken: the other node is gone without a word. As long as Swarm waits for a node (three
+ * heartbeats of 5 s), and longer than a node that is busy, or whose virtual machine is moved, stands still.
+ */
 const SILENCE_TIMEOUT_MS = 15_000;
+/** How often it is looked whether something has been acknowledged. */
+const ACKNOWLEDGED_LOOK_MS = 5;
 /** Seconds. */
 const KEEP_ALIVE = { idle: 5, interval: 5 } as const;
 /** linux/tcp.h */
@@ -82,6 +97,16 @@ export class PeerLink {
     this.#link.write(Buffer.from(line));
   }
 
+  /** Says everything once more. @returns whether the kernel over there, for whoever has the link, has acknowledged it in time */
+  async acknowledges(withinMs: number): Promise<boolean> {
+    const link = this.#link;
+    if (this.#said === undefined || link.gone) return false;
+    link.write(Buffer.from(this.#said));
+    const looked = (): boolean | undefined =>
+      link.gone ? false : link.idle && ioctlInt(link.fd, SIOCOUTQ) === 0 ? true : undefined;
+    return (await poll(looked, { timeoutMs: withinMs, intervalMs: ACKNOWLEDGED_LOOK_MS })) ?? false;
+  }
+
   /** The other end sees the link break. */
   close(): void {
     this.#link.reset();
@@ -124,11 +149,26 @@ export interface DialOptions {
 export type DialResult =
   | { readonly kind: 'linked'; readonly link: Link; readonly early: Buffer }
   /** Nothing listens on the port, or what does has not the stack's key: there is no sidecar of this stack. */
-  | { readonly kind: 'non-peer'; readonly reason: string }
+  | {
+      readonly kind: 'non-peer';
+      readonly reason: string;
+      /** Nothing listens: its kernel says so. */
+      readonly nobody: boolean;
+    }
   /** There is one, but it is not ready. */
   | { readonly kind: 'busy' }
   /** No answer. */
-  | { readonly kind: 'silent'; readonly reason: string };
+  | {
+      readonly kind: 'silent';
+      readonly reason: string;
+      /** Its kernel has taken the call. */
+      readonly connected: boolean;
+      /** The call could not be made here. */
+      readonly local: boolean;
+    };
+
+/** What the network says of an address behind which there is nobody. */
+const UNREACHABLE: readonly (string | undefined)[] = ['EHOSTUNREACH', 'ETIMEDOUT'];
 
 /** Calls whoever has this address; both prove themselves. Never rejects. */
 export function dialPeer({ netns, key, epoch }: DialOptions, address: string): Promise<DialResult> {
@@ -139,15 +179,21 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
       if (result.kind !== 'linked') link.reset();
       resolve(result);
     };
-    const timer = setTimeout(() => end({ kind: 'silent', reason: 'no answer' }), DIAL_TIMEOUT_MS);
+    let connected = false;
+    const silent = (reason: string, local: boolean): DialResult => ({ kind: 'silent', reason, connected, local });
+    const timer = setTimeout(() => end(silent('no answer', false)), DIAL_TIMEOUT_MS);
     const to: Endpoint = { address, port: PORTS.tunnel };
     try {
       link = new Link(connectFrom(netns, to));
     } catch (error) {
       clearTimeout(timer);
-      resolve({ kind: 'silent', reason: messageOf(error) });
+      resolve(silent(messageOf(error), true));
       return;
     }
+    link.connected().then(
+      () => (connected = true),
+      () => undefined, // `closed` says so
+    );
     let bytes = Buffer.alloc(0);
     let open: Uint8Array | undefined;
     const take = (read: Buffer): void => {
@@ -164,21 +210,23 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
         link.reading = false;
         end({ kind: 'linked', link, early: Buffer.from(bytes.subarray(ACCEPT_BYTES)) });
       } else {
-        end(status === 'busy' ? { kind: 'busy' } : { kind: 'non-peer', reason: status });
+        end(status === 'busy' ? { kind: 'busy' } : { kind: 'non-peer', reason: status, nobody: false });
       }
     };
     const closed = (error: Error | undefined): void => {
       const code = (error as NodeJS.ErrnoException | undefined)?.code;
       // A sidecar of another stack ends the connection when it has seen our OPEN.
-      const answered = code === 'ECONNREFUSED' || open !== undefined;
-      end({ kind: answered ? 'non-peer' : 'silent', reason: code ?? 'the connection was closed' });
+      const nobody = code === 'ECONNREFUSED';
+      const reason = code ?? 'the connection was closed';
+      if (nobody || open !== undefined) end({ kind: 'non-peer', reason, nobody });
+      else end(silent(reason, !connected && !UNREACHABLE.includes(code)));
     };
     link.handle(
       (read) => {
         try {
           take(read);
         } catch (error) {
-          end({ kind: 'non-peer', reason: messageOf(error) });
+          end({ kind: 'non-peer', reason: messageOf(error), nobody: false });
         }
       },
       { drained: () => undefined, ended: () => closed(undefined), finished: () => undefined, closed },

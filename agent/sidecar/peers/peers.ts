@@ -8,7 +8,10 @@ import { SocketReader } from '../capture/listening.ts';
 import { Neighbours } from './neighbours.ts';
 import type { NeighbourEntry } from './neighbours.ts';
 import { checkCaller, PeerLink, dialPeer } from './peer-link.ts';
-import type { PeerAnswer } from './peer-link.ts';
+import type { DialResult, PeerAnswer } from './peer-link.ts';
+import { Doubts } from './doubts.ts';
+import { Settling } from './settling.ts';
+import type { Tunnels } from '../sockets/tunnels.ts';
 import type { LocalConnection } from '../../linux/proxy-sets.ts';
 import { SetReader } from '../capture/sets.ts';
 import { RoundRobin } from '../capture/targets.ts';
@@ -36,8 +39,6 @@ const MAX_CALLS = 64;
 const FORGET_MS = 60_000;
 /** An agent tells of the networks at once. Without it nobody is taken for a non-peer until now. */
 const VIEW_GRACE_MS = 3_000;
-/** What `networkView` waits for at most: that all tasks have been asked. */
-const SETTLE_MS = 500;
 
 export interface PeersOptions {
   readonly netns: string;
@@ -50,6 +51,8 @@ export interface PeersOptions {
   readonly key: Uint8Array;
   /** The epoch that the task has reached. */
   readonly epoch: () => number;
+  /** What must end when another sidecar is gone. */
+  readonly tunnels: Tunnels;
   readonly log: (message: string, details: object) => void;
 }
 
@@ -75,6 +78,8 @@ export class Peers {
   readonly #neighbours: Neighbours;
   readonly #direct: DirectConnections;
   readonly #policy: InterceptionPolicy;
+  readonly #settling: Settling;
+  readonly #doubts: Doubts;
   readonly #turns = new RoundRobin();
   readonly #startedAt = performance.now();
   #ports: ReadonlyMap<string, readonly number[]> = new Map();
@@ -82,7 +87,6 @@ export class Peers {
   #livelyAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #settled: (() => void)[] = [];
   #lastFault = '';
 
   /** @throws SystemCallError when the namespace is gone */
@@ -93,6 +97,14 @@ export class Peers {
     this.#neighbours = new Neighbours(options.own, options.subnets);
     this.#direct = new DirectConnections(this.#sockets);
     this.#policy = new InterceptionPolicy(options, this.#neighbours, this.#direct);
+    this.#settling = new Settling(this.#neighbours);
+    this.#doubts = new Doubts({
+      acknowledged: (address, withinMs) => this.#neighbours.acknowledged(address, withinMs),
+      dial: (address) => this.#dial(this.#neighbours.entry(address)),
+      vouchedFor: (address) => this.#neighbours.vouchedFor(address),
+      alive: (address) => options.tunnels.probe(address),
+      gone: (address, beforeMs, reason) => this.#end(address, beforeMs, reason),
+    });
   }
 
   /** Takes over what a former sidecar of the task has left in the sets. When this resolves nothing unknown passes by any more. */
@@ -104,10 +116,13 @@ export class Peers {
 
   /** Resolves when all tasks of the stack have been asked once, or after half a second. */
   async networkView(view: NetworkView): Promise<void> {
-    this.#neighbours.tell(view);
+    const changed = new Set(this.#neighbours.tell(view));
+    for (const address of this.#options.tunnels.addresses)
+      if (changed.has(address) || !this.#neighbours.names(address)) void this.#doubts.raise(address);
     this.#call();
     await this.#policy.carry([]);
-    await this.#settle();
+    await this.#settling.wait();
+    await this.#policy.sync();
   }
 
   /** Another sidecar has called with role `peer`, and its OPEN is right. Never rejects. */
@@ -151,6 +166,20 @@ export class Peers {
     return vip ? this.#turns.choose(vip, server.port, this.#neighbours.entries) : server;
   }
 
+  /**
+   * Every sidecar with which there are tunnels has answered just now, or is known to be gone, and its tunnels end.
+   * @returns those of which neither is known in time, for people
+   */
+  async check(withinMs: number): Promise<string[]> {
+    const unknown = await this.#doubts.check(this.#options.tunnels.addresses, withinMs);
+    return unknown.map((address) => this.who(address));
+  }
+
+  /** Whose address this is, for people. */
+  who(address: string): string {
+    return `${this.#neighbours.entries.get(address)?.service ?? 'the task'} at ${address}`;
+  }
+
   status(): PeersStatus {
     if (this.#direct.any) this.#direct.prune();
     return { peers: this.#neighbours.linked, direct: this.#direct.all };
@@ -158,6 +187,7 @@ export class Peers {
 
   close(): void {
     this.#closed = true;
+    this.#doubts.close();
     clearTimeout(this.#timer);
     this.#policy.close();
     for (const entry of this.#neighbours.entries.values()) for (const link of entry.links) link.close();
@@ -211,20 +241,13 @@ export class Peers {
   }
 
   async #callOne(entry: NeighbourEntry): Promise<void> {
-    const { netns, key, epoch } = this.#options;
     entry.calling = true;
     entry.tries += 1;
-    const result = await dialPeer({ netns, key, epoch: epoch() }, entry.address);
+    const result = await this.#dial(entry);
     entry.calling = false;
     entry.callAt = performance.now() + (entry.tries <= EAGER_TRIES ? RETRY_MS : SLOW_RETRY_MS);
     if (result.kind === 'linked') {
-      if (this.#closed) {
-        result.link.reset();
-        return;
-      }
-      const link = this.#linkOf(entry, result.link, result.early);
-      await this.#policy.carry([entry.address]);
-      this.#stand(entry, link);
+      // It stands.
     } else if (result.kind === 'busy') {
       entry.callAt = performance.now() + BUSY_RETRY_MS;
     } else if (this.#neighbours.entries.get(entry.address) !== entry) {
@@ -232,7 +255,22 @@ export class Peers {
     } else if (entry.links.size === 0 && this.#mayJudge()) {
       this.#judge(entry, result.kind, result.reason);
     }
-    this.#wakeSettled();
+    this.#settling.look();
+  }
+
+  /** Calls it. A link that comes of it stands when this resolves. */
+  async #dial(entry: NeighbourEntry): Promise<DialResult> {
+    const { netns, key, epoch } = this.#options;
+    const result = await dialPeer({ netns, key, epoch: epoch() }, entry.address);
+    if (result.kind !== 'linked') return result;
+    if (this.#closed) {
+      result.link.reset();
+      return result;
+    }
+    const link = this.#linkOf(entry, result.link, result.early);
+    await this.#policy.carry([entry.address]);
+    this.#stand(entry, link);
+    return result;
   }
 
   /** Before the agent has spoken, a virtual address looks like a non-peer. */
@@ -278,8 +316,9 @@ export class Peers {
     entry.tries = 0;
     entry.changedAt = this.#livelyAt = performance.now();
     this.#say(link);
+    this.#options.tunnels.probe(entry.address); // older ones may be with a sidecar that was there before
     this.#options.log('a peer', { address: entry.address, links: entry.links.size });
-    this.#wakeSettled();
+    this.#settling.look();
     this.#background(this.#policy.carry([]));
   }
 
@@ -291,7 +330,16 @@ export class Peers {
     entry.changedAt = this.#livelyAt = performance.now();
     this.#options.log('a peer is lost', { address: entry.address });
     this.#background(this.#policy.sync());
+    if (this.#options.tunnels.has(entry.address)) void this.#doubts.raise(entry.address);
     this.#call();
+  }
+
+  /** The sidecar that was there is gone. */
+  #end(address: string, beforeMs: number, reason: string): void {
+    const who = this.who(address);
+    this.#options.log('a peer is gone', { address, task: who, reason });
+    this.#options.tunnels.abandon(address, beforeMs, `${who} is gone: ${reason}`);
+    for (const link of this.#neighbours.entries.get(address)?.links ?? []) link.close();
   }
 
   #say(link: PeerLink): void {
@@ -312,24 +360,5 @@ export class Peers {
       this.#neighbours.forget(entry);
       this.#background(this.#policy.sync());
     }
-  }
-
-  /** All tasks of the stack have been asked at least once. */
-  async #settle(): Promise<void> {
-    const settled = new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, SETTLE_MS);
-      this.#settled.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-    this.#wakeSettled();
-    await settled;
-    await this.#policy.sync();
-  }
-
-  #wakeSettled(): void {
-    for (const { own, state } of this.#neighbours.entries.values()) if (own && state === 'unknown') return;
-    for (const wake of this.#settled.splice(0)) wake();
   }
 }

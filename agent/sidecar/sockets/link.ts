@@ -5,9 +5,11 @@ import { Watch } from './watch.ts';
 import {
   IPPROTO_TCP,
   SHUT_WR,
+  SIOCINQ,
   SystemCallError,
   TCP_NODELAY,
   closeDescriptor,
+  ioctlInt,
   lastError,
   remoteEnd,
   setOption,
@@ -42,6 +44,8 @@ export interface LinkSocket {
  * {@link handle}.
  */
 export class Link implements LocalEnd {
+  /** Of a tunnel (tunnels.ts): the other sidecar's address. A socket that was reset does not know its other end any more. */
+  peer = '';
   #fd: number;
   readonly #watch: Watch;
   #connecting: boolean;
@@ -53,6 +57,9 @@ export class Link implements LocalEnd {
   #finished = false;
   #events: LinkEvents | undefined;
   #take: TakeRead | undefined;
+  #onGone: (() => void) | undefined;
+  /** The other end is gone: why this one closes when all that came is read. */
+  #abandoned: Error | undefined;
   #connected: { resolve(): void; reject(error: Error): void } | undefined;
 
   /** It is not read before {@link reading} is set. */
@@ -146,6 +153,26 @@ export class Link implements LocalEnd {
     this.#close(undefined);
   }
 
+  /** Calls back once, when it is gone. */
+  onGone(gone: () => void): void {
+    this.#onGone = gone;
+  }
+
+  /**
+   * The other end is known to be gone, which the kernel does not see: closes this one behind all that has come from there, whenever that is
+   * read. Nothing that is written gets anywhere.
+   */
+  abandon(reason: Error): void {
+    if (this.gone || this.#abandoned) return;
+    this.#abandoned = reason;
+    this.#closeIfDrained();
+  }
+
+  /** {@link abandon} has been called. */
+  get abandoned(): boolean {
+    return this.#abandoned !== undefined;
+  }
+
   /** From here on a crash of this process resets the connection rather than ending it in order, and so does `close`. */
   resetOnClose(on: boolean): void {
     if (!this.gone) setResetOnClose(this.#fd, on);
@@ -167,6 +194,7 @@ export class Link implements LocalEnd {
     if (on === this.#reading || this.gone) return;
     this.#reading = on;
     this.#look();
+    if (on && this.#abandoned) this.#closeIfDrained();
   }
 
   /** For {@link Watch}. */
@@ -174,6 +202,7 @@ export class Link implements LocalEnd {
     const bytes = tryReceive(this.#fd, readable);
     if (bytes > 0) {
       this.#take?.(readable.subarray(0, bytes), shared.subarray(0, FRAME_HEAD_BYTES + bytes));
+      if (this.#abandoned) this.#closeIfDrained();
     } else if (bytes === 0) {
       this.#ended = true;
       this.#look();
@@ -234,6 +263,14 @@ export class Link implements LocalEnd {
     if (this.#ended && this.#finished) this.#close(undefined);
   }
 
+  /** Whoever has called may still use the descriptor. */
+  #closeIfDrained(): void {
+    process.nextTick(() => {
+      if (this.gone) return;
+      if (this.#connecting || this.#ended || ioctlInt(this.#fd, SIOCINQ) === 0) this.#close(this.#abandoned);
+    });
+  }
+
   /** The last call on the socket has not done anything. */
   #closeIfFailed(call: string): void {
     const code = lastError();
@@ -251,6 +288,7 @@ export class Link implements LocalEnd {
     closeDescriptor(this.#fd);
     this.#fd = -1;
     this.#queue.clear();
+    this.#onGone?.();
     process.nextTick(() => {
       this.#connected?.reject(error ?? new Error('the connection is gone'));
       this.#connected = undefined;

@@ -24,6 +24,7 @@ import {
   tryAccept,
 } from '../../linux/sys.ts';
 import type { LinkSocket } from './link.ts';
+import { TUNNEL_KEEP_ALIVE } from './tunnels.ts';
 import { Watch } from './watch.ts';
 import type { Watcher } from './watch.ts';
 import { MARKS } from '../../linux/proxy-table.ts';
@@ -42,12 +43,6 @@ const OUT_OF_DESCRIPTORS: readonly string[] = ['EMFILE', 'ENFILE', 'ENOBUFS', 'E
 const TUNNEL_BUFFER_BYTES = 1024 * 1024;
 export const APP_BUFFER_BYTES = 1024 * 1024;
 
-/**
- * An application's own keep-alive is answered by its sidecar, so the tunnels look after each other: a host that is gone without a word is
- * noticed after two minutes. Seconds.
- */
-const KEEP_ALIVE = { idle: 60, interval: 10, probes: 6 } as const;
-
 function setUp(fd: number, bytes: number): void {
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes);
@@ -57,10 +52,11 @@ function setUp(fd: number, bytes: number): void {
 function setUpTunnel(fd: number): void {
   setOption(fd, SOL_SOCKET, SO_MARK, MARKS.sidecar);
   setUp(fd, TUNNEL_BUFFER_BYTES);
+  // An application's own keep-alive is answered by its sidecar, so the tunnels look after each other.
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idle);
-  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.interval);
-  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE.probes);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, TUNNEL_KEEP_ALIVE.idle);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, TUNNEL_KEEP_ALIVE.interval);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, TUNNEL_KEEP_ALIVE.probes);
 }
 
 function setUpApp(fd: number): void {

@@ -6,6 +6,7 @@ import { callSidecar } from '../peers/call.ts';
 import type { Answer } from '../peers/call.ts';
 import type { Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
+import type { Tunnels } from '../sockets/tunnels.ts';
 
 const AGAIN_AFTER_MS = 100;
 
@@ -18,6 +19,7 @@ const PATIENCE_MS = 10_000;
 export interface CallerOptions {
   readonly netns: string;
   readonly key: Uint8Array;
+  readonly tunnels: Tunnels;
   readonly log: (message: string, details: object) => void;
   /** Where a connection to this address shall go now: another task for a virtual one. */
   readonly target?: (server: Endpoint) => Endpoint | undefined;
@@ -55,11 +57,12 @@ function another({ identity: { server } }: Stream, options: CallerOptions): Endp
   return chosen?.address === server.address ? undefined : chosen;
 }
 
-function offer(streams: Streams, stream: Stream, { netns, key }: CallerOptions): Promise<Answer> {
+function offer(streams: Streams, stream: Stream, { netns, key, tunnels }: CallerOptions): Promise<Answer> {
   const { id: streamId, client } = stream.identity;
   return callSidecar({
     netns,
     key,
+    tunnels,
     address: stream.target.address,
     offer: async () => {
       await streams.released();

@@ -25,6 +25,10 @@ export class StreamSockets {
   readonly #app: AppEnd;
   readonly #events: SocketsEvents;
   #tunnel: Link | undefined;
+  /** Address of the other sidecar. */
+  #peer = '';
+  /** Why the last tunnel has broken. */
+  #brokenBy: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer will fire, by the clock of `performance.now()`. */
   #timerAtMs: number | undefined;
@@ -67,9 +71,21 @@ export class StreamSockets {
     this.do(() => undefined);
   }
 
+  /** Address of the other sidecar, and why the tunnel to it has broken, if it has. */
+  get far(): { readonly address: string; readonly brokenBy: string | undefined } {
+    return { address: this.#peer, brokenBy: this.#brokenBy };
+  }
+
+  /** The other sidecar is known to be gone; what has come from it is still taken. */
+  get abandoned(): boolean {
+    return this.#tunnel?.abandoned ?? false;
+  }
+
   /** From now on it goes over this tunnel. */
   use(tunnel: Link, early: Buffer): void {
     this.#tunnel = tunnel;
+    this.#peer = tunnel.peer;
+    this.#brokenBy = undefined;
     const whileUsed = (handle: () => void) => (): void => {
       if (this.#tunnel === tunnel) this.do(handle);
     };
@@ -82,7 +98,11 @@ export class StreamSockets {
         drained: () => this.update(),
         ended: whileUsed(() => machine.handleTunnelEnd()),
         finished: () => undefined,
-        closed: whileUsed(() => machine.handleTunnelClosed()),
+        closed: (error) => {
+          if (this.#tunnel !== tunnel) return;
+          this.#brokenBy = error?.message;
+          this.do(() => machine.handleTunnelClosed());
+        },
       },
     );
     this.do(() => machine.open(tunnel.gone));

@@ -68,6 +68,16 @@ export class Stream {
     this.#machine.announced = known;
   }
 
+  /** Address of the other sidecar, and why the tunnel to it has broken, if it has. */
+  get far(): StreamSockets['far'] {
+    return this.#sockets.far;
+  }
+
+  /** The other sidecar is known to be gone; what has come from it is still taken. */
+  get abandoned(): boolean {
+    return this.#sockets.abandoned;
+  }
+
   /** The application's connection is closed. */
   get appGone(): boolean {
     return this.#machine.appGone;

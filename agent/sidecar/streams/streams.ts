@@ -15,6 +15,8 @@ export interface StreamsOptions {
   readonly left: (stream: Stream) => void;
   /** Nothing is left of a stream. */
   readonly closed: (stream: Stream) => void;
+  /** Whose address this is, for people. */
+  readonly who: (address: string) => string;
 }
 
 /**
@@ -27,6 +29,8 @@ export class Streams implements RoundStreams {
   readonly #streams = new Map<string, Stream>();
   /** Channels that the algorithm knows, with their direction. */
   readonly #channels = new Map<string, { readonly stream: string; readonly direction: 'in' | 'out' }>();
+  /** Streams whose peers were gone before the round began: they are no part of it, and what has come from them is all there is. */
+  readonly #orphaned = new Set<string>();
   #waiting: (() => void)[] = [];
   #blocked: boolean;
   #epoch: number;
@@ -115,14 +119,19 @@ export class Streams implements RoundStreams {
 
   /** A round begins: tells it of all channels that there are. */
   introduce(round: RoundRunner): void {
+    this.#orphaned.clear();
+    for (const { identity, abandoned } of this.all()) if (abandoned) this.#orphaned.add(identity.id);
     for (const [channel, { direction }] of this.#channels)
       void round.feed({ kind: 'opened', channel, direction, epoch: round.epoch - 1 });
   }
 
   /** The two channels have ended. @param lost not in order */
   forget(identity: StreamIdentity, lost: boolean): void {
+    const stream = this.#streams.get(identity.id);
+    const orphaned = this.#orphaned.delete(identity.id);
+    if (lost && orphaned && stream?.recording) stream.recording.reset = true;
     for (const channel of [`${identity.id}>`, `${identity.id}<`]) {
-      if (this.#channels.has(channel)) void this.round?.feed({ kind: lost ? 'peer-lost' : 'closed', channel });
+      if (this.#channels.has(channel)) this.#tellEnd(channel, lost && !orphaned ? this.#lossOf(stream) : undefined);
       this.#channels.delete(channel);
     }
   }
@@ -135,6 +144,23 @@ export class Streams implements RoundStreams {
   /** Ends every connection with a reset. */
   destroy(): void {
     for (const stream of this.all()) stream.destroy();
+  }
+
+  /** @param loss why it has not ended in order */
+  #tellEnd(channel: string, loss: string | undefined): void {
+    if (loss === undefined) {
+      void this.round?.feed({ kind: 'closed', channel });
+      return;
+    }
+    this.round?.lost(channel, loss);
+    void this.round?.feed({ kind: 'peer-lost', channel });
+  }
+
+  #lossOf(stream: Stream | undefined): string {
+    const { address, brokenBy } = stream?.far ?? {};
+    const who = address ? this.#options.who(address) : 'the other task';
+    if (brokenBy === undefined) return `the sidecar of ${who} has ended the connection`;
+    return brokenBy.startsWith(who) ? brokenBy : `the connection with the sidecar of ${who} has broken (${brokenBy})`;
   }
 
   #know(identity: StreamIdentity): { readonly incoming: string; readonly outgoing: string } {

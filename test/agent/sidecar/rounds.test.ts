@@ -13,7 +13,7 @@ const identity = {
 };
 
 /** A sidecar with this many connections that wait for their other end, and an agent that writes down what it is asked. */
-function sidecar(awaiting = 0) {
+function sidecar(awaiting = 0, unknownPeers: readonly string[] = []) {
   const streams = {
     round: undefined,
     waits: awaiting,
@@ -37,6 +37,7 @@ function sidecar(awaiting = 0) {
     netns: '/nowhere',
     streams: streams as unknown as Streams,
     coming: () => 0,
+    unknownPeers: () => Promise.resolve(unknownPeers),
     log: () => undefined,
   });
   return { rounds, streams, host, asked, freezing };
@@ -57,6 +58,16 @@ describe('the rounds of a sidecar', () => {
     });
     await vi.advanceTimersByTimeAsync(6_000);
     await refused;
+    await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('do not begin while it is not known whether a peer is still there: the same', async () => {
+    const { rounds, host } = sidecar(0, ['bank_b at 10.0.1.3']);
+    await expect(rounds.prepare(params, host)).rejects.toMatchObject({
+      code: 'precondition',
+      message: 'bank_a.1 has connections with bank_b at 10.0.1.3, whose sidecar has not answered for 10 s',
+      advice: expect.stringContaining('docker node ls') as string,
+    });
     await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });
   });
 

@@ -106,6 +106,12 @@ describe('a whole stack', () => {
       [a({ endTaken: false }), b()],
       { a: 'RESET', b: 'RESET' },
     ],
+    ['the acceptor’s half was not taken', [a(), b({ endTaken: false })], { a: 'RESET', b: 'RESET' }],
+    [
+      'a half that was not taken is not delivered',
+      [a({ endTaken: false, finRecorded: true }), b()],
+      { a: 'RESET', b: 'RESET' },
+    ],
   ])('%s', (_name, tasks, outcome) => check(tasks, [], outcome));
 
   test('stack and epoch are those of the snapshot, and a task without streams has an empty plan', () => {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Epoch, ParticipantOutcome } from '../../src/algorithms/index.ts';
 import { streamCutSchema } from '../../src/model/checkpoint.ts';
 import { messageOf } from '../../src/model/errors.ts';
+import { within } from '../../src/platform/deadlines.ts';
 import type { TaskHandle, TaskHost } from '../../src/execution/real-time-executor.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 import type { SidecarRecord } from '../checkpoints/collect.ts';
@@ -77,7 +78,7 @@ export class SidecarRunner implements TaskRunner {
     const { sidecar, epoch } = this.#options;
     try {
       if (input.kind === 'release') await sidecar.call('releaseRound', { epoch });
-      else await orLate(sidecar.call('abort', { reason: input.reason }));
+      else await inTime(sidecar.call('abort', { reason: input.reason }));
     } catch (error) {
       await this.#lost(messageOf(error));
     }
@@ -100,7 +101,7 @@ export class SidecarRunner implements TaskRunner {
     this.close();
     this.#detach();
     // One that has died meanwhile remembers nothing anyway.
-    await orLate(this.#options.sidecar.call('finish')).catch(() => undefined);
+    await inTime(this.#options.sidecar.call('finish')).catch(() => undefined);
   }
 
   /** Has the sidecar write what it has recorded. @param folder is made */
@@ -177,9 +178,6 @@ export class SidecarRunner implements TaskRunner {
 }
 
 /** Fails instead of waiting for a sidecar that hangs. */
-function orLate(answer: Promise<unknown>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('its sidecar does not answer')), ABORT_TIMEOUT_MS);
-    answer.then(() => resolve(), reject).finally(() => clearTimeout(timer));
-  });
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return within(answer, ABORT_TIMEOUT_MS, () => new Error('its sidecar does not answer'));
 }

@@ -39,14 +39,13 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 /** The answer, if it comes in time; else fails with `late`. The work itself goes on: whoever can end it should have it look at a signal. */
 export async function within<T>(answer: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
-  const over = new AbortController();
-  const tooLate = sleep(timeoutMs, undefined, { signal: over.signal }).then(() => {
-    throw late();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), timeoutMs);
   });
   try {
     return await Promise.race([answer, tooLate]);
   } finally {
-    tooLate.catch(() => undefined);
-    over.abort();
+    clearTimeout(timer);
   }
 }

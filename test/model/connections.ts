@@ -1,4 +1,4 @@
-import type { Connection, Endpoint } from '../../src/model/connection.ts';
+import type { Connection, Endpoint, RewriteEntry } from '../../src/model/connection.ts';
 import type { CutTask } from '../../src/model/cuts/cut.ts';
 import type { Alias } from '../../src/model/task.ts';
 
@@ -29,14 +29,31 @@ export function end(
   };
 }
 
-/** `{ network: address }` as a list. */
-export function aliases(of: Readonly<Record<string, string>>): Alias[] {
+/** Addresses by network; an address alone is on network `net`. */
+export type Places = string | Readonly<Record<string, string>>;
+
+/** As a list. */
+export function aliases(of: Places): Alias[] {
+  if (typeof of === 'string') return [{ network: 'net', address: of }];
   return Object.entries(of).map(([network, address]) => ({ network, address }));
+}
+
+/** Each `local>remote as local>remote`: the socket's endpoints, then those on the wire. */
+export function rewrites(...texts: string[]): RewriteEntry[] {
+  return texts.map((text) => {
+    const [socketLocal = '', socketRemote = '', wireLocal = '', wireRemote = ''] = text.split(/>| as /);
+    return {
+      socketLocal: endpoint(socketLocal),
+      socketRemote: endpoint(socketRemote),
+      wireLocal: endpoint(wireLocal),
+      wireRemote: endpoint(wireRemote),
+    };
+  });
 }
 
 export function task(
   key: string,
-  addresses: Readonly<Record<string, string>>,
+  addresses: Places,
   connections: readonly Connection[],
   old: readonly Alias[] = [],
 ): CutTask {

@@ -1,283 +1,254 @@
 import { expect, test } from 'vitest';
-import { endpointText, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
+import type { Connection } from '../../src/model/connection.ts';
 import { pairConnections } from '../../src/model/cuts/cut.ts';
 import {
   planNetworks,
+  type LivePlan,
   type LiveTask,
+  type NetworkPlan,
   type NetworkPlans,
   type RestoredTask,
+  type UnsentMark,
 } from '../../src/model/plans/network-plan.ts';
-import type { Alias } from '../../src/model/task.ts';
-import { aliases, end, task } from './connections.ts';
+import { aliases, end, rewrites, task, type Places } from './connections.ts';
 
-function restored(
-  key: string,
-  was: Readonly<Record<string, string>>,
-  is: Readonly<Record<string, string>>,
-  connections: readonly Connection[],
-  old: readonly Alias[] = [],
-): RestoredTask {
-  return { ...task(key, was, connections, old), newAddresses: aliases(is) };
+const SUBNETS = ['10.0.1.0/24'];
+
+/** @param old its previous addresses */
+function restored(key: string, was: Places, is: Places, connections: Connection[], old: Places = {}): RestoredTask {
+  return { ...task(key, was, connections, aliases(old)), newAddresses: aliases(is) };
+}
+
+/** @param inForce its rewrites */
+function live(key: string, at: Places, connections: Connection[], inForce: string[] = [], old: Places = {}): LiveTask {
+  return { ...task(key, at, connections, aliases(old)), rewrites: rewrites(...inForce) };
 }
 
 function plan(tasks: readonly RestoredTask[], live: readonly LiveTask[] = []): NetworkPlans {
-  return planNetworks({ tasks, live, pairing: pairConnections([...tasks, ...live]), subnets: ['10.0.1.0/24'] });
+  return planNetworks({ tasks, live, pairing: pairConnections([...tasks, ...live]), subnets: SUBNETS });
 }
 
-function texts(entries: readonly RewriteEntry[] | undefined): string[] {
-  return (entries ?? []).map(
-    ({ socketLocal, socketRemote, wireLocal, wireRemote }) =>
-      `${endpointText(socketLocal)}>${endpointText(socketRemote)} as ${endpointText(wireLocal)}>${endpointText(wireRemote)}`,
-  );
-}
-
+/** Both ends of a connection; of another one that was made after a restore. */
 const CLIENT = end('10.0.1.2:40000', '10.0.1.3:7000', [10, 10, 50]);
 const SERVER = end('10.0.1.3:7000', '10.0.1.2:40000', [50, 50, 10]);
+const CLIENT_2 = end('10.0.1.12:41000', '10.0.1.13:7000', [5, 5, 6]);
+const SERVER_2 = end('10.0.1.13:7000', '10.0.1.12:41000', [6, 6, 5]);
+/** Ends that have no other end in the stack. */
+const EXTERNAL = end('172.18.0.3:80', '198.51.100.7:5555', [1, 1, 1]);
+const UNACCEPTED = end('10.0.1.2:40005', '10.0.1.3:7000', [1, 1, 1]);
+const DIALLING = end('10.0.1.2:40006', '10.0.1.3:7000', [1, 1, 0], { state: 'SYN_SENT' });
+/** Ends of tasks that run: their sequence numbers are not known. */
+const RUNNING = { sequencesKnown: false };
+const RUNNING_SERVER = { ...SERVER, ...RUNNING };
+const running = (local: string, remote: string): Connection => end(local, remote, [0, 0, 0], RUNNING);
+const LOST = running('10.0.1.13:7000', '10.0.1.2:40009');
 
-test('both tasks elsewhere', () => {
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [CLIENT]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, [SERVER]),
-  ]);
-  expect(plans.get('client.1')).toMatchObject({
-    subnets: ['10.0.1.0/24'],
-    ownAddresses: ['10.0.1.2'],
-    close: [],
-    aliases: [
-      { address: '10.0.1.2', network: 'net' },
-      { address: '10.0.1.12', network: 'net' },
-    ],
-  });
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.12:40000>10.0.1.13:7000',
-  ]);
-  expect(texts(plans.get('server.1')?.rewrites)).toEqual([
-    '10.0.1.3:7000>10.0.1.2:40000 as 10.0.1.13:7000>10.0.1.12:40000',
-  ]);
-});
+const client = (is: Places, connections = [CLIENT]): RestoredTask => restored('client', '10.0.1.2', is, connections);
+const server = (is: Places, connections = [SERVER]): RestoredTask => restored('server', '10.0.1.3', is, connections);
 
-test('back in place with the same addresses, nothing is rewritten', () => {
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.2' }, [CLIENT]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.3' }, [SERVER]),
-  ]);
-  expect(plans.get('client.1')).toMatchObject({ ownAddresses: [], rewrites: [], close: [] });
-});
+interface Case {
+  readonly name: string;
+  readonly tasks: readonly RestoredTask[];
+  readonly live?: readonly LiveTask[];
+  /** Of restored tasks, by key: a field that is named is exactly so. */
+  readonly plans: Readonly<Record<string, Partial<NetworkPlan>>>;
+  /** Of tasks that run, by key: all that is planned. */
+  readonly livePlans?: Readonly<Record<string, LivePlan>>;
+}
 
-test('two tasks that have swapped addresses', () => {
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.3' }, [CLIENT]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.2' }, [SERVER]),
-  ]);
-  expect(plans.get('client.1')?.ownAddresses).toEqual(['10.0.1.2']);
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.3:40000>10.0.1.2:7000',
-  ]);
-  expect(plans.get('server.1')?.ownAddresses).toEqual(['10.0.1.3']);
-});
-
-test('second generation: sockets of two earlier lives, and an old address that is the own one again', () => {
-  const old = aliases({ net: '10.0.1.2' });
-  const tasks = [
-    restored(
-      'client.1',
-      { net: '10.0.1.12' },
-      { net: '10.0.1.2' },
-      [CLIENT, end('10.0.1.12:41000', '10.0.1.13:7000', [5, 5, 6])],
-      old,
-    ),
-    restored(
-      'server.1',
-      { net: '10.0.1.13' },
-      { net: '10.0.1.33' },
-      [SERVER, end('10.0.1.13:7000', '10.0.1.12:41000', [6, 6, 5])],
-      aliases({ net: '10.0.1.3' }),
-    ),
-  ];
-  const { plans } = plan(tasks);
-  expect(plans.get('client.1')?.ownAddresses).toEqual(['10.0.1.12']);
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.2:40000>10.0.1.33:7000',
-    '10.0.1.12:41000>10.0.1.13:7000 as 10.0.1.2:41000>10.0.1.33:7000',
-  ]);
-  expect(plans.get('server.1')?.ownAddresses).toEqual(['10.0.1.3', '10.0.1.13']);
-  expect(plans.get('server.1')?.aliases).toEqual([
-    { address: '10.0.1.3', network: 'net' },
-    { address: '10.0.1.13', network: 'net' },
-    { address: '10.0.1.33', network: 'net' },
-  ]);
-});
-
-test('replicas and two networks: each connection stays on its network', () => {
-  const { plans } = plan([
-    restored('client.1', { front: '10.0.1.2', back: '10.0.2.2' }, { front: '10.0.1.22', back: '10.0.2.22' }, [
-      CLIENT,
-      end('10.0.2.2:40000', '10.0.2.4:7000', [1, 1, 2]),
-    ]),
-    restored('server.1', { front: '10.0.1.3' }, { front: '10.0.1.33' }, [SERVER]),
-    restored('server.2', { back: '10.0.2.4' }, { back: '10.0.2.44' }, [
-      end('10.0.2.4:7000', '10.0.2.2:40000', [2, 2, 1]),
-    ]),
-  ]);
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.22:40000>10.0.1.33:7000',
-    '10.0.2.2:40000>10.0.2.4:7000 as 10.0.2.22:40000>10.0.2.44:7000',
-  ]);
-  expect(texts(plans.get('server.2')?.rewrites)).toEqual([
-    '10.0.2.4:7000>10.0.2.2:40000 as 10.0.2.44:7000>10.0.2.22:40000',
-  ]);
-});
-
-test('through a virtual IP: the ends talk directly from now on, and two that meet get different ports', () => {
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.2' }, [
-      end('10.0.1.2:40000', '10.0.1.100:7000', [1, 1, 2]),
-      end('10.0.1.2:40000', '10.0.1.101:7000', [1000, 1000, 2000]),
-    ]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.3' }, [
-      end('10.0.1.3:7000', '10.0.1.50:40000', [2, 2, 1]),
-      end('10.0.1.3:7000', '10.0.1.50:40001', [2000, 2000, 1000]),
-    ]),
-  ]);
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.100:7000 as 10.0.1.2:40000>10.0.1.3:7000',
-    '10.0.1.2:40000>10.0.1.101:7000 as 10.0.1.2:61000>10.0.1.3:7000',
-  ]);
-  expect(texts(plans.get('server.1')?.rewrites)).toEqual([
-    '10.0.1.3:7000>10.0.1.50:40000 as 10.0.1.3:7000>10.0.1.2:40000',
-    '10.0.1.3:7000>10.0.1.50:40001 as 10.0.1.3:7000>10.0.1.2:61000',
-  ]);
-});
-
-test('what has no other end is closed, but a connection just being made goes to where its target is now', () => {
-  const external = end('172.18.0.3:80', '198.51.100.7:5555', [1, 1, 1]);
-  const unaccepted = end('10.0.1.2:40005', '10.0.1.3:7000', [1, 1, 1]);
-  const dialling = end('10.0.1.2:40006', '10.0.1.3:7000', [1, 1, 0], { state: 'SYN_SENT' });
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [external, unaccepted, dialling]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, []),
-  ]);
-  expect(plans.get('client.1')?.close).toEqual([unaccepted, external]);
-  expect(plans.get('client.1')?.ownAddresses).toEqual(['172.18.0.3', '10.0.1.2']);
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40006>10.0.1.3:7000 as 10.0.1.12:40006>10.0.1.13:7000',
-  ]);
-});
-
-test('a connection just being made is left alone where a sidecar will carry it', () => {
-  const dialling = end('10.0.1.2:40006', '10.0.1.3:7000', [1, 1, 0], { state: 'SYN_SENT' });
-  const client = restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [dialling]);
-  const { plans } = plan([
-    { ...client, proxied: true },
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, []),
-  ]);
-  expect(plans.get('client.1')).toMatchObject({ close: [], rewrites: [] });
-});
-
-test('a connection on a network that a task is no longer on is closed at both ends', () => {
-  const { plans } = plan([
-    restored('client.1', { net: '10.0.1.2' }, { other: '10.0.9.2' }, [CLIENT]),
-    restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, [SERVER]),
-  ]);
-  expect(plans.get('client.1')?.close).toEqual([CLIENT]);
-  expect(plans.get('server.1')?.close).toEqual([SERVER]);
-});
-
-test('one task moves, its peers run on: what they rewrite already stays, what does not come back is reset', () => {
-  const running = { sequencesKnown: false };
-  const other: RewriteEntry = {
-    socketLocal: { address: '10.0.1.3', port: 7000 },
-    socketRemote: { address: '10.0.1.9', port: 1234 },
-    wireLocal: { address: '10.0.1.13', port: 7000 },
-    wireRemote: { address: '10.0.1.19', port: 1234 },
-  };
-  const toOther = end('10.0.1.3:7000', '10.0.1.9:1234', [0, 0, 0], running);
-  const lost = end('10.0.1.13:7000', '10.0.1.2:40009', [0, 0, 0], running);
-  const outside = end('10.0.1.13:50000', '192.0.2.1:443', [0, 0, 0], running);
-  const server: LiveTask = {
-    ...task(
-      'server.1',
-      { net: '10.0.1.13' },
-      [{ ...SERVER, ...running }, toOther, lost, outside],
-      aliases({ net: '10.0.1.3' }),
-    ),
-    rewrites: [other],
-  };
-  const quiet: LiveTask = {
-    ...task(
-      'other.1',
-      { net: '10.0.1.19' },
-      [end('10.0.1.9:1234', '10.0.1.3:7000', [0, 0, 0], running)],
-      aliases({ net: '10.0.1.9' }),
-    ),
-    rewrites: [],
-  };
-  const { plans, live } = plan(
-    [restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.22' }, [CLIENT])],
-    [server, quiet],
-  );
-  expect(texts(plans.get('client.1')?.rewrites)).toEqual([
-    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.22:40000>10.0.1.13:7000',
-  ]);
-  expect(texts(live.get('server.1')?.rewrites)).toEqual([
-    '10.0.1.3:7000>10.0.1.9:1234 as 10.0.1.13:7000>10.0.1.19:1234',
-    '10.0.1.3:7000>10.0.1.2:40000 as 10.0.1.13:7000>10.0.1.22:40000',
-  ]);
-  expect(live.get('server.1')?.close).toEqual([lost]);
-  expect(live.get('other.1')).toEqual({ rewrites: [], close: [] });
-});
-
-test('a task that moves back home is no longer rewritten by its running peer', () => {
-  const server: LiveTask = {
-    ...task('server.1', { net: '10.0.1.3' }, [{ ...SERVER, sequencesKnown: false }]),
-    rewrites: [
-      {
-        socketLocal: SERVER.local,
-        socketRemote: SERVER.remote,
-        wireLocal: SERVER.local,
-        wireRemote: { address: '10.0.1.22', port: 40000 },
+const CASES: readonly Case[] = [
+  {
+    name: 'both tasks elsewhere',
+    tasks: [client('10.0.1.12'), server('10.0.1.13')],
+    plans: {
+      client: {
+        subnets: SUBNETS,
+        ownAddresses: ['10.0.1.2'],
+        close: [],
+        aliases: ['10.0.1.2', '10.0.1.12'].flatMap(aliases),
+        rewrites: rewrites('10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.12:40000>10.0.1.13:7000'),
       },
+      server: { rewrites: rewrites('10.0.1.3:7000>10.0.1.2:40000 as 10.0.1.13:7000>10.0.1.12:40000') },
+    },
+  },
+  {
+    name: 'back in place with the same addresses, nothing is rewritten',
+    tasks: [client('10.0.1.2'), server('10.0.1.3')],
+    plans: { client: { ownAddresses: [], rewrites: [], close: [] } },
+  },
+  {
+    name: 'two tasks that have swapped addresses',
+    tasks: [client('10.0.1.3'), server('10.0.1.2')],
+    plans: {
+      client: {
+        ownAddresses: ['10.0.1.2'],
+        rewrites: rewrites('10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.3:40000>10.0.1.2:7000'),
+      },
+      server: { ownAddresses: ['10.0.1.3'] },
+    },
+  },
+  {
+    name: 'second generation: sockets of two earlier lives, and an old address that is the own one again',
+    tasks: [
+      restored('client', '10.0.1.12', '10.0.1.2', [CLIENT, CLIENT_2], '10.0.1.2'),
+      restored('server', '10.0.1.13', '10.0.1.33', [SERVER, SERVER_2], '10.0.1.3'),
     ],
-  };
-  const { plans, live } = plan(
-    [restored('client.1', { net: '10.0.1.22' }, { net: '10.0.1.2' }, [CLIENT], aliases({ net: '10.0.1.2' }))],
-    [server],
-  );
-  expect(live.get('server.1')).toEqual({ rewrites: [], close: [] });
-  expect(plans.get('client.1')).toMatchObject({ ownAddresses: ['10.0.1.22'], rewrites: [] });
+    plans: {
+      client: {
+        ownAddresses: ['10.0.1.12'],
+        rewrites: rewrites(
+          '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.2:40000>10.0.1.33:7000',
+          '10.0.1.12:41000>10.0.1.13:7000 as 10.0.1.2:41000>10.0.1.33:7000',
+        ),
+      },
+      server: {
+        ownAddresses: ['10.0.1.3', '10.0.1.13'],
+        aliases: ['10.0.1.3', '10.0.1.13', '10.0.1.33'].flatMap(aliases),
+      },
+    },
+  },
+  {
+    name: 'replicas and two networks: each connection stays on its network',
+    tasks: [
+      restored('client', { front: '10.0.1.2', back: '10.0.2.2' }, { front: '10.0.1.22', back: '10.0.2.22' }, [
+        CLIENT,
+        end('10.0.2.2:40000', '10.0.2.4:7000', [1, 1, 2]),
+      ]),
+      restored('server', { front: '10.0.1.3' }, { front: '10.0.1.33' }, [SERVER]),
+      restored('replica', { back: '10.0.2.4' }, { back: '10.0.2.44' }, [
+        end('10.0.2.4:7000', '10.0.2.2:40000', [2, 2, 1]),
+      ]),
+    ],
+    plans: {
+      client: {
+        rewrites: rewrites(
+          '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.22:40000>10.0.1.33:7000',
+          '10.0.2.2:40000>10.0.2.4:7000 as 10.0.2.22:40000>10.0.2.44:7000',
+        ),
+      },
+      replica: { rewrites: rewrites('10.0.2.4:7000>10.0.2.2:40000 as 10.0.2.44:7000>10.0.2.22:40000') },
+    },
+  },
+  {
+    name: 'through a virtual IP: the ends talk directly from now on, and two that meet get different ports',
+    tasks: [
+      client('10.0.1.2', [
+        end('10.0.1.2:40000', '10.0.1.100:7000', [1, 1, 2]),
+        end('10.0.1.2:40000', '10.0.1.101:7000', [1000, 1000, 2000]),
+      ]),
+      server('10.0.1.3', [
+        end('10.0.1.3:7000', '10.0.1.50:40000', [2, 2, 1]),
+        end('10.0.1.3:7000', '10.0.1.50:40001', [2000, 2000, 1000]),
+      ]),
+    ],
+    plans: {
+      client: {
+        rewrites: rewrites(
+          '10.0.1.2:40000>10.0.1.100:7000 as 10.0.1.2:40000>10.0.1.3:7000',
+          '10.0.1.2:40000>10.0.1.101:7000 as 10.0.1.2:61000>10.0.1.3:7000',
+        ),
+      },
+      server: {
+        rewrites: rewrites(
+          '10.0.1.3:7000>10.0.1.50:40000 as 10.0.1.3:7000>10.0.1.2:40000',
+          '10.0.1.3:7000>10.0.1.50:40001 as 10.0.1.3:7000>10.0.1.2:61000',
+        ),
+      },
+    },
+  },
+  {
+    name: 'what has no other end is closed, but a connection just being made goes to where its target is now',
+    tasks: [client('10.0.1.12', [EXTERNAL, UNACCEPTED, DIALLING]), server('10.0.1.13', [])],
+    plans: {
+      client: {
+        close: [UNACCEPTED, EXTERNAL],
+        ownAddresses: ['172.18.0.3', '10.0.1.2'],
+        rewrites: rewrites('10.0.1.2:40006>10.0.1.3:7000 as 10.0.1.12:40006>10.0.1.13:7000'),
+      },
+    },
+  },
+  {
+    name: 'a connection just being made is left alone where a sidecar will carry it',
+    tasks: [{ ...client('10.0.1.12', [DIALLING]), proxied: true }, server('10.0.1.13', [])],
+    plans: { client: { close: [], rewrites: [] } },
+  },
+  {
+    name: 'a connection on a network that a task is no longer on is closed at both ends',
+    tasks: [client({ other: '10.0.9.2' }), server('10.0.1.13')],
+    plans: { client: { close: [CLIENT] }, server: { close: [SERVER] } },
+  },
+  {
+    name: 'one task moves, its peers run on: what they rewrite already stays, what does not come back is reset',
+    tasks: [client('10.0.1.22')],
+    live: [
+      live(
+        'server',
+        '10.0.1.13',
+        [RUNNING_SERVER, running('10.0.1.3:7000', '10.0.1.9:1234'), LOST, running('10.0.1.13:50000', '192.0.2.1:443')],
+        ['10.0.1.3:7000>10.0.1.9:1234 as 10.0.1.13:7000>10.0.1.19:1234'],
+        '10.0.1.3',
+      ),
+      live('other', '10.0.1.19', [running('10.0.1.9:1234', '10.0.1.3:7000')], [], '10.0.1.9'),
+    ],
+    plans: { client: { rewrites: rewrites('10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.22:40000>10.0.1.13:7000') } },
+    livePlans: {
+      server: {
+        rewrites: rewrites(
+          '10.0.1.3:7000>10.0.1.9:1234 as 10.0.1.13:7000>10.0.1.19:1234',
+          '10.0.1.3:7000>10.0.1.2:40000 as 10.0.1.13:7000>10.0.1.22:40000',
+        ),
+        close: [LOST],
+      },
+      other: { rewrites: [], close: [] },
+    },
+  },
+  {
+    name: 'a task that moves back home is no longer rewritten by its running peer',
+    tasks: [restored('client', '10.0.1.22', '10.0.1.2', [CLIENT], '10.0.1.2')],
+    live: [
+      live('server', '10.0.1.3', [RUNNING_SERVER], ['10.0.1.3:7000>10.0.1.2:40000 as 10.0.1.3:7000>10.0.1.22:40000']),
+    ],
+    plans: { client: { ownAddresses: ['10.0.1.22'], rewrites: [] } },
+    livePlans: { server: { rewrites: [], close: [] } },
+  },
+];
+
+test.each(CASES)('$name', ({ tasks, live = [], plans, livePlans = {} }) => {
+  const planned = plan(tasks, live);
+  for (const [key, fields] of Object.entries(plans)) {
+    const whole = planned.plans.get(key);
+    expect(whole, key).toEqual({ ...whole, ...fields });
+  }
+  expect(Object.fromEntries(planned.live)).toEqual(livePlans);
 });
 
-test('what the peer does not have counts as not sent', () => {
-  const client = (sequences: readonly [number, number, number], more: Partial<Connection> = {}): Connection =>
-    end('10.0.1.2:40000', '10.0.1.3:7000', sequences, more);
-  const server = end('10.0.1.3:7000', '10.0.1.2:40000', [50, 50, 13]);
-  const marks = (one: Connection, peer: Connection, live = false): unknown => {
-    const moved = restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [one]);
-    if (live) {
-      return plan([moved], [{ ...task('server.1', { net: '10.0.1.3' }, [peer]), rewrites: [] }]).plans.get('client.1')
-        ?.unsent;
-    }
-    return plan([moved, restored('server.1', { net: '10.0.1.3' }, { net: '10.0.1.13' }, [peer])]).plans.get('client.1')
-      ?.unsent;
-  };
-  expect(marks(client([10, 15, 50]), server)).toEqual([{ writeSeq: 15, rcvNxt: 50, from: 13 }]);
-  expect(marks(client([10, 15, 50], { writeSeq: 20 }), server)).toEqual([{ writeSeq: 20, rcvNxt: 50, from: 13 }]);
-  expect(marks(client([10, 15, 50]), { ...server, sequencesKnown: false }, true)).toEqual([
-    { writeSeq: 15, rcvNxt: 50, from: 10 },
-  ]);
-  expect(marks(client([13, 13, 50]), server)).toEqual([]);
-  expect(marks(client([10, 15, 50], { state: 'FIN_WAIT1' }), server)).toEqual([]);
+function mark(writeSeq: number, from: number): UnsentMark {
+  return { writeSeq, rcvNxt: CLIENT.rcvNxt, from };
+}
+
+test.each<[string, Partial<Connection>, 'moves' | 'runs on', UnsentMark[]]>([
+  ['what was in flight', { sndNxt: 15, writeSeq: 15 }, 'moves', [mark(15, 13)]],
+  ['what was in flight and what was not sent', { sndNxt: 15, writeSeq: 20 }, 'moves', [mark(20, 13)]],
+  ['what is not acknowledged, if it runs on', { sndNxt: 15, writeSeq: 15 }, 'runs on', [mark(15, 10)]],
+  ['nothing, if it has all', { sndUna: 13, sndNxt: 13, writeSeq: 13 }, 'moves', []],
+  ['nothing, behind a FIN', { sndNxt: 15, writeSeq: 15, state: 'FIN_WAIT1' }, 'moves', []],
+])('what the peer does not have counts as not sent: %s', (_name, changes, peer, unsent) => {
+  const moved = client('10.0.1.12', [{ ...CLIENT, ...changes }]);
+  const has13 = { ...SERVER, rcvNxt: 13 };
+  const { plans } =
+    peer === 'moves'
+      ? plan([moved, server('10.0.1.13', [has13])])
+      : plan([moved], [live('server', '10.0.1.3', [{ ...has13, ...RUNNING }])]);
+  expect(plans.get('client')?.unsent).toEqual(unsent);
 });
 
 test('proxied connections are not rewritten, but their old addresses come back; those named are closed', () => {
   const half = end('10.0.1.2:40001', '10.0.1.3:7000');
-  const tasks = [restored('client.1', { net: '10.0.1.2' }, { net: '10.0.1.12' }, [CLIENT, half])];
-  const pairing = pairConnections([]);
   const { plans } = planNetworks({
-    tasks,
-    pairing,
-    close: [{ task: 'client.1', connection: half }],
-    subnets: ['10.0.1.0/24'],
+    tasks: [client('10.0.1.12', [CLIENT, half])],
+    pairing: pairConnections([]),
+    close: [{ task: 'client', connection: half }],
+    subnets: SUBNETS,
   });
-  expect(plans.get('client.1')).toMatchObject({ ownAddresses: ['10.0.1.2'], rewrites: [], close: [half], unsent: [] });
+  expect(plans.get('client')).toMatchObject({ ownAddresses: ['10.0.1.2'], rewrites: [], close: [half], unsent: [] });
 });

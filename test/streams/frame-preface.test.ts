@@ -63,9 +63,11 @@ describe('preface', () => {
     expect(refused).toThrow(expect.objectContaining({ code }) as Error);
   });
 
-  test('what cannot be said is not written', () => {
-    expect(() => encodeOpen({ ...OPEN, client: { address: 'fd00::1', port: 1 } })).toThrow(PrefaceError);
-    expect(() => encodeOpen({ ...OPEN, streamId: 'x' })).toThrow(PrefaceError);
-    expect(() => encodeOpen({ ...OPEN, mac: fill(31, 0) })).toThrow(PrefaceError);
+  test.each<[string, Partial<OpenMessage>]>([
+    ['an IPv6 address', { client: { address: 'fd00::1', port: 1 } }],
+    ['an id that is none', { streamId: 'x' }],
+    ['a MAC too short', { mac: fill(31, 0) }],
+  ])('%s is not written', (_name, changes) => {
+    expect(() => encodeOpen({ ...OPEN, ...changes })).toThrow(PrefaceError);
   });
 });

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection, Endpoint } from '../../../src/model/connection.ts';
 import { connectionKey, endpointText, peerKey } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
+import { poll } from '../../../src/platform/deadlines.ts';
 import { connectApp } from '../streams/accepting.ts';
 import type { Call } from '../streams/accepting.ts';
 import { callSidecar } from '../peers/call.ts';
@@ -219,23 +219,24 @@ export class Resuming {
   }
 
   async #dial(stream: Stream, peer: Endpoint, unopened: boolean): Promise<void> {
-    const until = performance.now() + DIAL_PATIENCE_MS;
     const awaiting = (): boolean => stream.awaiting;
-    while (awaiting()) {
-      let reason = 'it is busy';
+    let reason = '';
+    const call = async (): Promise<true | undefined> => {
+      if (!awaiting()) return true;
+      reason = 'it is busy';
       try {
         const answer = await this.#offer(stream, peer);
         if (!awaiting()) answer.tunnel.reset();
-        else if (this.#answered(stream, answer, unopened)) return;
+        else if (this.#answered(stream, answer, unopened)) return true;
       } catch (error) {
         reason = messageOf(error);
       }
-      if (awaiting() && performance.now() > until) {
-        this.#log('the other end of a connection cannot be reached', stream.identity, reason);
-        stream.destroy();
-      }
-      await sleep(AGAIN_AFTER_MS);
-    }
+      return undefined;
+    };
+    const done = await poll(call, { timeoutMs: DIAL_PATIENCE_MS, intervalMs: AGAIN_AFTER_MS });
+    if (done || !awaiting()) return;
+    this.#log('the other end of a connection cannot be reached', stream.identity, reason);
+    stream.destroy();
   }
 
   #offer(stream: Stream, peer: Endpoint): Promise<Answer> {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ChandyLamportParticipant,
   DEFAULT_RECORD_LIMIT_BYTES,
@@ -6,6 +5,7 @@ import {
 import { RealTimeExecutor, type RealPart, type TaskHost } from '../../../src/execution/real-time-executor.ts';
 import { endpointText } from '../../../src/model/connection.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
+import { poll } from '../../../src/platform/deadlines.ts';
 import type { PrepareParams } from '../../../src/rpc/control/methods.ts';
 import type { RoundRecord } from '../../../src/storage/channel-records.ts';
 import type { StreamIdentity } from '../streams/stream-identity.ts';
@@ -129,13 +129,13 @@ export class SidecarRounds {
   }
 
   async #settled(): Promise<void> {
-    const until = performance.now() + SETTLE_PATIENCE_MS;
-    let awaiting = this.awaiting;
-    while (awaiting.length > 0 || this.#options.coming() > 0) {
-      if (performance.now() > until) throw this.#unsettled(awaiting);
-      await sleep(SETTLE_LOOK_MS);
+    let awaiting: readonly StreamIdentity[] = [];
+    const look = (): true | undefined => {
       awaiting = this.awaiting;
-    }
+      return awaiting.length === 0 && this.#options.coming() === 0 ? true : undefined;
+    };
+    const settled = await poll(look, { timeoutMs: SETTLE_PATIENCE_MS, intervalMs: SETTLE_LOOK_MS });
+    if (!settled) throw this.#unsettled(awaiting);
   }
 
   /** No marker would come from a peer that is gone. */

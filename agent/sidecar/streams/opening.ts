@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
 import { callSidecar } from '../peers/call.ts';
 import type { Answer } from '../peers/call.ts';
 import type { Stream } from './stream.ts';
@@ -46,7 +46,7 @@ export async function openStream(streams: Streams, stream: Stream, options: Call
       stream.destroy();
       return;
     }
-    await sleep(AGAIN_AFTER_MS);
+    await pause(AGAIN_AFTER_MS);
     stream.target = another(stream, options) ?? stream.target;
   }
 }

@@ -1,9 +1,11 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { RestoreEvent__Output } from '../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
 
 /** A watch that breaks is taken up again within this time (the agents wait 10 s). Milliseconds. */
 const RECONNECT_MS = 8_000;
+const AGAIN_AFTER_MS = 200;
 
 export interface WatchedEvent {
   readonly agent: AgentClient;
@@ -65,7 +67,7 @@ export class RestoreWatch {
           );
           return;
         }
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await pause(AGAIN_AFTER_MS);
       }
     }
   }

@@ -3,6 +3,7 @@ import { LABELS } from '../../../src/config/labels.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { taskKey } from '../../../src/model/task.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarsReport } from '../session/reports.ts';
@@ -80,7 +81,7 @@ async function acquainted(
       return report;
     }
     before = known;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await pause(POLL_MS);
     report = await look();
   }
 }

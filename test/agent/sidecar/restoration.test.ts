@@ -4,10 +4,13 @@ import type { RecordedStream } from '../../../src/storage/channel-records.ts';
 import { emptyEnd } from '../../../agent/linux/repair.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import type { Connection } from '../../../src/model/connection.ts';
+import { end } from '../../model/connections.ts';
+import { streamEnd } from '../../model/streams.ts';
 
-const APP = { address: '10.0.0.1', port: 4000 };
-const SERVER = { address: '10.0.0.2', port: 80 };
 const SEND_WINDOW_AT = 4;
+// The send queue lies across the border of the sequence numbers: 2^32 - 6 … 4.
+const QUEUE_BEGIN = 2 ** 32 - 6;
+const QUEUE_END = 4;
 
 function window(sendWindow: number): string {
   const bytes = Buffer.alloc(20);
@@ -15,74 +18,54 @@ function window(sendWindow: number): string {
   return bytes.toString('base64');
 }
 
+const CUT: RecordedStream = { ...streamEnd('opener', { sent: 100, delivered: 50, recorded: 8 }), at: 0 };
+const RECORDED = Buffer.from('recorded');
+
+const OPEN = { sent: false, acknowledged: false, received: false };
+/** The sidecar's end of its connection with the application. */
 const END: TcpEnd = {
-  local: SERVER,
-  remote: APP,
-  fins: { sent: false, acknowledged: false, received: false },
+  local: CUT.server,
+  remote: CUT.client,
+  fins: OPEN,
   options: 7,
   mss: 1448,
   sendScale: 7,
   receiveScale: 7,
   timestamp: 1,
   receiveSeq: 5_000,
-  sendSeq: 4,
+  sendSeq: QUEUE_END,
   window: window(1_000),
   received: Buffer.from('from the application'),
   unacknowledged: Buffer.from('0123456789'),
   unsentBytes: 3,
 };
+const WITH_FIN: TcpEnd = { ...END, fins: { ...OPEN, sent: true } };
 
-const CUT: RecordedStream = {
-  id: '0'.repeat(32),
-  role: 'opener',
-  client: APP,
-  server: SERVER,
-  target: SERVER,
-  opening: false,
-  sent: 100,
-  finSent: false,
-  delivered: 50,
-  finDelivered: false,
-  recorded: 8,
-  finRecorded: false,
-  resetRecorded: false,
-  endTaken: true,
-  complete: true,
-  at: 0,
-};
-const RECORDED = Buffer.from('recorded');
-
+/** The application's end. */
 function connection(rcvNxt: number, state = 'ESTABLISHED'): Connection {
-  const queues = { sndUna: 0, sndNxt: 0, writeSeq: 0, sendQueueBytes: 0, recvQueueBytes: 0, sequencesKnown: true };
-  return { local: APP, remote: SERVER, state, rcvNxt, ...queues };
+  return end('10.0.1.2:4000', '10.0.1.3:9000', [0, 0, rcvNxt], { state });
 }
 
 describe('an end that is to be made again', () => {
-  // The send queue lies across the border of the sequence numbers: 2^32 - 6 … 4.
-  const FIRST = 2 ** 32 - 6;
+  test.each([
+    ['nothing of the queue', END, QUEUE_BEGIN, { unsent: '0123456789', sendWindow: 1_000, finDelivered: false }],
+    ['a part of it', END, 0, { unsent: '6789', sendWindow: 994, finDelivered: false }],
+    ['all of it', END, QUEUE_END, { unsent: '', sendWindow: 990, finDelivered: false }],
+    ['all of it but the FIN', WITH_FIN, QUEUE_END, { unsent: '', sendWindow: 990, finDelivered: false }],
+    ['all of it and the FIN', WITH_FIN, QUEUE_END + 1, { unsent: '', sendWindow: 990, finDelivered: true }],
+  ])('sends again what the application has not: it has %s', (_name, recorded, rcvNxt, expected) => {
+    const { end, unsent, finDelivered } = emptyEnd(recorded, rcvNxt);
+    const sendWindow = Buffer.from(end.window, 'base64').readUInt32LE(SEND_WINDOW_AT);
+    expect({ unsent: unsent.toString(), sendWindow, finDelivered }).toEqual(expected);
+    expect(end).toMatchObject({ sendSeq: rcvNxt, receiveSeq: 5_000, unsentBytes: 0 });
+    expect([end.received.length, end.unacknowledged.length]).toEqual([0, 0]);
+  });
 
   test.each([
-    ['nothing of the queue', FIRST, '0123456789', 1_000],
-    ['a part of it', 0, '6789', 994],
-    ['all of it', 4, '', 990],
-  ])('sends again what the application has not: it has %s', (_name, rcvNxt, unsent, sendWindow) => {
-    const emptied = emptyEnd(END, rcvNxt >>> 0);
-    expect(emptied.unsent.toString()).toBe(unsent);
-    expect(emptied.end).toMatchObject({ sendSeq: rcvNxt >>> 0, receiveSeq: 5_000, unsentBytes: 0 });
-    expect([emptied.end.received.length, emptied.end.unacknowledged.length]).toEqual([0, 0]);
-    expect(Buffer.from(emptied.end.window, 'base64').readUInt32LE(SEND_WINDOW_AT)).toBe(sendWindow);
-    expect(emptied.finDelivered).toBe(false);
-  });
-
-  test('knows whether the application has its FIN', () => {
-    const closed = { ...END, fins: { sent: true, acknowledged: false, received: false } };
-    expect(emptyEnd(closed, 5)).toMatchObject({ finDelivered: true, end: { sendSeq: 5 } });
-    expect(emptyEnd(closed, 4)).toMatchObject({ finDelivered: false, end: { sendSeq: 4 } });
-    expect(() => emptyEnd(END, 5)).toThrow('expects 5');
-  });
-
-  test('refuses an application that has not got what was acknowledged', () => {
-    expect(() => emptyEnd(END, (FIRST - 1) >>> 0)).toThrow('10 bytes up to 4');
+    ['more than was sent', QUEUE_END + 1, 'expects 5'],
+    ['less than it has acknowledged', QUEUE_BEGIN - 1, '10 bytes up to 4'],
+  ])('refuses an application that has got %s', (_name, rcvNxt, problem) => {
+    expect(() => emptyEnd(END, rcvNxt)).toThrow(problem);
   });
 });
 
@@ -132,7 +115,7 @@ describe('a recorded stream', () => {
   });
 
   describe('whose application was not restored', () => {
-    const ended = { ...END, fins: { sent: false, acknowledged: false, received: true } };
+    const ended = { ...END, fins: { ...OPEN, received: true } };
     const over = { ...END, fins: { sent: true, acknowledged: true, received: true } };
     const fresh = { ...CUT, role: 'acceptor', sent: 0, delivered: 0 } as const;
     const silent = { ...END, received: Buffer.alloc(0) };

@@ -24,7 +24,7 @@ import { StateStager } from './restores/state-stager.ts';
 import { HeldTasks } from './tasks/held-tasks.ts';
 import { Journal } from './tasks/journal.ts';
 import { openTask } from './tasks/open-task.ts';
-import { recoverTasks } from './tasks/recover.ts';
+import { adoptTasks, recoverTasks } from './tasks/recover.ts';
 import { Rounds } from './tasks/rounds.ts';
 import { agentService } from './service.ts';
 import { Expectations } from './runtime/shim/expectations.ts';
@@ -137,6 +137,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
+  await adoptTasks(directories.run, journal, held, (containerId) => openTask(containers, containerId), log);
+  await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(

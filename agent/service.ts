@@ -84,8 +84,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),
 
-    expect: ({ restoreId, services }) => {
-      restores.expect(restoreId, services);
+    expect: ({ restoreId, stack, services }) => {
+      restores.expect(restoreId, stack, services);
       return {};
     },
     watchRestore: ({ restoreId }, { signal }) => restores.watch(restoreId, signal),
@@ -111,9 +111,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await restores.releaseRestored(restoreId, containerId);
       return {};
     },
-    abortRestore: async ({ restoreId, reason }) => {
+    abortRestore: async ({ restoreId, reason, servicesAreBack }) => {
       tickets.end(restoreId);
-      await restores.abort(restoreId, reason);
+      await restores.abort(restoreId, reason, servicesAreBack);
       return {};
     },
     endRestore: async ({ restoreId }) => {
@@ -121,6 +121,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await restores.end(restoreId);
       return {};
     },
+    listRestores: () => ({ restores: restores.list() }),
     suspend: async ({ restoreId, containerId, deadlineMs }) => {
       await held.suspend(relocation(restoreId), containerId, deadlineMs);
       return {};

@@ -5,19 +5,26 @@ import type { CreateRequest } from '../runtime/shim/protocol.ts';
 import { EventLog } from './event-log.ts';
 import { WaitingContainer } from './waiting-container.ts';
 
-/** A restore that nobody watches for this long is given up: its coordinator is gone. Milliseconds. */
+/** When nobody watches a restore for this long, its coordinator is taken for gone. Milliseconds. */
 const WATCH_GRACE_MS = 10_000;
 
 export interface RestoreSessionOptions {
   readonly id: string;
-  /** Nobody watches it any more. */
+  readonly stack: string;
+  /** Nobody watches it any more. May be called several times. */
   readonly onOrphaned: () => void;
   readonly log: Logger;
 }
 
-/** One restore or migration on this node: the containers that wait for it, and who follows it. */
+/**
+ * One restore or migration on this node: the containers that wait for it, and who follows it. It ends when the coordinator says so; one that
+ * was given up takes no more orders until then, and its containers go on waiting.
+ */
 export class RestoreSession {
   readonly id: string;
+  readonly stack: string;
+  /** Why it was given up; undefined while it is under way. */
+  givenUp: string | undefined;
   readonly #options: RestoreSessionOptions;
   readonly #events = new EventLog();
   readonly #containers = new Map<string, WaitingContainer>();
@@ -27,6 +34,7 @@ export class RestoreSession {
 
   constructor(options: RestoreSessionOptions) {
     this.id = options.id;
+    this.stack = options.stack;
     this.#options = options;
     this.#watchOver();
   }
@@ -56,6 +64,11 @@ export class RestoreSession {
 
   find(containerId: string): WaitingContainer | undefined {
     return this.#containers.get(containerId);
+  }
+
+  /** A container that an earlier agent has restored. */
+  add(container: WaitingContainer): void {
+    this.#containers.set(container.task.containerId, container);
   }
 
   /** The shim asks for this container, perhaps again. @param signal aborted when it asks no longer */

@@ -14,48 +14,76 @@ import type { ShimHandler } from '../runtime/shim/server.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
 import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
+import { RestoredRecords } from './restored-records.ts';
 import type { StageOptions, StateStager } from './state-stager.ts';
 import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
-import type { WaitingContainer } from './waiting-container.ts';
+import { WaitingContainer } from './waiting-container.ts';
 
 /** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
 const RESUME_TIMEOUT_MS = 5_000;
 
-/** Until its release, a restored container is blocked for at most this long. Milliseconds. */
-const BLOCK_MS = 120_000;
+/**
+ * Until its release, a restored container is blocked for at most this long: longer than its predecessor may stay frozen without a word
+ * (IN_DOUBT_MS in coordinator/operations/relocation/old-tasks.ts, 10 minutes). Milliseconds.
+ */
+const BLOCK_MS = 660_000;
+
+/**
+ * A restored container whose coordinator is gone waits for its release for at most this long: it has failed before the deadline of its frozen
+ * predecessor lets that one go on. Milliseconds.
+ */
+const GIVE_UP_MS = 540_000;
 
 export interface RestoresOptions {
   readonly runDir: string;
   readonly expectations: Expectations;
   readonly stager: StateStager;
   readonly network: RestoredNetwork;
-  readonly held: Pick<HeldTasks, 'release'>;
-  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end' | 'warmUp'>;
+  readonly held: Pick<HeldTasks, 'release' | 'releaseUndecided'>;
+  readonly sidecars: Pick<Sidecars, 'attachRestored' | 'afterRestore' | 'end' | 'of' | 'warmUp'>;
   readonly log: Logger;
 }
 
-/** The restores and migrations that are under way on this node: what waits in the shim, and what becomes of it. */
+/**
+ * The restores and migrations that are under way on this node: what waits in the shim, and what becomes of it. A container that was made for a
+ * restore waits until the coordinator has decided, whatever happens to the coordinator or to this agent: it never starts as anything else.
+ */
 export class Restores implements ShimHandler {
   readonly #sessions = new Map<string, RestoreSession>();
   readonly #options: RestoresOptions;
+  readonly #records: RestoredRecords;
 
   constructor(options: RestoresOptions) {
     this.#options = options;
+    this.#records = new RestoredRecords(options.runDir);
+    // An agent before this one has expected them: what was under way is lost, but nobody has said that it is over.
+    for (const { restoreId, stack } of options.expectations.restores())
+      this.#open(restoreId, stack).givenUp = 'the agent was restarted';
+  }
+
+  /** Takes over the containers that an earlier agent has restored and not released. Before shims ask for them. */
+  async open(): Promise<void> {
+    for (const { restoreId, request, plan } of await this.#records.all()) {
+      const container = WaitingContainer.restored(request, plan);
+      container.sidecar = this.#options.sidecars.of(request.containerId);
+      const session = this.#sessions.get(restoreId);
+      if (session === undefined) await this.#records.forget(request.containerId);
+      else session.add(container);
+    }
   }
 
   // --- the coordinator's side ---
 
-  expect(restoreId: string, services: readonly string[]): void {
-    this.#options.expectations.add(restoreId, services);
-    if (this.#sessions.has(restoreId)) return;
-    const session = new RestoreSession({
-      id: restoreId,
-      onOrphaned: () => void this.abort(restoreId, 'its coordinator is gone'),
-      log: this.#options.log,
-    });
-    this.#sessions.set(restoreId, session);
+  expect(restoreId: string, stack: string, services: readonly string[]): void {
+    this.#options.expectations.add(restoreId, stack, services);
+    if (!this.#sessions.has(restoreId)) this.#open(restoreId, stack);
+  }
+
+  /** Those of which containers are expected, whether they are under way or not. */
+  list(): { restoreId: string; stack: string }[] {
+    return this.#options.expectations.restores();
   }
 
   async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
@@ -149,13 +177,15 @@ export class Restores implements ShimHandler {
       await this.#options.network.check(pid, connections);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
+    await this.#records.note({ restoreId, request, plan });
     container.phase = 'restored';
     session.event(container, 'RESTORED');
     return Math.round(performance.now() - begun);
   }
 
   async releaseRestored(restoreId: string, containerId: string): Promise<void> {
-    const session = this.#session(restoreId);
+    // Also of one that this agent has only taken over: it may be committed.
+    const session = this.#sessions.get(restoreId) ?? this.#session(restoreId);
     const container = session.container(containerId);
     if (container.phase === 'released') return;
     container.mustBe('restored');
@@ -166,6 +196,7 @@ export class Restores implements ShimHandler {
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
     session.event(container, 'RELEASED');
+    await this.#records.forget(containerId);
     // The task runs: what is left to do must not keep the others waiting.
     void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
       this.#complain('tidy up after', container, error),
@@ -175,27 +206,28 @@ export class Restores implements ShimHandler {
       .catch((error: unknown) => this.#complain('attach a sidecar to', container, error));
   }
 
-  async abort(restoreId: string, reason: string): Promise<void> {
+  /** @param servicesAreBack nothing is made for this restore any more; until then, what is made for it goes on waiting */
+  async abort(restoreId: string, reason: string, servicesAreBack: boolean): Promise<void> {
     const session = this.#sessions.get(restoreId);
-    this.#options.expectations.remove(restoreId);
+    if (session !== undefined) session.givenUp ??= reason;
     // They have been standing still long enough, and the new ones are blocked until their release.
     const resumed = this.#options.held.release(relocation(restoreId), reason);
+    if (servicesAreBack) this.#options.expectations.remove(restoreId);
     for (const container of session?.containers ?? []) {
-      if (container.phase === 'released' || container.phase === 'passed') continue;
-      container.fail(`the restore was given up: ${reason}`);
-      const { containerId } = container.task;
-      await this.#options.sidecars
-        .end(containerId)
-        .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
-      await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+      if (container.phase === 'arrived' && !servicesAreBack) continue;
+      await this.#fail(container, `the restore was given up: ${reason}`);
     }
     await resumed;
-    await this.#close(session);
+    if (servicesAreBack) await this.#close(session);
   }
 
+  /** It is committed. What has come meanwhile, and was not part of it, fails: the orchestrator makes an ordinary one. */
   async end(restoreId: string): Promise<void> {
+    const session = this.#sessions.get(restoreId);
     this.#options.expectations.remove(restoreId);
-    await this.#close(this.#sessions.get(restoreId));
+    for (const container of session?.containers ?? [])
+      await this.#fail(container, 'made while its service was being restored: another one follows');
+    await this.#close(session);
   }
 
   // --- the shim's side ---
@@ -205,7 +237,7 @@ export class Restores implements ShimHandler {
     const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
     if (session === undefined) {
       // Starting it empty could be wrong; failing never is: Swarm makes another one.
-      return { action: 'fail', message: `swarmcut: the restore of service ${request.service} is over or was given up` };
+      return { action: 'fail', message: `swarmcut: the restore of service ${request.service} has just ended` };
     }
     return session.arrived(request, signal).decision.promise;
   }
@@ -222,6 +254,41 @@ export class Restores implements ShimHandler {
   }
 
   // --- inside ---
+
+  #open(restoreId: string, stack: string): RestoreSession {
+    const session = new RestoreSession({
+      id: restoreId,
+      stack,
+      onOrphaned: () => this.#orphaned(session),
+      log: this.#options.log,
+    });
+    this.#sessions.set(restoreId, session);
+    return session;
+  }
+
+  /**
+   * Nobody follows the restore any more. Old tasks go on, unless they have said that their successors may be released: only the coordinator, or
+   * whoever takes its place, knows whether those were. New ones wait for it.
+   */
+  #orphaned(session: RestoreSession): void {
+    const reason = 'its coordinator is gone';
+    this.#options.log.warn({ restoreId: session.id, stack: session.stack }, 'nobody follows a restore any more');
+    void this.#options.held.releaseUndecided(relocation(session.id), reason);
+    setTimeout(() => {
+      for (const container of session.containers)
+        if (container.phase === 'restored') void this.#fail(container, `the restore was given up: ${reason}`);
+    }, GIVE_UP_MS).unref();
+  }
+
+  async #fail(container: WaitingContainer, message: string): Promise<void> {
+    if (container.phase === 'released' || container.phase === 'passed') return;
+    container.fail(message);
+    await this.#records.forget(container.task.containerId);
+    await this.#options.sidecars
+      .end(container.task.containerId)
+      .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
+    await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+  }
 
   async #orFail(session: RestoreSession, container: WaitingContainer, work: () => Promise<void>): Promise<void> {
     try {
@@ -262,12 +329,9 @@ export class Restores implements ShimHandler {
 
   #session(restoreId: string): RestoreSession {
     const session = this.#sessions.get(restoreId);
-    if (session === undefined)
-      throw new SwarmcutError(
-        'not-found',
-        `this agent knows no restore ${restoreId}: it was given up, or the agent restarted`,
-      );
-    return session;
+    if (session !== undefined && session.givenUp === undefined) return session;
+    const why = session?.givenUp ?? 'it was given up, or the agent restarted';
+    throw new SwarmcutError('not-found', `this agent does not work on restore ${restoreId}: ${why}`);
   }
 
   async #close(session: RestoreSession | undefined): Promise<void> {

@@ -44,6 +44,14 @@ export class WaitingContainer {
     };
   }
 
+  /** One that an earlier agent has restored, and that waits for its release. */
+  static restored(request: CreateRequest, plan: NetworkPlan__Output): WaitingContainer {
+    const container = new WaitingContainer(request);
+    container.phase = 'restored';
+    container.plan = plan;
+    return container;
+  }
+
   /** Nothing can become of it any more. */
   get decided(): boolean {
     return this.phase === 'released' || this.phase === 'passed' || this.phase === 'failed';

@@ -37,6 +37,8 @@ export interface HeldTaskOptions {
   readonly probesEnd: (health: HealthCheck) => Promise<void>;
   readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
   readonly arm: (options: Omit<DeadmanOptions, 'runDir'>) => Promise<Deadman>;
+  /** It is blocked and frozen already, and this switch will undo that. */
+  readonly standing?: Deadman;
 }
 
 /**
@@ -57,6 +59,12 @@ export class HeldTask {
     this.containerId = options.containerId;
     this.interceptor = options.interceptor;
     this.#options = options;
+    const { standing } = options;
+    if (standing === undefined) return;
+    this.#state = 'frozen';
+    this.#deadman = standing;
+    this.#deadlineMs = performance.now() + standing.firesAtMs - Date.now() - DEADMAN_MARGIN_MS;
+    this.#mark(this.leftMs + DEADMAN_MARGIN_MS);
   }
 
   get state(): TaskState {

@@ -1,10 +1,12 @@
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { messageOf } from '../../src/model/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
+import type { Deadman } from '../runtime/criu/deadman.ts';
 import { probesEnd } from '../runtime/docker/probes.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
+import { isMoved, runsOn, taken, type Entry } from './held-entry.ts';
 import { HeldTask, type HeldTaskOptions } from './held-task.ts';
-import { ClosedHolders, holderText, sameHolder, suspendedTask, type Holder, type Keeper } from './holder.ts';
+import { ClosedHolders, sameHolder, suspendedTask, type Holder, type Keeper } from './holder.ts';
 import type { Journal } from './journal.ts';
 import type { OpenedTask } from './open-task.ts';
 import { RequestQueues } from './request-queues.ts';
@@ -24,16 +26,6 @@ export interface HeldTasksOptions {
   readonly expectations: Pick<Expectations, 'markMoved' | 'unmarkMoved'>;
   readonly sidecars: Pick<Sidecars, 'block' | 'release' | 'end'>;
   readonly log: Pick<Logger, 'error' | 'warn'>;
-}
-
-interface Entry {
-  readonly task: HeldTask;
-  readonly opened: OpenedTask;
-  readonly keeper: Keeper;
-  holder: Holder;
-  /** The round that has stopped it for its holder, a relocation. */
-  cutBy: Holder | undefined;
-  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -123,7 +115,8 @@ export class HeldTasks {
   }
 
   /**
-   * The successor is about to be released: the task stays frozen until then, and the engine's next `kill` ends it at once.
+   * The successor is about to be released: the task stays frozen until its holder says what has become of it, or until the deadline, even if
+   * this agent starts again meanwhile; and the engine's next `kill` ends it at once. Repeated: puts the deadline off.
    * @throws SwarmcutError `interrupted` when it does not stand still for this relocation: then its successor must not run
    */
   prepareRetirement(relocation: Holder, containerId: string, deadlineMs: number): Promise<void> {
@@ -132,6 +125,8 @@ export class HeldTasks {
       const entry = this.#heldBy(relocation, containerId);
       if (entry === undefined) throw runsOn();
       await this.#renew(entry, deadlineMs);
+      await this.#note(relocation, entry.opened, true);
+      entry.inDoubt = true;
       this.#options.expectations.markMoved(containerId);
     });
   }
@@ -154,13 +149,22 @@ export class HeldTasks {
    * The holder gives up: every task that it has goes on, and it gets none any more. So do those that it has stopped as a round for somebody
    * else: without the round's checkpoints they are of no use. Tasks that have moved stay so. Never rejects.
    */
-  async release(holder: Holder, reason: string): Promise<void> {
+  release(holder: Holder, reason: string): Promise<void> {
+    return this.#release(holder, reason, () => true);
+  }
+
+  /** As {@link release}, but tasks that {@link prepareRetirement} was asked for stand still until it is known whether their successors run. */
+  releaseUndecided(holder: Holder, reason: string): Promise<void> {
+    return this.#release(holder, reason, (entry) => !entry.inDoubt);
+  }
+
+  async #release(holder: Holder, reason: string, which: (entry: Entry) => boolean): Promise<void> {
     this.close(holder);
     await Promise.all(
       [...new Set([...this.#entries.keys(), ...this.#requests.keys])].map((containerId) =>
         this.#requests.run(containerId, async () => {
           const entry = this.#heldBy(holder, containerId) ?? this.#cutBy(holder, containerId);
-          if (entry !== undefined && !isMoved(entry)) await this.#letGo(entry, reason);
+          if (entry !== undefined && !isMoved(entry) && which(entry)) await this.#letGo(entry, reason);
         }),
       ),
     );
@@ -178,14 +182,55 @@ export class HeldTasks {
     if (entry !== undefined && !sameHolder(entry.holder, holder)) throw taken(entry);
   }
 
+  /**
+   * A task that an agent before this one has left frozen in doubt ({@link prepareRetirement}).
+   * @param deadman its switch, which is still armed
+   */
+  async adopt(relocation: Holder, opened: OpenedTask, deadman: Deadman): Promise<void> {
+    const { containerId } = opened;
+    const task = this.#task(opened, deadman);
+    const keeper = suspendedTask(task, this.#options.sidecars);
+    const entry: Entry = {
+      task,
+      opened,
+      keeper,
+      holder: relocation,
+      cutBy: undefined,
+      inDoubt: true,
+      timer: undefined,
+    };
+    this.#entries.set(containerId, entry);
+    this.#watch(entry);
+    // Sidecars that are taken over go on.
+    await keeper.renewing?.(task.leftMs);
+  }
+
+  #task(opened: OpenedTask, standing?: Deadman): HeldTask {
+    const { arm, standstills } = this.#options;
+    return new HeldTask({
+      ...opened,
+      arm,
+      standstills,
+      probesEnd: (check) => probesEnd(opened.pid, check),
+      ...(standing === undefined ? {} : { standing }),
+    });
+  }
+
   async #take(holder: Holder, opened: OpenedTask, keeper: (task: HeldTask) => Keeper): Promise<Entry> {
     this.#closed.refuse(holder);
-    const { containerId, pid } = opened;
-    const { arm, standstills } = this.#options;
+    const { containerId } = opened;
     const other = this.#entries.get(containerId);
     if (other !== undefined) throw taken(other);
-    const task = new HeldTask({ ...opened, arm, standstills, probesEnd: (check) => probesEnd(pid, check) });
-    const entry: Entry = { task, opened, keeper: keeper(task), holder, cutBy: undefined, timer: undefined };
+    const task = this.#task(opened);
+    const entry: Entry = {
+      task,
+      opened,
+      keeper: keeper(task),
+      holder,
+      cutBy: undefined,
+      inDoubt: false,
+      timer: undefined,
+    };
     // Before anything is awaited, so that whoever gives up or comes in between finds it.
     this.#entries.set(containerId, entry);
     try {
@@ -204,7 +249,7 @@ export class HeldTasks {
 
   #cutBy(round: Holder, containerId: string): Entry | undefined {
     const entry = this.#entries.get(containerId);
-    return entry?.cutBy !== undefined && sameHolder(entry.cutBy, round) ? entry : undefined;
+    return entry?.cutBy !== undefined && sameHolder(entry.cutBy, round) && !entry.inDoubt ? entry : undefined;
   }
 
   async #renew(entry: Entry, deadlineMs: number): Promise<void> {
@@ -269,29 +314,19 @@ export class HeldTasks {
     });
   }
 
-  #note(holder: Holder, { containerId, pid, stageDir }: OpenedTask): Promise<void> {
+  #note(holder: Holder, { containerId, pid, stageDir }: OpenedTask, inDoubt = false): Promise<void> {
     const stage = stageDir === undefined ? {} : { stageDir };
-    return this.#options.journal.note({ containerId, pid, owner: holder.id, ...stage });
+    return this.#options.journal.note({
+      containerId,
+      pid,
+      owner: holder.id,
+      ...stage,
+      ...(inDoubt ? { inDoubt } : {}),
+    });
   }
 
   #forget(entry: Entry): void {
     clearTimeout(entry.timer);
     this.#entries.delete(entry.task.containerId);
   }
-}
-
-function taken(entry: Entry): SwarmcutError {
-  const moved = isMoved(entry) ? ' and has moved it away' : '';
-  return new SwarmcutError('conflict', `another ${holderText(entry.holder)} has this task${moved}`);
-}
-
-/** A call, since the compiler does not know that the state changes meanwhile. */
-function isMoved({ task }: Entry): boolean {
-  return task.state === 'moved';
-}
-
-function runsOn(): SwarmcutError {
-  return new SwarmcutError('interrupted', 'the task was frozen for too long, or its agent was restarted: it runs on', {
-    advice: 'raise the label swarmcut.freeze-timeout for a migration, or --timeout for a restore',
-  });
 }

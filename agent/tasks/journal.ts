@@ -9,6 +9,8 @@ const entrySchema = z.object({
   /** Snapshot or restore id on whose behalf. */
   owner: z.string(),
   stageDir: z.string().optional(),
+  /** Frozen, and only its holder knows whether its successor runs: a restarted agent must not let it go. */
+  inDoubt: z.boolean().optional(),
 });
 /** A task in which this agent has something attached, or which it blocks or has frozen. */
 export type JournalEntry = z.infer<typeof entrySchema>;

@@ -3,11 +3,40 @@ import { join } from 'node:path';
 import { messageOf } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { Logger } from '../../src/platform/logger.ts';
-import { findDeadmen } from '../runtime/criu/deadman.ts';
+import { findDeadmen, type Deadman } from '../runtime/criu/deadman.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
+import type { HeldTasks } from './held-tasks.ts';
+import { relocation } from './holder.ts';
 import type { Journal } from './journal.ts';
+import type { OpenedTask } from './open-task.ts';
+
+/**
+ * Takes over the tasks that an earlier agent has left frozen in doubt: whoever resolves their relocation says what becomes of them. One
+ * that has ended is forgotten. For an agent that starts, after {@link recoverTasks}, when sidecars have been taken over.
+ */
+export async function adoptTasks(
+  runDir: string,
+  journal: Journal,
+  held: Pick<HeldTasks, 'adopt'>,
+  open: (containerId: string) => Promise<OpenedTask>,
+  log: Logger,
+): Promise<void> {
+  const deadmen = await findDeadmen(runDir);
+  for (const { containerId, owner, inDoubt } of await journal.entries()) {
+    const deadman = deadmen.find((one) => one.containerId === containerId);
+    if (inDoubt !== true || deadman === undefined) continue;
+    try {
+      await held.adopt(relocation(owner), await open(containerId), deadman);
+      log.warn({ containerId, owner }, 'a task stands still until it is known whether its successor runs');
+    } catch (error) {
+      log.warn({ containerId, owner, reason: messageOf(error) }, 'a task that stood still in doubt has ended');
+      await deadman.cancel();
+      await journal.forget(containerId);
+    }
+  }
+}
 
 /**
  * Lets go of every task that an agent of this node blocked or froze: unblock, thaw, call the dead man's switch off, throw the stage away.
@@ -23,7 +52,9 @@ export async function recoverTasks(
 ): Promise<void> {
   const { journal, standstills, log } = parts;
   const deadmen = await findDeadmen(directories.run);
-  for (const { containerId, pid, owner, stageDir } of await journal.entries()) {
+  for (const { containerId, pid, owner, stageDir, inDoubt } of await journal.entries()) {
+    // Whether its successor runs is not known here. Its switch is armed.
+    if (inDoubt === true && (await stillArmed(deadmen, containerId))) continue;
     try {
       const interceptor = new KernelInterceptor({ netns: `/proc/${pid}/ns/net` });
       await interceptor.unblock();
@@ -46,6 +77,11 @@ export async function recoverTasks(
     await rm(join(base, 'stage'), { recursive: true, force: true });
     await rm(join(base, 'restore'), { recursive: true, force: true });
   }
+}
+
+async function stillArmed(deadmen: readonly Deadman[], containerId: string): Promise<boolean> {
+  const deadman = deadmen.find((one) => one.containerId === containerId);
+  return deadman !== undefined && !(await deadman.fired());
 }
 
 async function thaw(containerId: string): Promise<void> {

@@ -23,7 +23,11 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
   simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
   ca: async () => (await import('./verbs/ca.ts')).caCommand(),
   testbed: loadTestbed,
+  'resume-after': async () => (await import('./guardian/resume-after.ts')).resumeAfterCommand(),
 };
+
+/** For the program itself; no help names them. */
+const HIDDEN: ReadonlySet<string> = new Set(['resume-after']);
 
 /**
  * The command line.
@@ -37,7 +41,7 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
   addGlobalOptions(program);
   for (const verb of wanted(argv)) {
     const command = await VERBS[verb]?.();
-    if (command) program.addCommand(command);
+    if (command) program.addCommand(command, { hidden: HIDDEN.has(verb) });
   }
   program.hook('preAction', (_program, command) => shareGlobals(program, command));
   exitByThrowing(program, argv.includes('--json'));
@@ -47,6 +51,8 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
 /** What is named; everything when the program itself is asked for help, or nothing that it knows is named. */
 function wanted(argv: readonly string[]): readonly string[] {
   const all = Object.keys(VERBS);
+  const [, , first = ''] = argv;
+  if (HIDDEN.has(first)) return [first];
   const named = all.filter((verb) => argv.includes(verb) || (verb === 'list' && argv.includes('ls')));
   return named.length === 0 || ['--help', '-h', 'help'].includes(argv[2] ?? '') ? all : named;
 }

@@ -4,6 +4,7 @@ export { verifySnapshot } from './verify.ts';
 export { removeSnapshot } from './remove.ts';
 export { checkNodes } from './check.ts';
 export { restoreSnapshot } from './restore.ts';
+export { resumeStack } from './transaction/resume.ts';
 export { channelBytes } from './rounds/channel-bytes.ts';
 export { attachSidecars } from './sidecars/attach.ts';
 export { detachSidecars } from './sidecars/detach.ts';

@@ -9,12 +9,14 @@ import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
 import { migrationPlans, refuseBrokenMove, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
 import { reachableAgents } from './relocation/reach.ts';
 import { Relocation, type SavedTask } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
-import { putServicesBack } from './relocation/replacement-journal.ts';
+import { putServicesBack } from './transaction/recovery.ts';
+import type { CommitRecord } from './transaction/replacement-journal.ts';
 import { relocate, type ArrivalsByKey, type RelocationSteps } from './relocation/sequence.ts';
 import { knownNode } from './relocation/targets.ts';
 
@@ -62,6 +64,7 @@ interface Who {
 
 /** A round that keeps its tasks frozen, followed by their relocation. */
 class Migration implements RelocationSteps<MigrationPlans> {
+  readonly stack: string;
   readonly services: readonly string[];
   readonly keys: readonly string[];
   readonly timeoutMs: number;
@@ -86,6 +89,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
     this.#stack = stack;
     this.#where = where;
     this.#who = who;
+    this.stack = stack.name;
     this.services = who.services.map(({ name }) => name);
     this.keys = who.moving.map(({ key }) => key);
     this.timeoutMs = where.timeoutMs;
@@ -107,11 +111,13 @@ class Migration implements RelocationSteps<MigrationPlans> {
         present: service,
         spec: service.spec,
         placement,
-        publishesHostPorts: false,
+        tasks: this.#who.moving.filter(({ task }) => task.serviceId === service.id).length,
       })),
     );
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
-    const { arrivals, releasedAtMs } = await relocate(relocation, replacement, this);
+    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#stack.name, () =>
+      relocate(this.#ctx, relocation, replacement, this),
+    );
     await this.#forgetParts();
     const wallMs = Math.round(performance.now() - begun);
     const downtimeMs = releasedAtMs - this.#frozenAtMs();
@@ -141,19 +147,13 @@ class Migration implements RelocationSteps<MigrationPlans> {
   }
 
   /** Peers must know the new way before the moved tasks speak. */
-  async tellOthers(plans: MigrationPlans): Promise<void> {
-    await Promise.all(
-      this.#who.staying.map(async ({ key, ref, agent }) => {
-        const plan = plans.live.get(key);
-        if (plan === undefined) return;
-        await agent.rewrite({
-          restoreId: this.#id,
-          containerId: ref.containerId,
-          rewrites: [...plan.rewrites],
-          close: [...plan.close],
-        });
-      }),
-    );
+  rewrites(plans: MigrationPlans): CommitRecord['rewrites'] {
+    return this.#who.staying.flatMap(({ key, ref, agent }) => {
+      const plan = plans.live.get(key);
+      if (plan === undefined) return [];
+      const { rewrites, close } = plan;
+      return [{ key, node: agent.node, containerId: ref.containerId, rewrites: [...rewrites], close: [...close] }];
+    });
   }
 
   #placement(excluded: readonly string[]): Placement {

@@ -16,12 +16,13 @@ import { refuseUnsigned } from './soundness/vouched.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
 import type { Resources, Stack } from '../orchestrator/index.ts';
 import { reachableAgents } from './relocation/reach.ts';
+import { guarded } from './transaction/guarded.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
 import { restorePlans, type RestorePlans } from './relocation/plans.ts';
 import { Relocation } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
-import { putServicesBack } from './relocation/replacement-journal.ts';
-import { relocate, type Relocated } from './relocation/sequence.ts';
+import { putServicesBack } from './transaction/recovery.ts';
+import { relocate, type Relocated, type RelocationSteps } from './relocation/sequence.ts';
 import { readTargets } from './relocation/targets.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -86,6 +87,7 @@ class Restore {
     await reconcile(this.#ctx, manifest.stack, nodes, all, catalogue);
     const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
+    this.#refuseHostPorts(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     await this.#partsAreThere(agents);
     await this.#remnantsAreGone(before);
@@ -96,7 +98,8 @@ class Restore {
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
     let suspendedAtMs = 0;
-    const done = await relocate(relocation, replacement, {
+    const steps: RelocationSteps<RestorePlans> = {
+      stack: manifest.stack,
       services: manifest.services.map(({ name }) => name),
       keys: saved.map(({ key }) => key),
       timeoutMs: this.#timeoutMs,
@@ -108,7 +111,8 @@ class Restore {
       },
       plan: (arrivals) => restorePlans(manifest, arrivals),
       undo: () => resources.undo(),
-    });
+    };
+    const done = await guarded(this.#ctx, manifest.stack, () => relocate(this.#ctx, relocation, replacement, steps));
     const wallMs = Math.round(performance.now() - begun);
     this.#ctx.log.info({ restore: this.#id, snapshot: manifest.id, wallMs }, 'restore is complete');
     return this.#report(done, wallMs, old.tasks.length === 0 ? 0 : done.releasedAtMs - suspendedAtMs);
@@ -127,9 +131,29 @@ class Restore {
           present,
           spec: resources.translate(spec),
           placement: mode === 'global' ? {} : target === undefined ? { except: excluded } : { only: target },
-          publishesHostPorts: present?.publishesHostPorts ?? false,
+          tasks: this.#manifest.tasks.filter(({ task }) => task.service === name).length,
         };
       }),
+    );
+  }
+
+  /** Two tasks cannot have one port of a node: Swarm would have to end the old one before it is known whether the restore succeeds. */
+  #refuseHostPorts({ services, tasks }: Stack): void {
+    const found = services.find(
+      ({ id, name, publishesHostPorts }) =>
+        publishesHostPorts &&
+        this.#manifest.services.some((saved) => saved.name === name) &&
+        tasks.some(({ serviceId }) => serviceId === id),
+    );
+    if (found === undefined) return;
+    const { stack } = this.#manifest;
+    throw new SwarmcutError(
+      'precondition',
+      `service ${found.name} publishes a port of its nodes (mode: host) and is running: the restored task cannot wait beside it`,
+      {
+        where: { stack, service: found.name },
+        advice: `nothing was done; remove the stack (\`docker stack rm ${stack}\`) and restore it then: the snapshot has all that is needed`,
+      },
     );
   }
 

@@ -7,7 +7,7 @@ import { newId } from '../../src/model/ids.ts';
 import { refuseUndeclared, stackSettings } from './session/settings.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { SnapshotOptions } from './session/reports.ts';
-import { putServicesBack } from './relocation/replacement-journal.ts';
+import { putServicesBack } from './transaction/recovery.ts';
 import { existingStack, openClusterSession, type ClusterSession } from './session/session.ts';
 import type { Stack } from '../orchestrator/index.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';

@@ -38,11 +38,21 @@ export interface Cluster {
    */
   nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): number;
 
-  /** New tasks for a service that is there, the old ones living on as far as `order` allows. Ends when they have been asked for. */
-  replace(service: ClusterService, spec: ServiceSpec, replacement: Replacement): Promise<void>;
+  /**
+   * New tasks for a service that is there; the old ones live on until the new ones run. Ends when they have been asked for. Nothing in the
+   * service keeps its tasks from a node meanwhile, or the orchestrator would end old ones: see {@link setPlaceable}.
+   * @param generation of the new tasks: by it they are told from old ones
+   */
+  replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void>;
 
   /** A service that is gone, made again as {@link replace} would have it. @returns its new id */
-  create(spec: ServiceSpec, replacement: Replacement): Promise<string>;
+  create(spec: ServiceSpec, generation: number): Promise<string>;
+
+  /**
+   * Whether new tasks, of whatever service, may be placed on a node. Tasks that run there are left alone.
+   * @returns false when there was nothing to do: the node has been taken out of service otherwise, or is back already
+   */
+  setPlaceable(nodeId: string, placeable: boolean): Promise<boolean>;
 
   /** The new tasks run: the service gets this spec and keeps them. @param generation of the new tasks */
   settle(serviceId: string, spec: ServiceSpec, generation: number): Promise<void>;
@@ -126,15 +136,6 @@ export interface Stack {
   readonly services: readonly ClusterService[];
   /** Tasks that are wanted running. */
   readonly tasks: readonly ClusterTask[];
-}
-
-/** How the tasks of a service are replaced by restored ones. */
-export interface Replacement {
-  /** Of the new tasks: by it they are told from old ones. */
-  readonly generation: number;
-  readonly placement: Placement;
-  /** `start-first` keeps the old tasks until the new ones run; impossible when both want the same port of a node. */
-  readonly order: 'start-first' | 'stop-first';
 }
 
 /** On which nodes new tasks may be placed, besides what the service itself says. Host names. */

@@ -59,6 +59,7 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   restore: 5 * MINUTE,
   releaseRestored: 30 * SECOND,
   abortRestore: MINUTE,
+  listRestores: 15 * SECOND,
   endRestore: 30 * SECOND,
   suspend: 30 * SECOND,
   takeOver: 30 * SECOND,

@@ -27,6 +27,12 @@ export interface ShimSettings {
   readonly dataRoot: string;
 }
 
+/** A restore that expects containers. */
+export interface ExpectingRestore {
+  readonly restoreId: string;
+  readonly stack: string;
+}
+
 /** Where shim.sh looks for runc, in this order, unless $SWARMCUT_RUNC is set. */
 const RUNC_PATHS = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc', '/usr/local/bin/runc'] as const;
 
@@ -58,8 +64,8 @@ export class Expectations {
   }
 
   /**
-   * To be called when an agent starts: makes the folders, writes `shim.conf`, and withdraws what an agent before it expected. Marks of
-   * containers (moved, restored) stay: the containers are still there.
+   * To be called when an agent starts: makes the folders and writes `shim.conf`. What an agent before it expected stays expected until the
+   * coordinator says otherwise, and so do marks of containers (moved, restored).
    */
   open(settings: ShimSettings): void {
     for (const folder of ['', 'expect', 'moved', 'restored']) {
@@ -79,14 +85,13 @@ export class Expectations {
     const temporary = join(this.#run, `.shim.conf.${process.pid}`);
     writeFileSync(temporary, text.join(''), { mode: 0o600 });
     renameSync(temporary, join(this.#run, 'shim.conf'));
-    this.clear();
   }
 
   /**
-   * From now on, containers of these services wait in the shim. Repeated: no effect.
+   * From now on, containers of these services wait in the shim; on disk, so that a restarted agent knows it. Repeated: no effect.
    * @throws SwarmcutError `conflict` when another restore expects one of them; then none is added
    */
-  add(restoreId: string, services: readonly string[]): void {
+  add(restoreId: string, stack: string, services: readonly string[]): void {
     for (const service of services) {
       const other = this.expectedBy(service);
       if (other !== undefined && other !== restoreId) {
@@ -96,30 +101,30 @@ export class Expectations {
         });
       }
     }
-    for (const service of services) this.#write('expect', service, restoreId);
+    for (const service of services) this.#write('expect', service, `${restoreId} ${stack}`);
   }
 
   /** Withdraws everything that this restore expected. Unknown ids are no error. */
   remove(restoreId: string): void {
-    for (const [service, owner] of this.list()) if (owner === restoreId) this.#delete('expect', service);
+    for (const [service, owner] of this.list()) if (owner.restoreId === restoreId) this.#delete('expect', service);
   }
 
   /** The restore that expects containers of this service. */
   expectedBy(service: string): string | undefined {
     const path = this.#path('expect', service);
-    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+    return existsSync(path) ? readOwner(path).restoreId : undefined;
   }
 
   /** Service names and the restores that expect them. */
-  list(): Map<string, string> {
+  list(): Map<string, ExpectingRestore> {
     const folder = join(this.#run, 'expect');
     if (!existsSync(folder)) return new Map();
-    return new Map(readdirSync(folder).map((service) => [service, readFileSync(join(folder, service), 'utf8')]));
+    return new Map(readdirSync(folder).map((service) => [service, readOwner(join(folder, service))]));
   }
 
-  /** Withdraws every expectation. */
-  clear(): void {
-    for (const service of this.list().keys()) this.#delete('expect', service);
+  /** Every restore that expects containers, once. */
+  restores(): ExpectingRestore[] {
+    return [...new Map([...this.list().values()].map((restore) => [restore.restoreId, restore])).values()];
   }
 
   /** The task of this container goes on elsewhere: the engine's next `kill` of any signal ends what is here at once. */
@@ -168,6 +173,11 @@ export class Expectations {
   #delete(kind: 'expect' | 'moved' | 'restored', name: string): void {
     rmSync(this.#path(kind, name), { force: true });
   }
+}
+
+function readOwner(path: string): ExpectingRestore {
+  const [restoreId = '', stack = ''] = readFileSync(path, 'utf8').split(' ');
+  return { restoreId, stack };
 }
 
 /** For a POSIX shell. */

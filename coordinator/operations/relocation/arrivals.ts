@@ -1,4 +1,4 @@
-import { SwarmcutError } from '../../../src/model/errors.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -14,6 +14,13 @@ export interface Arrival {
   readonly agent: AgentClient;
 }
 
+interface Sought {
+  readonly keys: ReadonlySet<string>;
+  readonly services: readonly ClusterService[];
+  /** By service id. */
+  readonly generations: ReadonlyMap<string, number>;
+}
+
 /** The new containers of a relocation, as agents announce them: waits for them, and notices when one of them is lost. */
 export class Arrivals {
   readonly #ctx: CoordinatorContext;
@@ -22,6 +29,8 @@ export class Arrivals {
   readonly #watch: RestoreWatch;
   readonly #arrivals = new Map<string, Arrival>();
   readonly #candidates: WatchedEvent[] = [];
+  /** What {@link waitFor} waits for. */
+  #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
   #failure: SwarmcutError | undefined;
   #wake: () => void = () => undefined;
 
@@ -61,10 +70,11 @@ export class Arrivals {
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
     const deadline = performance.now() + timeoutMs;
+    this.#sought = { keys: new Set(keys), services, generations };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
       this.check();
-      await this.#sort(new Set(keys), services, generations);
+      await this.#sort();
       const missing = keys.filter((key) => !this.#arrivals.has(key));
       if (missing.length === 0) return this.#arrivals;
       if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
@@ -77,6 +87,18 @@ export class Arrivals {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#ctx.signal.aborted)
       throw new SwarmcutError('interrupted', 'interrupted: everything is put back as it was');
+  }
+
+  /**
+   * At the end: containers that have come meanwhile and are not of the new generation start as what they are. The others are left to the agents,
+   * which fail them. Never throws.
+   */
+  async passOthers(): Promise<void> {
+    try {
+      await this.#sort();
+    } catch (error) {
+      this.#ctx.log.warn({ reason: messageOf(error) }, 'late containers fail, and are made again');
+    }
   }
 
   #onEvent(watched: WatchedEvent): void {
@@ -114,11 +136,8 @@ export class Arrivals {
   }
 
   /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
-  async #sort(
-    keys: ReadonlySet<string>,
-    services: readonly ClusterService[],
-    generations: ReadonlyMap<string, number>,
-  ): Promise<void> {
+  async #sort(): Promise<void> {
+    const { keys, services, generations } = this.#sought;
     if (this.#candidates.length === 0) return;
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     for (const { agent, event } of this.#candidates.splice(0)) {

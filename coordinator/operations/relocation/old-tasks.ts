@@ -2,8 +2,12 @@ import { messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 
-/** While the new tasks are being released, the old ones stay frozen for this long. Milliseconds. */
-const RELEASE_MS = 30_000;
+/**
+ * An old task that has confirmed that its successor may be released stays frozen until it is told what has become of that, for at most this long:
+ * long enough for a guardian, or a person, to finish what a coordinator that has died had begun; not for ever, lest a task be lost of
+ * which everybody has forgotten. Agents give restored tasks up before it (GIVE_UP_MS in agent/restores/restores.ts). Milliseconds.
+ */
+const IN_DOUBT_MS = 600_000;
 
 /** An old task that must not run on beside the new one. */
 export interface OldTask {
@@ -53,22 +57,21 @@ export class OldTasks {
     );
   }
 
+  /** Those that were stopped. */
+  get stopped(): readonly OldTask[] {
+    return this.#stopped ? this.tasks : [];
+  }
+
   /**
-   * Their successors are about to be released. Fails if one of them was frozen for too long and runs on: then its successor must not. The
+   * Their successors are about to be released: from now on they stand still until told. Fails if one of them was frozen for too long and runs on: then its successor must not. The
    * engine's `kill` may come as soon as the first new task is seen running, and ends them at once from now on.
    */
   async prepareRetirement(): Promise<void> {
     if (!this.#stopped) return;
-    const deadlineMs = RELEASE_MS;
+    const deadlineMs = IN_DOUBT_MS;
     await this.#each(({ agent, containerId }) =>
       agent.prepareRetirement({ restoreId: this.#restoreId, containerId, deadlineMs }),
     );
-  }
-
-  /** Their successors run. */
-  async retire(): Promise<void> {
-    if (!this.#stopped) return;
-    await this.#each(({ agent, containerId }) => agent.retire({ restoreId: this.#restoreId, containerId }));
   }
 
   /** They go on, but for those that were retired. Never throws. */

@@ -9,9 +9,11 @@ import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService } from '../../orchestrator/index.ts';
 import { Arrivals, type Arrival } from './arrivals.ts';
+import { carryOut } from '../transaction/commit.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
+import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
 
 /** One saved task, and who has its parts. */
 export interface SavedTask {
@@ -34,7 +36,6 @@ export class Relocation {
   readonly #session: ClusterSession;
   readonly #agents: readonly AgentClient[];
   readonly #arrivals: Arrivals;
-  #released = false;
 
   /** @param agents of every node on which Swarm may place the new tasks */
   constructor(
@@ -51,9 +52,10 @@ export class Relocation {
     this.#arrivals = new Arrivals(ctx, session, id);
   }
 
-  /** From now on, new containers of these services wait on every agent. */
-  async expect(services: readonly string[]): Promise<void> {
-    await Promise.all(this.#agents.map((agent) => agent.expect({ restoreId: this.id, services: [...services] })));
+  /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
+  async expect(stack: string, services: readonly string[]): Promise<void> {
+    const order = { restoreId: this.id, stack, services: [...services] };
+    await Promise.all(this.#agents.map((agent) => agent.expect(order)));
     this.#arrivals.follow(this.#agents);
   }
 
@@ -122,51 +124,72 @@ export class Relocation {
   }
 
   /**
-   * The point of no return: the new tasks run, the old ones end as soon as Swarm lets go of them.
-   * @param note what has to be on disk before that; done while the old tasks are being asked
+   * The last question before the commit: nothing is lost, and every old task stands still until it is told that its successor runs, or that it
+   * goes on itself.
+   * @returns who is released and who is retired by the commit
    */
-  async release(note: () => Promise<void>): Promise<void> {
+  async prepare(): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
     this.#arrivals.check();
-    await Promise.all([note(), this.old.prepareRetirement()]);
-    this.#released = true;
-    await Promise.all(
-      [...this.#arrivals.all.values()].map(async ({ agent, containerId, key }) => {
-        await agent.releaseRestored({ restoreId: this.id, containerId });
-        this.#ctx.emit({ kind: 'step-done', task: key, step: 'run' });
-      }),
-    );
-    await this.old.retire();
+    await this.old.prepareRetirement();
+    return { released: membersOf([...this.#arrivals.all.values()]), retired: membersOf(this.old.stopped) };
   }
 
-  /** Gives up: new containers fail, old tasks go on. Never throws. Without effect after {@link release}. */
-  async abort(reason: string): Promise<void> {
+  /** Does what the commit record says. @throws as {@link carryOut}; nothing may be undone then */
+  carryOut(commit: CommitRecord): Promise<void> {
+    return carryOut(commit, {
+      ctx: this.#ctx,
+      restoreId: this.id,
+      agent: (node) => this.#session.agents.of(node),
+      // These agents were there a moment ago: one that does not know the task has lost it.
+      runs: () => Promise.resolve(false),
+    });
+  }
+
+  /**
+   * Gives up: new containers fail, old tasks go on. Never throws.
+   * @param servicesAreBack false: agents go on expecting containers, until the next command has put the services back
+   * @returns whether every agent knows
+   */
+  async abort(reason: string, servicesAreBack: boolean): Promise<boolean> {
+    if (servicesAreBack) await this.#arrivals.passOthers();
     this.#arrivals.stop();
-    if (this.#released) return;
     const agents = new Set([...this.#agents, ...this.old.agents]);
+    let told = true;
     await Promise.all(
       [...agents].map(async (agent) => {
         try {
-          await agent.abortRestore({ restoreId: this.id, reason });
+          await agent.abortRestore({ restoreId: this.id, reason, servicesAreBack });
         } catch (error) {
+          told = false;
           this.#ctx.emit({
             kind: 'warning',
-            message: `node ${agent.node} could not be told to give up (${messageOf(error)}); its own deadlines will`,
+            message: `node ${agent.node} could not be told to give up (${messageOf(error)}); it is told when it answers`,
           });
         }
       }),
     );
+    return told;
   }
 
-  /** The new tasks run: agents forget the relocation. Never throws. */
-  async end(): Promise<void> {
+  /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */
+  async end(): Promise<boolean> {
+    await this.#arrivals.passOthers();
     this.#arrivals.stop();
+    let told = true;
     await Promise.all(
       this.#agents.map((agent) =>
         agent.endRestore({ restoreId: this.id }).catch((error: unknown) => {
+          told = false;
           this.#ctx.log.warn({ node: agent.node, reason: messageOf(error) }, 'cannot end the restore');
         }),
       ),
     );
+    return told;
+  }
+
+  /** Nobody is listened to any more. */
+  leave(): void {
+    this.#arrivals.stop();
   }
 
   async #each(
@@ -197,4 +220,8 @@ export class Relocation {
     if (failed !== undefined) throw failed.reason;
     this.#arrivals.check();
   }
+}
+
+function membersOf(tasks: readonly { key: string; agent: AgentClient; containerId: string }[]): Member[] {
+  return tasks.map(({ key, agent, containerId }) => ({ key, node: agent.node, containerId }));
 }

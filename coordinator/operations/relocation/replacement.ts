@@ -1,8 +1,20 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
-import type { ClusterService, ClusterTask, Placement, Replacement, ServiceSpec } from '../../orchestrator/index.ts';
-import { ReplacementJournal, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
+import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
+import {
+  PLACE_TIMEOUT_MS,
+  giveBack,
+  unwanted,
+  withReserved,
+  type ReservedNode,
+} from '../transaction/placement-window.ts';
+import {
+  ReplacementJournal,
+  type CommitRecord,
+  type ReplacementEntry,
+  type ReplacementRecord,
+} from '../transaction/replacement-journal.ts';
 
 /** One service whose tasks are to be replaced by restored ones. */
 export interface ServiceChange {
@@ -13,7 +25,8 @@ export interface ServiceChange {
   readonly spec: ServiceSpec;
   /** Where the new tasks may go. */
   readonly placement: Placement;
-  readonly publishesHostPorts: boolean;
+  /** How many new tasks there will be. */
+  readonly tasks: number;
 }
 
 const SETTLE_TIMEOUT_MS = 60_000;
@@ -27,6 +40,8 @@ export class ServiceReplacement {
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
+  #reserved: readonly ReservedNode[] = [];
+  #commit: CommitRecord | undefined;
   /** What to do, in reverse order, to have everything as before. */
   readonly #undos: (() => Promise<void>)[] = [];
   readonly #journal: ReplacementJournal;
@@ -55,15 +70,44 @@ export class ServiceReplacement {
     return [...this.#services.values()];
   }
 
-  /** Asks for the new tasks. They wait in the shims. */
+  /** Asks for the new tasks. They wait in the shims. Where it matters where they go, ends when they have been placed. */
   async begin(): Promise<void> {
+    const { cluster } = this.#session;
+    const nodes = await cluster.nodes();
+    // Services that are to go to the same nodes are placed together.
+    const windows = new Map<string, { reserved: readonly ReservedNode[]; changes: ServiceChange[] }>();
+    for (const change of this.#changes) {
+      const reserved = unwanted(change.placement, nodes);
+      const key = JSON.stringify(reserved);
+      const window = windows.get(key) ?? { reserved, changes: [] };
+      windows.set(key, window);
+      window.changes.push(change);
+    }
+    const all = [...windows.values()].flatMap(({ reserved }) => reserved);
+    this.#reserved = [...new Map(all.map((node) => [node.id, node])).values()];
     await this.#journal.write(this.#record('replacing'));
-    for (const change of this.#changes) await this.#begin(change);
+    if (all.length > 0) this.#undos.push(() => giveBack(cluster, this.#reserved));
+    for (const { reserved, changes } of windows.values()) {
+      await withReserved(this.#ctx, cluster, reserved, async () => {
+        for (const change of changes) await this.#begin(change);
+        if (reserved.length > 0) await this.#placed(changes);
+      });
+    }
   }
 
-  /** To be called before the new tasks are released: whoever finds the journal from now on must not replace them. */
-  async releasing(): Promise<void> {
+  /**
+   * The commit record: from now on the new tasks count, whoever finds the journal. To be called when all of them are restored, and all old ones
+   * stand still until told.
+   */
+  async commit(commit: CommitRecord): Promise<void> {
+    this.#commit = commit;
     await this.#journal.write(this.#record('released'));
+  }
+
+  /** All is done. @param told every agent knows: whoever comes next has nothing to do */
+  async done(told: boolean): Promise<void> {
+    if (told) await this.#journal.remove();
+    else await this.#journal.write(this.#record('over'));
   }
 
   /** The new tasks run: services keep their generation and get back everything else. */
@@ -75,12 +119,17 @@ export class ServiceReplacement {
       if (service === undefined || generation === undefined) continue;
       await this.#session.cluster.settle(service.id, change.spec, generation);
     }
-    await this.#journal.remove();
   }
 
-  /** Gives every service the spec that it had, and removes those that were made. Never throws. */
-  async undo(): Promise<void> {
+  /**
+   * Gives every service the spec that it had, and removes those that were made. Never throws.
+   * @returns whether all are back; what is left is for the next command
+   */
+  async undo(): Promise<boolean> {
     const failures: string[] = [];
+    // A commit record of which it is not known whether it is on disk must not be found there.
+    if (this.#commit !== undefined) this.#undos.push(() => this.#journal.write(this.#record('replacing')));
+    this.#commit = undefined;
     for (const undo of this.#undos.splice(0).reverse()) {
       await undo().catch((error: unknown) => {
         failures.push(messageOf(error));
@@ -91,8 +140,7 @@ export class ServiceReplacement {
         this.#ctx.log.error({ reason: messageOf(error) }, 'undo of a service failed');
       });
     }
-    // What is left is for the next command.
-    if (failures.length === 0) await this.#journal.remove().catch(() => undefined);
+    return failures.length === 0;
   }
 
   #record(phase: ReplacementRecord['phase']): ReplacementRecord {
@@ -101,33 +149,52 @@ export class ServiceReplacement {
       const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
       return { name, ...before, spec, generation: this.#generationOf(change) };
     });
-    return { version: 1, ...this.#place, phase, services };
+    const commit = this.#commit === undefined ? {} : { commit: this.#commit };
+    return { version: 1, ...this.#place, phase, services, reserved: [...this.#reserved], ...commit };
   }
 
   async #begin(change: ServiceChange): Promise<void> {
     const { cluster } = this.#session;
     const { present, spec } = change;
-    const replacement: Replacement = {
-      generation: this.#generationOf(change),
-      placement: change.placement,
-      order: change.publishesHostPorts ? 'stop-first' : 'start-first',
-    };
+    const generation = this.#generationOf(change);
     if (present !== undefined) {
       this.#undos.push(() => cluster.putBack(present.id, present.spec));
-      await cluster.replace(present, spec, replacement);
-      this.#note(change.name, present, replacement.generation);
+      await cluster.replace(present, spec, generation);
+      this.#note(change.name, present, generation);
       return;
     }
-    const id = await cluster.create(spec, replacement);
+    const id = await cluster.create(spec, generation);
     this.#undos.push(() => cluster.remove(id));
     const made = await cluster.service(id);
     if (made === undefined) throw new SwarmcutError('failed', `service ${change.name} was made and is gone again`);
-    this.#note(change.name, made, replacement.generation);
+    this.#note(change.name, made, generation);
   }
 
   #note(name: string, service: ClusterService, generation: number): void {
     this.#services.set(name, service);
     this.#generations.set(service.id, generation);
+  }
+
+  /** Waits until it is decided where the new tasks of these services go. @throws SwarmcutError `failed` when that takes too long */
+  async #placed(changes: readonly ServiceChange[]): Promise<void> {
+    const deadline = performance.now() + PLACE_TIMEOUT_MS;
+    const services = changes.flatMap(({ name }) => this.#services.get(name) ?? []);
+    for (;;) {
+      const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+      const placed = (name: string): ClusterTask[] =>
+        tasks.filter((task) => task.service === name && this.#isNew(task) && task.node !== '');
+      const late = changes.filter(({ name, tasks: wanted }) => placed(name).length < wanted);
+      if (late.length === 0) return;
+      if (performance.now() > deadline) {
+        const why = tasks.find((task) => this.#isNew(task) && task.node === '')?.error ?? '';
+        const message = `new tasks of ${late.map(({ name }) => name).join(', ')} do not fit where they are to go`;
+        throw new SwarmcutError('failed', why === '' ? message : `${message}: ${why}`, {
+          advice: '`docker service ps --no-trunc SERVICE` says what keeps them; the stack runs on',
+        });
+      }
+      if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: everything is put back');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** Waits until Swarm, too, sees every new task running. */

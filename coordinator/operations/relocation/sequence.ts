@@ -1,14 +1,19 @@
 import { messageOf } from '../../../src/model/errors.ts';
+import type { CoordinatorContext } from '../session/context.ts';
 import type { Arrival } from './arrivals.ts';
 import type { TaskPlan } from './plans.ts';
 import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';
+import type { CommitRecord } from '../transaction/replacement-journal.ts';
+
+type Replacing = Pick<ServiceReplacement, 'begin' | 'services' | 'generations' | 'commit' | 'settle' | 'undo' | 'done'>;
 
 /** By task key, as {@link Arrival} says who waits. */
 export type ArrivalsByKey = ReadonlyMap<string, Arrival>;
 
 /** In what a restore and a migration differ. */
 export interface RelocationSteps<Plans extends { readonly plans: ReadonlyMap<string, TaskPlan> }> {
+  readonly stack: string;
   readonly services: readonly string[];
   /** Of the tasks that are to come. */
   readonly keys: readonly string[];
@@ -20,8 +25,8 @@ export interface RelocationSteps<Plans extends { readonly plans: ReadonlyMap<str
   stopOld(): Promise<readonly SavedTask[]>;
   /** How their connections go on. */
   plan(arrivals: ArrivalsByKey): Promise<Plans> | Plans;
-  /** What tasks that take no part must know before the new ones speak. */
-  tellOthers?(plans: Plans): Promise<void>;
+  /** What tasks that take no part must know before the new ones speak: told after the commit, so that nothing of it need be undone. */
+  rewrites?(plans: Plans): CommitRecord['rewrites'];
   /** Takes back what was done before the sequence began. Never throws. */
   undo?(): Promise<void>;
 }
@@ -40,15 +45,51 @@ export interface Relocated<Plans> {
 
 /**
  * The one sequence of restore and migration: Swarm makes new tasks while the old ones run, the old ones stop, their (or saved) state goes
- * into the new ones, and these are released together. If anything fails, the old ones go on and everything is as it was.
+ * into the new ones, and these are released together. Until the commit record is on disk the old ones are the truth: if anything fails, they go
+ * on and everything is as it was. From then on the new ones are, and nothing is undone: what cannot be done is done by whoever comes next.
  */
 export async function relocate<Plans extends { readonly plans: ReadonlyMap<string, TaskPlan> }>(
+  ctx: Pick<CoordinatorContext, 'emit' | 'log'>,
   relocation: Relocation,
-  replacement: Pick<ServiceReplacement, 'begin' | 'services' | 'generations' | 'releasing' | 'settle' | 'undo'>,
+  replacement: Replacing,
   steps: RelocationSteps<Plans>,
 ): Promise<Relocated<Plans>> {
+  const committed = await untilCommit(relocation, replacement, steps);
   try {
-    await relocation.expect(steps.services);
+    await relocation.carryOut(committed.commit);
+    const releasedAtMs = Date.now();
+    await tidyUp(ctx, relocation, replacement);
+    return { ...committed, releasedAtMs };
+  } finally {
+    relocation.leave();
+  }
+}
+
+async function tidyUp(
+  ctx: Pick<CoordinatorContext, 'emit' | 'log'>,
+  relocation: Relocation,
+  replacement: Replacing,
+): Promise<void> {
+  try {
+    await replacement.settle();
+    await replacement.done(await relocation.end());
+  } catch (error) {
+    ctx.log.error({ reason: messageOf(error) }, 'cannot tidy up after the commit');
+    ctx.emit({
+      kind: 'warning',
+      message: `the new tasks run, but tidying up failed (${messageOf(error)}); the next command on the stack does it`,
+    });
+  }
+}
+
+/** @throws what went wrong; everything is as before then, or the journal says what is not */
+async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, TaskPlan> }>(
+  relocation: Relocation,
+  replacement: Replacing,
+  steps: RelocationSteps<Plans>,
+): Promise<Omit<Relocated<Plans>, 'releasedAtMs'> & { readonly commit: CommitRecord }> {
+  try {
+    await relocation.expect(steps.stack, steps.services);
     await replacement.begin();
     // The old tasks run on while Swarm places the new ones: its latency is not downtime.
     const { services, generations } = replacement;
@@ -56,21 +97,18 @@ export async function relocate<Plans extends { readonly plans: ReadonlyMap<strin
     const saved = await steps.stopOld();
     const [plans, fetched] = await Promise.all([steps.plan(arrivals), relocation.stage(saved, steps.inMemory)]);
     const restored = await relocation.restore(saved, plans.plans);
-    await steps.tellOthers?.(plans);
-    await relocation.release(() => replacement.releasing());
-    const releasedAtMs = Date.now();
-    await replacement.settle();
-    return { arrivals, plans, fetched, restored, releasedAtMs };
+    const commit = { ...(await relocation.prepare()), rewrites: [...(steps.rewrites?.(plans) ?? [])] };
+    await replacement.commit(commit);
+    return { arrivals, plans, fetched, restored, commit };
   } catch (error) {
     const reason = messageOf(error);
     // The old tasks first: they have been standing still long enough.
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.
-    await replacement.undo();
-    await relocation.abort(reason);
+    const back = await replacement.undo();
+    const told = await relocation.abort(reason, back);
+    if (back) await replacement.done(told).catch(() => undefined);
     await steps.undo?.();
     throw error;
-  } finally {
-    await relocation.end();
   }
 }

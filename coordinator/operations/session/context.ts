@@ -13,4 +13,16 @@ export interface CoordinatorContext {
   readonly emit: Emit;
   /** The cluster that runs the stacks. */
   readonly cluster: Cluster;
+  /**
+   * Starts what finishes an operation on a stack if this process dies in it. Absent where nobody does, and the next command has to.
+   */
+  readonly guard?: (stack: string) => Guardian;
+}
+
+/** Watches over an operation that must not be left half done. */
+export interface Guardian {
+  /** All is done: it ends. */
+  dismiss(): void;
+  /** The operation has ended, and something is left to do: it does that when the stack's lock is free. */
+  takeOver(): void;
 }

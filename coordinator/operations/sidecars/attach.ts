@@ -7,7 +7,7 @@ import { pause } from '../../../src/platform/deadlines.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarsReport } from '../session/reports.ts';
-import { putServicesBack } from '../relocation/replacement-journal.ts';
+import { putServicesBack } from '../transaction/recovery.ts';
 import { existingStack, openClusterSession } from '../session/session.ts';
 import { proxiedServices, stackSettings } from '../session/settings.ts';
 import type { Stack, ClusterService } from '../../orchestrator/index.ts';

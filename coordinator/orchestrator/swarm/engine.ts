@@ -111,6 +111,28 @@ export class Engine {
     }
   }
 
+  /**
+   * Changes a node's availability if it is the first of the two; as {@link updateService} does, if somebody else changes the node meanwhile.
+   * @returns false when it was another one
+   */
+  async changeAvailability(nodeId: string, [from, to]: readonly [string, string]): Promise<boolean> {
+    const node = this.#docker.getNode(nodeId);
+    for (let attempt = 1; ; attempt++) {
+      const { Spec: spec, Version: version } = await this.#ask(`look at node ${nodeId}`, nodeSchema, () =>
+        node.inspect(),
+      );
+      if ((spec.Availability ?? 'active') !== from) return false;
+      try {
+        await this.#ask(`set node ${nodeId} to ${to}`, z.unknown(), () =>
+          node.update({ version: version.Index, ...spec, Availability: to }),
+        );
+        return true;
+      } catch (error) {
+        if (attempt >= 5 || !messageOf(error).includes('out of sequence')) throw error;
+      }
+    }
+  }
+
   async #ask<T>(what: string, schema: z.ZodType<T>, call: () => Promise<unknown>): Promise<T> {
     let answer: unknown;
     try {

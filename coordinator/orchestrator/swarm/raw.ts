@@ -66,7 +66,8 @@ export type RawTask = z.infer<typeof taskSchema>;
 
 export const nodeSchema = z.object({
   ID: z.string(),
-  Spec: z.object({ Availability: z.string().optional(), Labels: labelsSchema }),
+  Version: z.object({ Index: z.number() }),
+  Spec: z.looseObject({ Availability: z.string().optional(), Labels: labelsSchema }),
   Description: z.object({ Hostname: z.string() }),
   Status: z.object({ State: z.string(), Addr: z.string().optional() }),
   ManagerStatus: z.object({ Addr: z.string().optional() }).nullish(),

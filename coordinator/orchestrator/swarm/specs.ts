@@ -1,44 +1,40 @@
-import type { Placement, Replacement, ServiceSpec } from '../index.ts';
+import type { ServiceSpec } from '../index.ts';
 
 /** Old object ids and what they are now, for specs that are used in a Swarm whose networks, configs or secrets were made again. */
 export type IdMap = ReadonlyMap<string, string>;
 
 interface Template extends ServiceSpec {
-  Placement?: ServiceSpec & { Constraints?: string[] | null };
   ForceUpdate?: number;
 }
 
 /**
- * The spec under which Swarm makes the tasks that are to be restored: all at once, the old ones living on until the new ones run, and no
- * retreat of Swarm's own: whether the restore has worked is our decision.
+ * Swarm watches the new tasks for this long: longer than any operation. An update that it calls completed while a new task fails, ends the old
+ * one with nothing in its place (seen with a ratio of 1 and a monitor of 1 s). Nanoseconds.
  */
-export function replacementSpec(spec: ServiceSpec, replacement: Replacement): ServiceSpec {
-  const template = templateOf(spec);
-  const placement = template.Placement ?? {};
+const MONITOR_NS = 3_600 * 1_000_000_000;
+
+/**
+ * The spec under which Swarm makes the tasks that are to be restored: all at once, the old ones living on until the new ones run. If one of
+ * these fails, Swarm pauses and leaves the old ones alone: whether the restore has worked is our decision. No constraint is added: while old
+ * and new tasks are there, Swarm ends an old one whose node does not satisfy it as soon as anything about that node changes.
+ */
+export function replacementSpec(spec: ServiceSpec, generation: number): ServiceSpec {
   return {
-    ...spec,
-    TaskTemplate: {
-      ...template,
-      ForceUpdate: replacement.generation,
-      Placement: {
-        ...placement,
-        Constraints: [...(placement.Constraints ?? []), ...constraintsOf(replacement.placement)],
-      },
-    },
+    ...settledSpec(spec, generation),
     UpdateConfig: {
       Parallelism: 0,
       Delay: 0,
       FailureAction: 'pause',
-      Monitor: 1_000_000_000,
-      MaxFailureRatio: 1,
-      Order: replacement.order,
+      Monitor: MONITOR_NS,
+      MaxFailureRatio: 0,
+      Order: 'start-first',
     },
   };
 }
 
 /**
- * What stays when the new tasks run: the spec as it was, but for the generation. Swarm leaves tasks alone when only constraints (which
- * their node satisfies) or the update settings change: swarmkit, `orchestrator.IsTaskDirty`.
+ * What stays when the new tasks run: the spec as it was, but for the generation. Swarm leaves tasks alone when only the update settings
+ * change: swarmkit, `orchestrator.IsTaskDirty`.
  */
 export function settledSpec(spec: ServiceSpec, generation: number): ServiceSpec {
   return { ...spec, TaskTemplate: { ...templateOf(spec), ForceUpdate: generation } };
@@ -55,13 +51,6 @@ export function withIds(spec: ServiceSpec, ids: IdMap): ServiceSpec {
 /** The generation that a spec gives to tasks made from it. */
 export function forceUpdateOf(spec: ServiceSpec): number {
   return templateOf(spec).ForceUpdate ?? 0;
-}
-
-function constraintsOf({ only, except = [] }: Placement): string[] {
-  return [
-    ...(only === undefined ? [] : [`node.hostname==${only}`]),
-    ...except.map((hostname) => `node.hostname!=${hostname}`),
-  ];
 }
 
 function templateOf(spec: ServiceSpec): Template {

@@ -5,7 +5,6 @@ import type {
   ClusterNode,
   ClusterService,
   ClusterTask,
-  Replacement,
   Resources,
   ServiceSpec,
   Stack,
@@ -84,20 +83,32 @@ export class Swarm implements Cluster {
     return Math.max(present?.generation ?? 0, forceUpdateOf(spec)) + 1;
   }
 
-  replace(service: ClusterService, spec: ServiceSpec, replacement: Replacement): Promise<void> {
-    return this.#engine.updateService(service.id, replacementSpec(spec, replacement));
+  replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void> {
+    return this.#engine.updateService(service.id, replacementSpec(spec, generation));
   }
 
-  create(spec: ServiceSpec, replacement: Replacement): Promise<string> {
-    return this.#engine.createService(replacementSpec(spec, replacement));
+  create(spec: ServiceSpec, generation: number): Promise<string> {
+    return this.#engine.createService(replacementSpec(spec, generation));
+  }
+
+  setPlaceable(nodeId: string, placeable: boolean): Promise<boolean> {
+    return this.#engine.changeAvailability(nodeId, placeable ? ['pause', 'active'] : ['active', 'pause']);
   }
 
   settle(serviceId: string, spec: ServiceSpec, generation: number): Promise<void> {
-    return this.#engine.updateService(serviceId, settledSpec(spec, generation));
+    return this.#finally(serviceId, settledSpec(spec, generation));
   }
 
   putBack(serviceId: string, spec: ServiceSpec): Promise<void> {
-    return this.#engine.updateService(serviceId, spec);
+    return this.#finally(serviceId, spec);
+  }
+
+  /**
+   * Twice, since Swarm remembers the spec before: `docker service rollback` would otherwise bring that of a replacement back, with empty
+   * tasks. The second time changes nothing else.
+   */
+  async #finally(serviceId: string, spec: ServiceSpec): Promise<void> {
+    for (let time = 1; time <= 2; time++) await this.#engine.updateService(serviceId, spec);
   }
 
   remove(serviceId: string): Promise<void> {

@@ -13,9 +13,9 @@ export const ROUND = round('s1');
 export const RESTORE = relocation('r1');
 export const OTHER = relocation('r2');
 
-class FakeDeadman implements Deadman {
+export class FakeDeadman implements Deadman {
   readonly containerId: string;
-  readonly firesAtMs = 0;
+  readonly firesAtMs = Date.now() + 600_000;
   readonly afterMs: number;
   hasFired = false;
   readonly #bed: HeldBed;
@@ -54,6 +54,8 @@ export class HeldBed {
   readonly journal = new Map<string, string>();
   /** What the shim is told. */
   readonly standstills = new Map<string, Standstill>();
+  /** Those of which the journal says that a restarted agent must not let them go. */
+  readonly inDoubt = new Set<string>();
   readonly armed = new Set<FakeDeadman>();
   readonly errors: string[] = [];
   /** Steps that fail, and steps that wait for something first. */
@@ -71,7 +73,11 @@ export class HeldBed {
           () => new FakeDeadman(this, { containerId, afterMs }),
         ),
       journal: {
-        note: ({ containerId, owner }) => this.#step('note').then(() => void this.journal.set(containerId, owner)),
+        note: async ({ containerId, owner, inDoubt }) => {
+          await this.#step('note');
+          this.journal.set(containerId, owner);
+          if (inDoubt === true) this.inDoubt.add(containerId);
+        },
         forget: (id) => this.#step('forget').then(() => void this.journal.delete(id)),
       },
       standstills: {

@@ -16,6 +16,7 @@ const OLD = { n1: 'old-a', n2: 'old-b' } as const;
 class Bed {
   readonly done: string[] = [];
   readonly told: string[] = [];
+  readonly requests: { call: string; request: { servicesAreBack?: boolean } }[] = [];
   broken = '';
   away = '';
 
@@ -30,6 +31,7 @@ class Bed {
   readonly session = {
     nodes: [],
     signer: { sign: () => ({ certificate: '', signature: new Uint8Array() }) },
+    agents: { of: (node: string) => this.agent(node) },
     cluster: {
       tasks: () =>
         Promise.resolve(
@@ -51,9 +53,14 @@ class Bed {
       ['b', 2],
     ]),
     begin: () => this.#step('begin'),
-    releasing: () => this.#step('note the release'),
+    commit: () => this.#step('commit'),
     settle: () => this.#step('settle'),
-    undo: () => this.#step('undo services'),
+    undo: () =>
+      this.#step('undo services').then(
+        () => true,
+        () => false,
+      ),
+    done: (told: boolean) => this.#step(told ? 'forget the journal' : 'note that agents are to be told'),
   };
 
   agent(node: string): AgentClient {
@@ -63,7 +70,8 @@ class Bed {
     }));
     const call =
       (name: string) =>
-      async (request: { containerId?: string }): Promise<object> => {
+      async (request: { containerId?: string; servicesAreBack?: boolean }): Promise<object> => {
+        this.requests.push({ call: name, request });
         if (node === this.away) throw new SwarmcutError('unreachable', `${node} does not answer`);
         await this.#step(`${name} ${request.containerId ?? node}`);
         return { fetchedBytes: 1, wallMs: 2 };
@@ -82,12 +90,17 @@ class Bed {
     how: 'suspend' | 'take over',
     changes: Partial<RelocationSteps<{ plans: ReadonlyMap<string, never> }>> = {},
   ) {
-    const old = Object.entries(OLD).map(([node, containerId]) => ({ key: node, containerId, agent: this.agent(node) }));
+    const old = Object.entries(OLD).map(([node, containerId]) => ({
+      key: node === 'n1' ? 'bank_a.1' : 'bank_b.1',
+      containerId,
+      agent: this.agent(node),
+    }));
     const tasks = new OldTasks(this.ctx, ID, old);
     const relocation = new Relocation(this.ctx, this.session, ID, { agents: [this.agent('n3')], old: tasks });
     const keys = ['bank_a.1', 'bank_b.1'];
     const ref = { service: 'bank_a', slot: '1', taskId: '', containerId: '' };
-    return relocate(relocation, this.replacement, {
+    return relocate(this.ctx, relocation, this.replacement, {
+      stack: 'bank',
       services: ['bank_a', 'bank_b'],
       keys,
       timeoutMs: 1_000,
@@ -100,7 +113,7 @@ class Bed {
         await this.#step('plan');
         return { plans: new Map<string, never>() };
       },
-      tellOthers: () => this.#step('tell others'),
+      rewrites: () => [{ key: 'bank_c.1', node: 'n3', containerId: 'c-c', rewrites: [], close: [] }],
       undo: () => this.#step('undo the rest'),
       ...changes,
     });
@@ -135,33 +148,35 @@ describe('a relocation', () => {
           'suspend old-a',
           'stage c-a',
           'restore c-a',
-          'tell others',
           'prepareRetirement old-a',
+          'commit',
+          'rewrite c-c',
           'releaseRestored c-a',
           'retire old-a',
           'settle',
           'endRestore n3',
+          'forget the journal',
         ),
       ),
     ).toBe(true);
     expect(bed.done.join()).not.toMatch(/undo|resume|abort/);
   });
 
-  it('notes the release, and has the word of every old task, before any new one runs', async () => {
+  it('has the word of every old task before the commit, and the commit on disk before any new one runs', async () => {
     const bed = new Bed();
     await bed.run('suspend');
     const released = Math.min(...bed.order('releaseRestored c-a', 'releaseRestored c-b'));
-    for (const step of ['note the release', 'prepareRetirement old-a', 'prepareRetirement old-b'])
-      expect(bed.done.indexOf(step)).toBeLessThan(released);
+    for (const step of ['prepareRetirement old-a', 'prepareRetirement old-b'])
+      expect(ascending([...bed.order(step, 'commit'), released])).toBe(true);
   });
 
-  it.each(['suspend old-b', 'stage c-b', 'plan', 'restore c-b', 'tell others', 'prepareRetirement old-b'])(
+  it.each(['suspend old-b', 'stage c-b', 'plan', 'restore c-b', 'prepareRetirement old-b', 'commit'])(
     'lets the old tasks go first, then puts services back, then fails the new containers: %s fails',
     async (broken) => {
       const bed = new Bed();
       bed.broken = broken;
       await expect(bed.run('suspend')).rejects.toThrow(`${broken} is broken`);
-      const undone = ['undo services', 'abortRestore n3', 'undo the rest', 'endRestore n3'];
+      const undone = ['undo services', 'abortRestore n3', 'forget the journal', 'undo the rest'];
       expect(ascending(bed.order('resume n1', ...undone))).toBe(true);
       expect(ascending(bed.order('resume n2', ...undone))).toBe(true);
       expect(bed.done.join()).not.toMatch(/releaseRestored|retire /);
@@ -184,6 +199,13 @@ describe('a relocation', () => {
     expect(bed.told.filter((text) => text.includes('node n2 could not be told to go on'))).toHaveLength(1);
   });
 
+  it('keeps the journal when an agent could not be told: somebody has to', async () => {
+    const bed = new Bed();
+    bed.away = 'n2';
+    await expect(bed.run('suspend')).rejects.toMatchObject({ code: 'unreachable' });
+    expect(bed.done).toContain('note that agents are to be told');
+  });
+
   it('takes over what a round has left frozen, and gives the round up when it fails', async () => {
     const bed = new Bed();
     bed.broken = 'takeOver old-b';
@@ -192,10 +214,32 @@ describe('a relocation', () => {
       expect(ascending(bed.order(`resume ${node}`, 'undo services')) && bed.done.includes(`abort ${node}`)).toBe(true);
   });
 
-  it('ends no old task when a new one cannot be released', async () => {
+  it('goes on expecting containers when a service cannot be put back: the journal stays', async () => {
+    const bed = new Bed();
+    bed.broken = 'undo services';
+    bed.away = 'n2';
+    await expect(bed.run('suspend')).rejects.toMatchObject({ code: 'unreachable' });
+    expect(bed.requests.filter(({ call }) => call === 'abortRestore')).not.toEqual([]);
+    expect(bed.requests.filter(({ request }) => request.servicesAreBack === true)).toEqual([]);
+    expect(bed.done).not.toContain('forget the journal');
+  });
+
+  it('undoes nothing after the commit when a new one cannot be released: the journal stays, and its old task stands still', async () => {
     const bed = new Bed();
     bed.broken = 'releaseRestored c-b';
-    await expect(bed.run('take over')).rejects.toThrow('releaseRestored c-b is broken');
-    expect(bed.done.join()).not.toMatch(/retire |abortRestore/);
+    await expect(bed.run('take over')).rejects.toThrow(/bank_b.1 on n3 \(releaseRestored c-b is broken\)/);
+    expect(bed.done).toContain('releaseRestored c-a');
+    expect(bed.done.join()).not.toMatch(/retire old-b|abortRestore|resume|undo|endRestore|forget the journal/);
   });
+
+  it.each(['retire old-a', 'rewrite c-c', 'settle', 'endRestore n3', 'forget the journal'])(
+    'is done all the same when only tidying up fails after the commit: %s',
+    async (broken) => {
+      const bed = new Bed();
+      bed.broken = broken;
+      await bed.run('suspend');
+      expect(bed.done.join()).not.toMatch(/abortRestore|resume|undo/);
+      expect(bed.done).toContain('retire old-b');
+    },
+  );
 });

@@ -5,11 +5,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
 import {
   ReplacementJournal,
-  putServicesBack,
   remedyOf,
   type ReplacementRecord,
-} from '../../../coordinator/operations/relocation/replacement-journal.ts';
+} from '../../../coordinator/operations/transaction/replacement-journal.ts';
+import { putServicesBack } from '../../../coordinator/operations/transaction/recovery.ts';
 import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { ClusterService, ServiceSpec } from '../../../coordinator/orchestrator/index.ts';
 
 const before = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 3, Placement: {} } };
@@ -23,6 +24,7 @@ function record(phase: ReplacementRecord['phase'], present = true): ReplacementR
     stack: 'bank',
     phase,
     services: [{ name: 'bank_a', ...was, spec: saved, generation: 4 }],
+    reserved: [],
   };
 }
 
@@ -79,6 +81,7 @@ describe('the next command', () => {
         emit: vi.fn(),
       } as unknown as CoordinatorContext,
       {
+        nodes: [],
         cluster: {
           service: () => Promise.resolve(serviceAt(4)),
           putBack: (_id: string, spec: ServiceSpec) => {
@@ -117,5 +120,33 @@ describe('the next command', () => {
     const file = join(state, 'replacements', 'bank.json');
     writeFileSync(file, '{');
     await expect(putBack()).rejects.toMatchObject({ code: 'damaged', where: { file } });
+  });
+
+  test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
+    const told: string[] = [];
+    const agent = new Proxy({} as AgentClient, {
+      get: (_, name) => (request: { containerId?: string }) => {
+        told.push(`${String(name)} ${request.containerId ?? ''}`.trim());
+        return Promise.resolve({ restores: [] });
+      },
+    });
+    const member = (containerId: string) => ({ key: 'bank_a.1', node: 'n1', containerId });
+    const commit = { released: [member('new')], retired: [member('old')], rewrites: [] };
+    await new ReplacementJournal(state, 'bank').write({ ...record('released'), commit });
+    const session = {
+      nodes: [{ hostname: 'n1', state: 'ready' }],
+      agents: { of: () => agent },
+      cluster: {
+        service: () => Promise.resolve(serviceAt(4)),
+        settle: () => {
+          told.push('settle');
+          return Promise.resolve();
+        },
+      },
+    } as unknown as ClusterSession;
+    const ctx = { directories: { state }, log: { warn: vi.fn() }, emit: vi.fn() } as unknown as CoordinatorContext;
+    expect(await putServicesBack(ctx, session, 'bank')).toBe(true);
+    expect(told).toEqual(['releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
+    expect(await new ReplacementJournal(state, 'bank').read()).toBeUndefined();
   });
 });

@@ -4,9 +4,11 @@
 export interface AbortRestoreRequest {
   'restoreId'?: (string);
   'reason'?: (string);
+  'servicesAreBack'?: (boolean);
 }
 
 export interface AbortRestoreRequest__Output {
   'restoreId': (string);
   'reason': (string);
+  'servicesAreBack': (boolean);
 }

@@ -2,40 +2,41 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
-import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _swarmcut_AbortRequest__Output } from './AbortRequest.ts';
-import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from './AbortRestoreRequest.ts';
-import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from './AttachReply.ts';
-import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from './AttachRequest.ts';
-import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from './Chunk.ts';
-import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from './CollectRequest.ts';
-import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from './ConnectionsReply.ts';
-import type { ContainerRequest as _swarmcut_ContainerRequest, ContainerRequest__Output as _swarmcut_ContainerRequest__Output } from './ContainerRequest.ts';
-import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutReply__Output } from './CutReply.ts';
-import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from './CutRequest.ts';
-import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from './Empty.ts';
-import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './ExpectRequest.ts';
-import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './FetchRequest.ts';
-import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './InfoReply.ts';
-import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './InfoRequest.ts';
-import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './ListSnapshotsReply.ts';
-import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './PrepareRequest.ts';
-import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './PrepareRetirementRequest.ts';
-import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './RecordedReply.ts';
-import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './RestoreEvent.ts';
-import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from './RestoreRequest.ts';
-import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from './RestoreTaskReply.ts';
-import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from './RestoreTaskRequest.ts';
-import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from './RewriteRequest.ts';
-import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from './SidecarsReply.ts';
-import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from './SnapshotRequest.ts';
-import type { StackRequest as _swarmcut_StackRequest, StackRequest__Output as _swarmcut_StackRequest__Output } from './StackRequest.ts';
-import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from './StageReply.ts';
-import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from './StageRequest.ts';
-import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from './SuspendRequest.ts';
-import type { TakeOverRequest as _swarmcut_TakeOverRequest, TakeOverRequest__Output as _swarmcut_TakeOverRequest__Output } from './TakeOverRequest.ts';
-import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './TaskCheckpoint.ts';
-import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from './TaskRequest.ts';
-import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from './VerifyReply.ts';
+import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _swarmcut_AbortRequest__Output } from '../swarmcut/AbortRequest.ts';
+import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from '../swarmcut/AbortRestoreRequest.ts';
+import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from '../swarmcut/AttachReply.ts';
+import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from '../swarmcut/AttachRequest.ts';
+import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from '../swarmcut/Chunk.ts';
+import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from '../swarmcut/CollectRequest.ts';
+import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from '../swarmcut/ConnectionsReply.ts';
+import type { ContainerRequest as _swarmcut_ContainerRequest, ContainerRequest__Output as _swarmcut_ContainerRequest__Output } from '../swarmcut/ContainerRequest.ts';
+import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutReply__Output } from '../swarmcut/CutReply.ts';
+import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from '../swarmcut/CutRequest.ts';
+import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from '../swarmcut/Empty.ts';
+import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from '../swarmcut/ExpectRequest.ts';
+import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from '../swarmcut/FetchRequest.ts';
+import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
+import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
+import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
+import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
+import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
+import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
+import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
+import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
+import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from '../swarmcut/RestoreTaskReply.ts';
+import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from '../swarmcut/RestoreTaskRequest.ts';
+import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from '../swarmcut/RewriteRequest.ts';
+import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from '../swarmcut/SidecarsReply.ts';
+import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from '../swarmcut/SnapshotRequest.ts';
+import type { StackRequest as _swarmcut_StackRequest, StackRequest__Output as _swarmcut_StackRequest__Output } from '../swarmcut/StackRequest.ts';
+import type { StageReply as _swarmcut_StageReply, StageReply__Output as _swarmcut_StageReply__Output } from '../swarmcut/StageReply.ts';
+import type { StageRequest as _swarmcut_StageRequest, StageRequest__Output as _swarmcut_StageRequest__Output } from '../swarmcut/StageRequest.ts';
+import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output as _swarmcut_SuspendRequest__Output } from '../swarmcut/SuspendRequest.ts';
+import type { TakeOverRequest as _swarmcut_TakeOverRequest, TakeOverRequest__Output as _swarmcut_TakeOverRequest__Output } from '../swarmcut/TakeOverRequest.ts';
+import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from '../swarmcut/TaskCheckpoint.ts';
+import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from '../swarmcut/TaskRequest.ts';
+import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from '../swarmcut/VerifyReply.ts';
 
 export interface AgentClient extends grpc.Client {
   Abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -141,6 +142,15 @@ export interface AgentClient extends grpc.Client {
   info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  
+  ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  ListRestores(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  ListRestores(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  listRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  listRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  listRestores(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
+  listRestores(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
   
   ListSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   ListSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
@@ -327,6 +337,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Info: grpc.handleUnaryCall<_swarmcut_InfoRequest__Output, _swarmcut_InfoReply>;
   
+  ListRestores: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListRestoresReply>;
+  
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
   
   Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
@@ -378,6 +390,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Fetch: MethodDefinition<_swarmcut_FetchRequest, _swarmcut_Chunk, _swarmcut_FetchRequest__Output, _swarmcut_Chunk__Output>
   Finish: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
+  ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>

@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { Sidecar as _swarmcut_Sidecar, Sidecar__Output as _swarmcut_Sidecar__Output } from './Sidecar.ts';
+import type { Sidecar as _swarmcut_Sidecar, Sidecar__Output as _swarmcut_Sidecar__Output } from '../swarmcut/Sidecar.ts';
 
 export interface AttachReply {
   'sidecars'?: (_swarmcut_Sidecar)[];

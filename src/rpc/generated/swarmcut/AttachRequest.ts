@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
 
 export interface AttachRequest {
   'stack'?: (string);

@@ -1,6 +1,6 @@
 // Original file: proto/types.proto
 
-import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './Endpoint.ts';
+import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from '../swarmcut/Endpoint.ts';
 
 export interface Connection {
   'local'?: (_swarmcut_Endpoint | null);

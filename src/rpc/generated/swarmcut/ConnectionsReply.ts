@@ -1,8 +1,8 @@
 // Original file: proto/agent.proto
 
-import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './Connection.ts';
-import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './RewriteEntry.ts';
-import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './Alias.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
+import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from '../swarmcut/RewriteEntry.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
 
 export interface ConnectionsReply {
   'connections'?: (_swarmcut_Connection)[];

@@ -4,9 +4,11 @@
 export interface ExpectRequest {
   'restoreId'?: (string);
   'services'?: (string)[];
+  'stack'?: (string);
 }
 
 export interface ExpectRequest__Output {
   'restoreId': (string);
   'services': (string)[];
+  'stack': (string);
 }

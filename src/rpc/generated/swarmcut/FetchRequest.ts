@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './FetchTicket.ts';
+import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from '../swarmcut/FetchTicket.ts';
 
 export interface FetchRequest {
   'sha256'?: (string)[];

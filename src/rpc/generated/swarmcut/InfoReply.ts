@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './Check.ts';
+import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from '../swarmcut/Check.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface InfoReply {

@@ -1,9 +1,9 @@
 // Original file: proto/agent.proto
 
-import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './RewriteEntry.ts';
-import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './Connection.ts';
-import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './Alias.ts';
-import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from './UnsentMark.ts';
+import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from '../swarmcut/RewriteEntry.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
+import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from '../swarmcut/UnsentMark.ts';
 
 export interface NetworkPlan {
   'subnets'?: (string)[];

@@ -1,7 +1,7 @@
 // Original file: proto/agent.proto
 
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
-import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './Alias.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
 
 export interface PrepareRequest {
   'snapshotId'?: (string);

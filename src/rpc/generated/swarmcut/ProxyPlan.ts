@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { StreamPlan as _swarmcut_StreamPlan, StreamPlan__Output as _swarmcut_StreamPlan__Output } from './StreamPlan.ts';
+import type { StreamPlan as _swarmcut_StreamPlan, StreamPlan__Output as _swarmcut_StreamPlan__Output } from '../swarmcut/StreamPlan.ts';
 
 export interface ProxyPlan {
   'stack'?: (string);

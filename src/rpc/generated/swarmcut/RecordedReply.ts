@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './TaskCheckpoint.ts';
+import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from '../swarmcut/TaskCheckpoint.ts';
 
 export interface RecordedReply {
   'stack'?: (string);

@@ -1,7 +1,7 @@
 // Original file: proto/agent.proto
 
-import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './RewriteEntry.ts';
-import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './Connection.ts';
+import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from '../swarmcut/RewriteEntry.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
 
 export interface RewriteRequest {
   'restoreId'?: (string);

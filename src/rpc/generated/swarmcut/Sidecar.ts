@@ -1,7 +1,7 @@
 // Original file: proto/agent.proto
 
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
-import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './Connection.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Sidecar {

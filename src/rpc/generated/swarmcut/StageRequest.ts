@@ -1,9 +1,9 @@
 // Original file: proto/agent.proto
 
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
-import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './Part.ts';
-import type { Source as _swarmcut_Source, Source__Output as _swarmcut_Source__Output } from './Source.ts';
-import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './FetchTicket.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from '../swarmcut/Part.ts';
+import type { Source as _swarmcut_Source, Source__Output as _swarmcut_Source__Output } from '../swarmcut/Source.ts';
+import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from '../swarmcut/FetchTicket.ts';
 
 export interface StageRequest {
   'restoreId'?: (string);

@@ -1,6 +1,6 @@
 // Original file: proto/agent.proto
 
-import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './Endpoint.ts';
+import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from '../swarmcut/Endpoint.ts';
 
 // Original file: proto/agent.proto
 

@@ -1,12 +1,12 @@
 // Original file: proto/types.proto
 
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
-import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './Part.ts';
-import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from './Connection.ts';
-import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './Process.ts';
-import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from './DumpTimes.ts';
-import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './Alias.ts';
-import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from './StreamCut.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from '../swarmcut/Part.ts';
+import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
+import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from '../swarmcut/Process.ts';
+import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from '../swarmcut/DumpTimes.ts';
+import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
+import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from '../swarmcut/StreamCut.ts';
 
 export interface TaskCheckpoint {
   'task'?: (_swarmcut_TaskRef | null);

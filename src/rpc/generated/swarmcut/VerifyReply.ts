@@ -1,8 +1,8 @@
 // Original file: proto/agent.proto
 
-import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './TaskCheckpoint.ts';
-import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './TaskRef.ts';
-import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './Part.ts';
+import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from '../swarmcut/TaskCheckpoint.ts';
+import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from '../swarmcut/TaskRef.ts';
+import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from '../swarmcut/Part.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface _swarmcut_VerifyReply_PartProblem {

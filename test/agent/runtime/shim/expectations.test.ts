@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => fixture.remove());
 
 it('belongs to root alone', () => {
-  expectations.add('r1', ['a_b']);
+  expectations.add('r1', 'a', ['a_b']);
   for (const folder of ['.', 'expect', 'moved', 'restored']) {
     expect(statSync(join(fixture.run, 'deep', folder)).mode & 0o777).toBe(0o700);
   }
@@ -26,26 +26,27 @@ it('belongs to root alone', () => {
 });
 
 it('adds all services of a restore or none, and removes only its own', () => {
-  expectations.add('r1', ['a', 'b']);
-  expectations.add('r1', ['a', 'b']);
-  expect(() => expectations.add('r2', ['c', 'b'])).toThrow(/b is already being restored \(restore r1\)/);
+  expectations.add('r1', 's', ['a', 'b']);
+  expectations.add('r1', 's', ['a', 'b']);
+  expect(() => expectations.add('r2', 's', ['c', 'b'])).toThrow(/b is already being restored \(restore r1\)/);
   expect([...expectations.list()]).toEqual([
-    ['a', 'r1'],
-    ['b', 'r1'],
+    ['a', { restoreId: 'r1', stack: 's' }],
+    ['b', { restoreId: 'r1', stack: 's' }],
   ]);
-  expectations.add('r2', ['c']);
+  expectations.add('r2', 't', ['c']);
   expectations.remove('r1');
   expectations.remove('unknown');
-  expect([...expectations.list()]).toEqual([['c', 'r2']]);
+  expect([...expectations.list()]).toEqual([['c', { restoreId: 'r2', stack: 't' }]]);
+  expect(expectations.restores()).toEqual([{ restoreId: 'r2', stack: 't' }]);
 });
 
-it('withdraws at an agent’s start what its predecessor expected, but keeps the marks of containers', () => {
-  expectations.add('r1', ['a']);
+it('keeps at an agent’s start what its predecessor expected, and the marks of containers', () => {
+  expectations.add('r1', 's', ['a']);
   expectations.markMoved('c1');
   expectations.markRestored('c2');
   const next = new Expectations({ run: join(fixture.run, 'deep') });
   next.open(settings());
-  expect(next.list().size).toBe(0);
+  expect(next.expectedBy('a')).toBe('r1');
   expect([next.isMoved('c1'), next.isRestored('c2')]).toEqual([true, true]);
   next.prune(new Set(['c2']));
   expect([next.isMoved('c1'), next.isRestored('c2')]).toEqual([false, true]);
@@ -53,6 +54,6 @@ it('withdraws at an agent’s start what its predecessor expected, but keeps the
 });
 
 it('takes no name that could lead out of its folder', () => {
-  expect(() => expectations.add('r1', ['../x'])).toThrow(/not a name/);
+  expect(() => expectations.add('r1', 's', ['../x'])).toThrow(/not a name/);
   expect(() => expectations.markMoved('.')).toThrow(/not a name/);
 });

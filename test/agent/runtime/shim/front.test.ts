@@ -77,7 +77,7 @@ describe('shim.sh', () => {
   });
 
   it('starts nothing for services that nobody expects', () => {
-    open().add('r1', ['other_svc']);
+    open().add('r1', 'other', ['other_svc']);
     fixture.container('c1', { [SERVICE_LABEL]: 'bank_a' });
     for (const args of engine(['create', '--bundle', '/b', 'c1'])) {
       expect(shim(args, { PATH: '/usr/bin:/bin' }).status).toBe(0);
@@ -86,7 +86,7 @@ describe('shim.sh', () => {
   });
 
   it('leaves containers that are no Swarm tasks alone', () => {
-    open().add('r1', ['bank_a']);
+    open().add('r1', 'bank', ['bank_a']);
     fixture.container('c1', { fake: `"${SERVICE_LABEL}":"bank_a"` });
     shim(['create', 'c1'], { PATH: '/usr/bin:/bin' });
     shim(['create', 'unknown'], { PATH: '/usr/bin:/bin' });
@@ -94,7 +94,7 @@ describe('shim.sh', () => {
   });
 
   it('asks the agent about containers of an expected service', () => {
-    open().add('r1', ['bank_a']);
+    open().add('r1', 'bank', ['bank_a']);
     fixture.container('c1', { a: 'b', [SERVICE_LABEL]: 'bank_a', z: '"' });
     for (const args of engine(['create', '--bundle=/b', '--pid-file', '/p f', 'c1'])) {
       const { stdout, status } = shim(args, { PATH: '' });

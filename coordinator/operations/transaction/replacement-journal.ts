@@ -1,10 +1,9 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import type { Connection, RewriteEntry } from '../../../src/model/connection.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
-import type { CoordinatorContext } from '../session/context.ts';
-import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
 
 /** As the cluster gave it: only it looks inside. */
@@ -19,22 +18,57 @@ const entrySchema = z.object({
   generation: z.number().int(),
 });
 
+/** A task's container, and the node whose agent has it. */
+const memberSchema = z.object({ key: z.string(), node: z.string(), containerId: z.string() });
+
+const endpointSchema = z.object({ address: z.string(), port: z.number() });
+
+const commitSchema = z.object({
+  /** New tasks, restored and blocked. */
+  released: z.array(memberSchema),
+  /** Old tasks, which have confirmed that they stand still until told. */
+  retired: z.array(memberSchema),
+  /** What tasks that take no part must know before the new ones speak. */
+  rewrites: z.array(
+    memberSchema.extend({
+      rewrites: z.array(
+        z.object({
+          socketLocal: endpointSchema,
+          socketRemote: endpointSchema,
+          wireLocal: endpointSchema,
+          wireRemote: endpointSchema,
+        }),
+      ) satisfies z.ZodType<RewriteEntry[]>,
+      close: z.array(z.looseObject({})) as unknown as z.ZodType<Connection[]>,
+    }),
+  ),
+});
+
 const journalSchema = z.object({
   version: z.literal(1),
   /** Of the restore or migration. */
   id: z.string(),
   stack: z.string(),
-  /** `replacing`: the old tasks count. `released`: the new tasks run. */
-  phase: z.enum(['replacing', 'released']),
+  /** `replacing`: the old tasks count. `released`: the new ones do, whether they have been released already or not. This is the commit record.
+   *  `over`: services are as they shall be, but some agent does not know it yet. */
+  phase: z.enum(['replacing', 'released', 'over']),
   services: z.array(entrySchema),
+  /** Nodes that are kept free of new tasks for a moment, while the cluster places those of the replacement. */
+  reserved: z.array(z.object({ id: z.string(), hostname: z.string() })).default([]),
+  /** What is to be done; only once it is committed. */
+  commit: commitSchema.optional(),
 });
+
+export type Member = z.infer<typeof memberSchema>;
+export type CommitRecord = z.infer<typeof commitSchema>;
 
 export type ReplacementEntry = z.infer<typeof entrySchema>;
 export type ReplacementRecord = z.infer<typeof journalSchema>;
 
 /**
  * What a restore or a migration is about to do to the specs of services: `<state>/replacements/<stack>.json`, written before the first change
- * and removed after the last. If its coordinator dies in between, the next command on the stack finds it.
+ * and removed when the agents, too, know that it is over. If its coordinator dies in between, the guardian or the next command on the stack
+ * finds it: recovery.ts.
  */
 export class ReplacementJournal {
   readonly #file: string;
@@ -91,55 +125,9 @@ export function remedyOf(
   entry: ReplacementEntry,
   now: ClusterService | undefined,
 ): Remedy {
-  if (now?.generation !== entry.generation) return { kind: 'nothing' };
+  if (phase === 'over' || now?.generation !== entry.generation) return { kind: 'nothing' };
   // The new tasks run: putting the old generation back would replace them by empty ones.
   if (phase === 'released') return { kind: 'settle', spec: entry.spec, generation: entry.generation };
   if (entry.present === undefined) return { kind: 'remove' };
   return { kind: 'put back', spec: entry.present.spec };
-}
-
-/**
- * Puts the services of a stack back if a coordinator was killed in the middle of a restore or a migration. Call with the stack's lock held:
- * then nobody is at it.
- * @returns true if something was changed, so that what was read of the stack before is no longer true
- */
-export async function putServicesBack(
-  ctx: CoordinatorContext,
-  session: ClusterSession,
-  stack: string,
-): Promise<boolean> {
-  const journal = new ReplacementJournal(ctx.directories.state, stack);
-  const record = await journal.read();
-  if (record === undefined) return false;
-  ctx.log.warn({ id: record.id, phase: record.phase }, 'putting services back after a coordinator that is gone');
-  const { cluster } = session;
-  const failed: string[] = [];
-  for (const entry of record.services) {
-    try {
-      const now = await cluster.service(entry.present?.id ?? entry.name);
-      const remedy = remedyOf(record.phase, entry, now);
-      if (now === undefined || remedy.kind === 'nothing') continue;
-      if (remedy.kind === 'remove') await cluster.remove(now.id);
-      else if (remedy.kind === 'settle') await cluster.settle(now.id, remedy.spec, remedy.generation);
-      else await cluster.putBack(now.id, remedy.spec);
-      ctx.emit({
-        kind: 'warning',
-        message: `service ${entry.name} ${remedy.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
-      });
-    } catch (error) {
-      failed.push(`${entry.name} (${messageOf(error)})`);
-    }
-  }
-  if (failed.length > 0) {
-    throw new SwarmcutError(
-      'failed',
-      `services cannot be put back after ${record.id} was cut short: ${failed.join(', ')}`,
-      {
-        where: { stack },
-        advice: 'run the command again',
-      },
-    );
-  }
-  await journal.remove();
-  return true;
 }

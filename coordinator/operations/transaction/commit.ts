@@ -1,0 +1,81 @@
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { CommitRecord, Member } from './replacement-journal.ts';
+
+/** An agent that does not answer is asked again for this long. Milliseconds. */
+const PATIENCE_MS = 15_000;
+const RETRY_MS = 200;
+
+/** Who carries a commit out. */
+export interface CommitBed {
+  readonly ctx: Pick<CoordinatorContext, 'emit' | 'log'>;
+  readonly restoreId: string;
+  agent(node: string): AgentClient;
+  /** Whether the cluster sees a container running already: an agent that was restarted has forgotten that it was released. */
+  runs(containerId: string): Promise<boolean>;
+}
+
+/**
+ * Does what a commit record says: the new tasks run, the old ones end. Nothing of it is ever undone, and all of it can be done again.
+ * @throws SwarmcutError `failed`, naming the new tasks that could not be released; their old ones stay frozen
+ */
+export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<void> {
+  const { restoreId, ctx } = bed;
+  await Promise.all(
+    commit.rewrites.map(({ key, node, containerId, rewrites, close }) =>
+      patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close })).catch((error: unknown) =>
+        ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` }),
+      ),
+    ),
+  );
+  const failures = new Map<string, string>();
+  await Promise.all(
+    commit.released.map((member) =>
+      release(member, bed).then(
+        () => ctx.emit({ kind: 'step-done', task: member.key, step: 'run' }),
+        (error: unknown) => void failures.set(member.key, `${member.key} on ${member.node} (${messageOf(error)})`),
+      ),
+    ),
+  );
+  await Promise.all(
+    commit.retired
+      .filter(({ key }) => !failures.has(key))
+      .map(async ({ key, node, containerId }) => {
+        try {
+          await patiently(() => bed.agent(node).retire({ restoreId, containerId }));
+        } catch (error) {
+          // It stands still, and the engine's next `kill` ends it.
+          ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved');
+        }
+      }),
+  );
+  if (failures.size === 0) return;
+  throw new SwarmcutError('failed', `restored tasks cannot be released yet: ${[...failures.values()].join(', ')}`, {
+    advice: 'the restore is committed, and it is tried again: by the guardian, and by the next command on the stack',
+  });
+}
+
+async function release({ node, containerId }: Member, bed: CommitBed): Promise<void> {
+  try {
+    await patiently(() => bed.agent(node).releaseRestored({ restoreId: bed.restoreId, containerId }));
+  } catch (error) {
+    if (!(await bed.runs(containerId).catch(() => false))) throw error;
+  }
+}
+
+/** Again while the agent does not answer: it may be restarting. */
+async function patiently(call: () => Promise<unknown>): Promise<void> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      const away = error instanceof SwarmcutError && error.code === 'unreachable';
+      if (!away || performance.now() > until) throw error;
+      await pause(RETRY_MS);
+    }
+  }
+}

@@ -79,8 +79,9 @@ const RULES: readonly (readonly [chain: keyof typeof CHAINS, rule: string])[] = 
   ['pre', 'ip saddr != @subnets return'],
   ['pre', 'meta l4proto != tcp return'],
   ['pre', `tcp dport ${PORTS.capture} drop`],
-  ['pre', `tcp dport ${PORTS.tunnel} return`],
-  ['pre', `tcp sport ${PORTS.tunnel} return`],
+  // Marked for the kernel's reset of a tunnel that is not there any more, which has this mark too: without it, it would be captured.
+  ['pre', `tcp dport ${PORTS.tunnel} meta mark set ${MARKS.direct} return`],
+  ['pre', `tcp sport ${PORTS.tunnel} meta mark set ${MARKS.direct} return`],
   ['pre', `${SYN} goto syn_in`],
   ['pre', 'ip saddr != @peers return'],
   ['pre', `${INCOMING} @direct return`],

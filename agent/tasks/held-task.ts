@@ -17,7 +17,7 @@ const BLOCK_MARGIN_MS = 5_000;
  * never run beside its successor. Where there is a health check, its time is added: Swarm ends the old task when the check has called the new
  * one healthy, and makes a third one if the old one ends before that. Milliseconds.
  */
-export const MOVED_GRACE_MS = 60_000;
+const MOVED_GRACE_MS = 60_000;
 
 /**
  * - `running`: nothing is done to it, whether somebody has taken it or not.

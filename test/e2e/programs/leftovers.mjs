@@ -162,9 +162,13 @@ function mounts() {
 function namespaces() {
   const sandboxes = new Set(running.map(([, task]) => path.basename(task.sandbox)));
   // Others are the engine's own, of networks.
-  for (const name of names('/run/docker/netns'))
-    if (/^[0-9a-f]{12}$/.test(name) && !sandboxes.has(name))
+  // The engine removes the file of one that it has left up to a minute later: only one that is mounted is there.
+  for (const line of read('/proc/self/mountinfo').split('\n')) {
+    const point = line.split(' ')[4] ?? '';
+    const name = path.basename(point);
+    if (path.dirname(point).endsWith('/docker/netns') && /^[0-9a-f]{12}$/.test(name) && !sandboxes.has(name))
       found.push(`network namespace ${name} of no running container`);
+  }
   for (const table of output('nft', 'list', 'tables').split('\n'))
     if (table.includes('swarmcut')) found.push(`${table} in the node's own network namespace`);
 }

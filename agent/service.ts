@@ -16,6 +16,7 @@ import type { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
+import { failPoint } from '../src/platform/fail-points.ts';
 
 export interface AgentParts {
   readonly nodeInfo: NodeInfo;
@@ -84,7 +85,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),
 
-    expect: ({ restoreId, stack, services }) => {
+    expect: async ({ restoreId, stack, services }) => {
+      await failPoint('agent.expect');
       restores.expect(restoreId, stack, services);
       return {};
     },
@@ -108,15 +110,18 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return { wallMs: await restores.restore(restoreId, containerId, network, connections as Connection[], proxy) };
     },
     releaseRestored: async ({ restoreId, containerId }) => {
+      await failPoint('agent.release');
       await restores.releaseRestored(restoreId, containerId);
       return {};
     },
     abortRestore: async ({ restoreId, reason, servicesAreBack }) => {
+      await failPoint('agent.abort-restore');
       tickets.end(restoreId);
       await restores.abort(restoreId, reason, servicesAreBack);
       return {};
     },
     endRestore: async ({ restoreId }) => {
+      await failPoint('agent.end');
       tickets.end(restoreId);
       await restores.end(restoreId);
       return {};
@@ -127,14 +132,17 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     takeOver: async ({ restoreId, containerId, snapshotId }) => {
+      await failPoint('agent.take-over');
       await held.takeOver(relocation(restoreId), round(snapshotId), containerId);
       return {};
     },
     prepareRetirement: async ({ restoreId, containerId, deadlineMs }) => {
+      await failPoint('agent.prepare-retirement');
       await held.prepareRetirement(relocation(restoreId), containerId, deadlineMs);
       return {};
     },
     retire: async ({ restoreId, containerId }) => {
+      await failPoint('agent.retire');
       await held.retire(relocation(restoreId), containerId);
       return {};
     },

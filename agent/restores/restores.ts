@@ -20,6 +20,7 @@ import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
 import { WaitingContainer } from './waiting-container.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 /** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
 const RESUME_TIMEOUT_MS = 5_000;
@@ -110,6 +111,7 @@ export class Restores implements ShimHandler {
     const container = session.container(containerId);
     if (container.staged !== undefined) return container.staged.fetchedBytes;
     container.mustBe('arrived');
+    await failPoint('agent.stage');
     const { bundle } = container.request;
     if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
     const staged = await this.#options.stager.stage(
@@ -117,6 +119,7 @@ export class Restores implements ShimHandler {
       signal,
       (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
     );
+    await failPoint('agent.staged');
     if (container.phase !== 'arrived') {
       await staged.files.undo();
       container.mustBe('arrived');
@@ -150,6 +153,7 @@ export class Restores implements ShimHandler {
       proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
       blockTimeoutMs: BLOCK_MS,
     });
+    await failPoint('agent.restore');
     const begun = performance.now();
     container.phase = 'restoring';
     container.decision.resolve({
@@ -177,6 +181,7 @@ export class Restores implements ShimHandler {
       await this.#options.network.check(pid, connections);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
+    await failPoint('agent.restored');
     await this.#records.note({ restoreId, request, plan });
     container.phase = 'restored';
     session.event(container, 'RESTORED');
@@ -193,6 +198,7 @@ export class Restores implements ShimHandler {
     const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
     if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
     await this.#resume(container);
+    await failPoint('agent.released');
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
     session.event(container, 'RELEASED');
@@ -233,6 +239,7 @@ export class Restores implements ShimHandler {
   // --- the shim's side ---
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
+    await failPoint('agent.arrived');
     const restoreId = this.#options.expectations.expectedBy(request.service);
     const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
     if (session === undefined) {

@@ -9,6 +9,7 @@ import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
 import type { HeldTask } from './held-task.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 export interface ContainerTaskOptions {
   readonly facts: ContainerFacts;
@@ -107,6 +108,7 @@ export class ContainerTask implements TaskHandle {
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
     const { facts, held, runc, stageDir, inotifyPaths } = this.#options;
+    await failPoint('agent.dump');
     const imageDir = join(stageDir, 'criu');
     const workDir = join(stageDir, 'work');
     const filesDir = join(stageDir, 'files');
@@ -123,6 +125,7 @@ export class ContainerTask implements TaskHandle {
     if (opened.status === 'fulfilled') this.#openFiles = opened.value;
     if (dumped.status === 'rejected') throw dumped.reason;
     if (filed.status === 'rejected') throw filed.reason;
+    await failPoint('agent.dumped');
     if (await held.thawedByDeadman())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };

@@ -8,6 +8,7 @@ import type { PartStore } from '../checkpoints/store/index.ts';
 import { round, type Keeper } from './holder.ts';
 import { openRoundSession, type PrepareOptions, type RoundSession, type RoundSessionOptions } from './round-session.ts';
 import { SidecarRunner } from './sidecar-runner.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 export interface RoundsOptions extends RoundSessionOptions {
   readonly store: PartStore;
@@ -73,6 +74,7 @@ export class Rounds {
     const { store, ledger } = this.#options;
     session.collected ??= (async () => {
       if (staged === undefined) throw new SwarmcutError('internal', 'no dump');
+      await failPoint('agent.collect');
       const channels = runner instanceof SidecarRunner ? await runner.collect(join(stageDir, 'channels')) : undefined;
       const checkpoint = await collectCheckpoint({
         task,
@@ -84,6 +86,7 @@ export class Rounds {
         inMemory,
         ...(channels === undefined ? {} : { channels }),
       });
+      await failPoint('agent.record');
       await ledger.record(snapshotId, checkpoint, ownerOf(snapshotId, task));
       await rm(stageDir, { recursive: true, force: true });
       return checkpoint;
@@ -93,6 +96,7 @@ export class Rounds {
 
   /** The checkpoints are permanent; what the round attached is detached. */
   async finish(snapshotId: string): Promise<void> {
+    await failPoint('agent.finish');
     const { ledger, held } = this.#options;
     if (ledger.has(snapshotId)) await ledger.setState(snapshotId, 'permanent');
     await this.#endSessions(snapshotId, async (session) => {
@@ -105,6 +109,7 @@ export class Rounds {
   async abort(snapshotId: string, reason: string): Promise<void> {
     const { ledger, held } = this.#options;
     held.close(round(snapshotId));
+    await failPoint('agent.abort');
     await Promise.allSettled(
       [...this.#preparing].filter(([key]) => key.startsWith(`${snapshotId}/`)).map(([, preparing]) => preparing),
     );
@@ -122,6 +127,7 @@ export class Rounds {
         if (made.session !== undefined) this.#end(made.session);
       },
     };
+    await failPoint('agent.prepare');
     made.session = await openRoundSession(options, this.#options, keeper);
     this.#sessions.set(options.task.containerId, made.session);
     return made.session;

@@ -19,6 +19,7 @@ import { putServicesBack } from './transaction/recovery.ts';
 import type { CommitRecord } from './transaction/replacement-journal.ts';
 import { relocate, type ArrivalsByKey, type RelocationSteps } from './relocation/sequence.ts';
 import { knownNode } from './relocation/targets.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
@@ -33,6 +34,7 @@ export async function migrate(ctx: CoordinatorContext, what: string, options: Mi
   const { name } = found.stack;
   const lock = await acquireStackLock(ctx.directories.run, name, { command: 'migration', id });
   try {
+    await failPoint('coordinator.locked');
     const { stack, services } = (await putServicesBack(ctx, session, name)) ? await findTarget(session, what) : found;
     await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
     const all = roundTasks(stack, session.agents);

@@ -24,6 +24,7 @@ import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './transaction/recovery.ts';
 import { relocate, type Relocated, type RelocationSteps } from './relocation/sequence.ts';
 import { readTargets } from './relocation/targets.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
@@ -44,6 +45,7 @@ export async function restoreSnapshot(
   if ((options.external ?? manifest.external) === 'refuse') refuseExternal(manifest);
   const lock = await acquireStackLock(ctx.directories.run, manifest.stack, { command: 'restore', id });
   try {
+    await failPoint('coordinator.locked');
     const restore = new Restore(ctx, session, id, snapshot, targets, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     return await restore.run();
   } finally {
@@ -89,6 +91,7 @@ class Restore {
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    await failPoint('coordinator.check-parts');
     await this.#partsAreThere(agents);
     await this.#remnantsAreGone(before);
     const resources = await cluster.ensureResources(manifest, (message) =>

@@ -18,6 +18,7 @@ import { roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 /** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
 const ROUND_MARGIN_MS = 30_000;
@@ -37,6 +38,7 @@ export async function takeSnapshot(
   const id = newId(Date.now(), Math.random());
   const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'snapshot', id });
   try {
+    await failPoint('coordinator.locked');
     return await snapshotLocked(ctx, session, stack, id, settings, algorithm);
   } finally {
     await lock.release();

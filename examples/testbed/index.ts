@@ -24,6 +24,7 @@ export type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts
 export type { Progress, Report } from './progress.ts';
 export { execOn, pathInHost } from './hosts.ts';
 export type { ExecOptions, ExecResult } from './hosts.ts';
+export { killHost, startKilledHost } from './power.ts';
 export { waitFor } from './progress.ts';
 export { listBeds } from './record.ts';
 export { leftovers } from './teardown.ts';

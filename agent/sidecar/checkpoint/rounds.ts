@@ -12,6 +12,7 @@ import type { StreamIdentity } from '../streams/stream-identity.ts';
 import type { Streams } from '../streams/streams.ts';
 import { RoundRunner } from './round.ts';
 import { unacceptedIn } from './unaccepted.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** A round waits so long for connections that are finding each other again after a restore or a move. */
 const SETTLE_PATIENCE_MS = 5_000;
@@ -60,6 +61,7 @@ export class SidecarRounds {
   async prepare(params: PrepareParams, host: TaskHost): Promise<void> {
     const { streams } = this.#options;
     const { epoch } = params;
+    await failPoint('sidecar.prepare');
     this.#executor.announce(epoch);
     await streams.round?.close();
     await this.#settled();

@@ -14,6 +14,7 @@ import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
 import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** One saved task, and who has its parts. */
 export interface SavedTask {
@@ -54,23 +55,26 @@ export class Relocation {
 
   /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
   async expect(stack: string, services: readonly string[]): Promise<void> {
+    await failPoint('coordinator.expect');
     const order = { restoreId: this.id, stack, services: [...services] };
     await Promise.all(this.#agents.map((agent) => agent.expect(order)));
     this.#arrivals.follow(this.#agents);
   }
 
   /** As {@link Arrivals.waitFor}. */
-  arrivals(
+  async arrivals(
     keys: readonly string[],
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
+    await failPoint('coordinator.arrivals');
     return this.#arrivals.waitFor(keys, services, generations, timeoutMs);
   }
 
   /** Fetches and lays out the saved state of every arrival. @returns bytes fetched, by task key */
   async stage(saved: readonly SavedTask[], inMemory: boolean): Promise<ReadonlyMap<string, number>> {
+    await failPoint('coordinator.stage');
     const fetched = new Map<string, number>();
     await this.#each(saved, 'fetch', async (task, arrival) => {
       const sources = this.#session.nodes
@@ -104,6 +108,7 @@ export class Relocation {
     saved: readonly SavedTask[],
     plans: ReadonlyMap<string, TaskPlan>,
   ): Promise<ReadonlyMap<string, number>> {
+    await failPoint('coordinator.restore');
     const times = new Map<string, number>();
     await this.#each(saved, 'restore', async (task, arrival) => {
       const plan = plans.get(task.key);
@@ -130,6 +135,7 @@ export class Relocation {
    */
   async prepare(): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
     this.#arrivals.check();
+    await failPoint('coordinator.prepare-retirement');
     await this.old.prepareRetirement();
     return { released: membersOf([...this.#arrivals.all.values()]), retired: membersOf(this.old.stopped) };
   }
@@ -173,6 +179,7 @@ export class Relocation {
 
   /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */
   async end(): Promise<boolean> {
+    await failPoint('coordinator.end');
     await this.#arrivals.passOthers();
     this.#arrivals.stop();
     let told = true;

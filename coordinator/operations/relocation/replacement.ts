@@ -15,6 +15,7 @@ import {
   type ReplacementEntry,
   type ReplacementRecord,
 } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** One service whose tasks are to be replaced by restored ones. */
 export interface ServiceChange {
@@ -85,6 +86,7 @@ export class ServiceReplacement {
     }
     const all = [...windows.values()].flatMap(({ reserved }) => reserved);
     this.#reserved = [...new Map(all.map((node) => [node.id, node])).values()];
+    await failPoint('coordinator.journal');
     await this.#journal.write(this.#record('replacing'));
     if (all.length > 0) this.#undos.push(() => giveBack(cluster, this.#reserved));
     for (const { reserved, changes } of windows.values()) {
@@ -100,6 +102,7 @@ export class ServiceReplacement {
    * stand still until told.
    */
   async commit(commit: CommitRecord): Promise<void> {
+    await failPoint('coordinator.commit-record');
     this.#commit = commit;
     await this.#journal.write(this.#record('released'));
   }
@@ -112,6 +115,7 @@ export class ServiceReplacement {
 
   /** The new tasks run: services keep their generation and get back everything else. */
   async settle(): Promise<void> {
+    await failPoint('coordinator.settle');
     await this.#running();
     for (const change of this.#changes) {
       const service = this.#services.get(change.name);
@@ -155,6 +159,7 @@ export class ServiceReplacement {
 
   async #begin(change: ServiceChange): Promise<void> {
     const { cluster } = this.#session;
+    await failPoint('coordinator.replace');
     const { present, spec } = change;
     const generation = this.#generationOf(change);
     if (present !== undefined) {

@@ -5,6 +5,7 @@ import type { TaskPlan } from './plans.ts';
 import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';
 import type { CommitRecord } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 type Replacing = Pick<ServiceReplacement, 'begin' | 'services' | 'generations' | 'commit' | 'settle' | 'undo' | 'done'>;
 
@@ -94,6 +95,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     // The old tasks run on while Swarm places the new ones: its latency is not downtime.
     const { services, generations } = replacement;
     const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs);
+    await failPoint('coordinator.stop-old');
     const saved = await steps.stopOld();
     const [plans, fetched] = await Promise.all([steps.plan(arrivals), relocation.stage(saved, steps.inMemory)]);
     const restored = await relocation.restore(saved, plans.plans);
@@ -102,6 +104,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     return { arrivals, plans, fetched, restored, commit };
   } catch (error) {
     const reason = messageOf(error);
+    await failPoint('coordinator.undo');
     // The old tasks first: they have been standing still long enough.
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.

@@ -4,6 +4,7 @@ import { megabytes } from '../../../src/model/size.ts';
 import type { Emit } from '../events/events.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 type Checkpoints = ReadonlyMap<string, TaskCheckpoint>;
 
@@ -53,6 +54,7 @@ export class AgentExecutor implements RoundExecutor {
   prepare(key: string): Promise<void> {
     const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
+      await failPoint('coordinator.prepare');
       await agent.prepare({
         snapshotId,
         stack,
@@ -71,6 +73,7 @@ export class AgentExecutor implements RoundExecutor {
   start(key: string): Promise<void> {
     const { snapshotId, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'freeze and dump', async ({ agent, ref }) => {
+      await failPoint('coordinator.cut');
       const deadlineMs = freezeTimeoutMs + ANSWER_MARGIN_MS;
       const { times } = await agent.cut({ snapshotId, task: ref, epoch }, { deadlineMs });
       return times === null ? undefined : frozenText(times);
@@ -79,6 +82,7 @@ export class AgentExecutor implements RoundExecutor {
 
   release(key: string): Promise<void> {
     return this.#step(key, 'release', async ({ agent, ref }) => {
+      await failPoint('coordinator.release');
       await agent.release({ snapshotId: this.#options.snapshotId, task: ref });
       return undefined;
     });
@@ -87,6 +91,7 @@ export class AgentExecutor implements RoundExecutor {
   collect(key: string): Promise<void> {
     const { snapshotId } = this.#options;
     return this.#step(key, 'store', async ({ agent, ref }) => {
+      await failPoint('coordinator.collect');
       const checkpoint = await agent.collect({ snapshotId, task: ref, inMemory: this.#keepFrozen });
       if (checkpoint.task === null || checkpoint.times === null) {
         throw new SwarmcutError('internal', `the agent of ${agent.node} sent an incomplete checkpoint`);
@@ -100,18 +105,21 @@ export class AgentExecutor implements RoundExecutor {
   async commit(): Promise<void> {
     const { ending } = this.#options;
     if (ending.kind !== 'commit') throw new SwarmcutError('internal', 'this round is not to be committed');
+    await failPoint('coordinator.commit');
     await ending.commit(this.#checkpoints);
   }
 
   async handOver(): Promise<void> {
     const { ending } = this.#options;
     if (ending.kind !== 'hand-over') throw new SwarmcutError('internal', 'this round keeps no task frozen');
+    await failPoint('coordinator.hand-over');
     await ending.handOver(this.#checkpoints);
   }
 
   /** The manifest is written: an agent that cannot be told now is told at the next command on this stack (reconcile.ts). */
   async finish(): Promise<void> {
     const { snapshotId, emit } = this.#options;
+    await failPoint('coordinator.committed');
     await this.#everyAgent(async (agent) => {
       await agent.finish({ snapshotId }).catch((error: unknown) => {
         emit({
@@ -124,6 +132,7 @@ export class AgentExecutor implements RoundExecutor {
 
   async abort(_processes: readonly string[], reason: string): Promise<void> {
     const { snapshotId, emit } = this.#options;
+    await failPoint('coordinator.abort');
     await this.#everyAgent(async (agent) => {
       await agent.abort({ snapshotId, reason }).catch((error: unknown) => {
         emit({

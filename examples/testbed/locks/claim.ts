@@ -3,11 +3,11 @@ import { open, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { ensureDirectory } from '../../src/platform/files.ts';
-import { tryLockFile } from '../../src/platform/flock.ts';
-import { statFields } from './hosts.ts';
-import { TestbedError, bedName, paths } from './layout.ts';
-import type { BedOptions } from './layout.ts';
+import { ensureDirectory } from '../../../src/platform/files.ts';
+import { tryLockFile } from '../../../src/platform/flock.ts';
+import { statFields } from '../hosts.ts';
+import { TestbedError, bedName, paths } from '../layout.ts';
+import type { BedOptions } from '../layout.ts';
 
 const holderSchema = z.object({
   pid: z.number().int(),

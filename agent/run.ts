@@ -18,6 +18,7 @@ import { EngineWatch } from './runtime/docker/engine-watch.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
+import { Repair } from './repair/repair.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
 import { Restores } from './restores/restores.ts';
 import { StateStager } from './restores/state-stager.ts';
@@ -82,12 +83,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
   await forgetEnded(containers, { memory, expectations, log });
+  const registrations = new Registrations(directories);
   const sidecars = new Sidecars({
     directories,
     containers,
     dataRoot,
     nodeName: node,
-    registrations: new Registrations(directories),
+    registrations,
     views: new NetworkViews({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
     log,
   });
@@ -125,6 +127,20 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     sidecars,
     log,
   });
+  const repair = new Repair({
+    directories,
+    containers,
+    held,
+    rounds,
+    restores,
+    journal,
+    standstills,
+    expectations,
+    sidecars,
+    registrations,
+    ledger,
+    log,
+  });
   const engineWatch = new EngineWatch({
     engine: containers.engine,
     changed: (there) => {
@@ -142,7 +158,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets }),
+    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets, repair }),
     {
       host: options.host,
       port: options.port,

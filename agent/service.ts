@@ -7,6 +7,7 @@ import { listConnections, resetConnections } from './network/rewriting/connectio
 import { KernelInterceptor } from './network/interceptor.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
+import type { Repair } from './repair/repair.ts';
 import type { Restores } from './restores/restores.ts';
 import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
@@ -29,13 +30,15 @@ export interface AgentParts {
   readonly ledger: Ledger;
   readonly store: PartStore;
   readonly tickets: Tickets;
+  readonly repair: Pick<Repair, 'run'>;
 }
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets } = parts;
+  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets, repair } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
+    leftovers: ({ clear }) => repair.run(clear),
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {

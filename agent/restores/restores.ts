@@ -87,6 +87,11 @@ export class Restores implements ShimHandler {
     return this.#options.expectations.restores();
   }
 
+  /** Whether it is under way here, or expected to go on. */
+  has(restoreId: string): boolean {
+    return this.#sessions.has(restoreId);
+  }
+
   async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
     yield* this.#session(restoreId).watch(signal);
   }

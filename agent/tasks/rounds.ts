@@ -25,6 +25,12 @@ export class Rounds {
     this.#options = options;
   }
 
+  /** Whether tasks of this node take part in a round, or are about to. */
+  has(snapshotId: string): boolean {
+    const preparing = [...this.#preparing.keys()].some((key) => key.startsWith(`${snapshotId}/`));
+    return preparing || [...this.#sessions.values()].some((session) => session.snapshotId === snapshotId);
+  }
+
   /** Attaches the interceptor and gets everything ready that need not be done while frozen. */
   async prepare(options: PrepareOptions): Promise<RoundSession['prepared']> {
     const { snapshotId, task } = options;

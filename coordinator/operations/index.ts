@@ -3,6 +3,7 @@ export { takeSnapshot } from './snapshot.ts';
 export { verifySnapshot } from './verify.ts';
 export { removeSnapshot } from './remove.ts';
 export { checkNodes } from './check.ts';
+export { clearLeftovers, findLeftovers } from './repair/repair.ts';
 export { restoreSnapshot } from './restore.ts';
 export { resumeStack } from './transaction/resume.ts';
 export { channelBytes } from './rounds/channel-bytes.ts';

@@ -170,8 +170,8 @@ function deadman(runDir: string, pid: number, record: DeadmanRecord): Deadman {
   return { containerId: record.containerId, firesAtMs: record.firesAtMs, fired, cancel, rearm };
 }
 
-/** Guards against a pid that somebody else has by now. */
-async function isDeadman(pid: number, containerId: string): Promise<boolean> {
+/** Whether a switch of this container waits there. Guards against a pid that somebody else has by now. */
+export async function isDeadman(pid: number, containerId: string): Promise<boolean> {
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return commandLine.includes(`\0${PROCESS_NAME}\0`) && commandLine.includes(containerId);
 }

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Connection, RewriteEntry } from '../../../src/model/connection.ts';
@@ -77,6 +77,14 @@ export class ReplacementJournal {
   constructor(stateDir: string, stack: string) {
     this.#directory = join(stateDir, 'replacements');
     this.#file = join(this.#directory, `${encodeURIComponent(stack)}.json`);
+  }
+
+  /** The stacks that have one. */
+  static async stacks(stateDir: string): Promise<string[]> {
+    const names = await readdir(join(stateDir, 'replacements')).catch(() => []);
+    return names
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)));
   }
 
   async write(record: ReplacementRecord): Promise<void> {

@@ -17,6 +17,8 @@ import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from '../swarmcut/FetchRequest.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
+import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output as _swarmcut_LeftoversReply__Output } from '../swarmcut/LeftoversReply.ts';
+import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from '../swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
@@ -142,6 +144,15 @@ export interface AgentClient extends grpc.Client {
   info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
+  
+  Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
   
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
@@ -337,6 +348,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Info: grpc.handleUnaryCall<_swarmcut_InfoRequest__Output, _swarmcut_InfoReply>;
   
+  Leftovers: grpc.handleUnaryCall<_swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply>;
+  
   ListRestores: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListRestoresReply>;
   
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
@@ -390,6 +403,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Fetch: MethodDefinition<_swarmcut_FetchRequest, _swarmcut_Chunk, _swarmcut_FetchRequest__Output, _swarmcut_Chunk__Output>
   Finish: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
+  Leftovers: MethodDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversReply, _swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>

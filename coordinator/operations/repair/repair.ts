@@ -1,0 +1,110 @@
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { acquireStackLock, type StackLock } from '../../../src/storage/locks.ts';
+import { reconcile } from '../rounds/reconcile.ts';
+import type { CoordinatorContext } from '../session/context.ts';
+import type { LeftoverItem, RepairReport } from '../session/reports.ts';
+import { openClusterSession, type ClusterSession } from '../session/session.ts';
+import { putServicesBack } from '../transaction/recovery.ts';
+import { UNFINISHED, survey } from './survey.ts';
+
+/** Longest time that an agent may take to clear what was found on its node. Milliseconds. */
+const CLEAR_MS = 120_000;
+
+/** What operations have left behind, here and on the nodes, and what is in use. Changes nothing. */
+export async function findLeftovers(ctx: CoordinatorContext): Promise<RepairReport> {
+  using session = await openClusterSession(ctx);
+  return await survey(ctx, session);
+}
+
+/**
+ * Clears what was shown, and nothing else. With the lock of each stack held, so that no operation begins meanwhile, what was cut short is finished first,
+ * as the next command on the stack would: only then it is known what of it is left over. Stacks that somebody is at work on are not touched.
+ * @param shown by {@link findLeftovers}
+ */
+export async function clearLeftovers(ctx: CoordinatorContext, shown: RepairReport): Promise<RepairReport> {
+  using session = await openClusterSession(ctx);
+  const left = shown.items.filter(({ state }) => state === 'left');
+  const stacks = new Set(left.map(({ stack }) => stack).filter((stack) => stack !== ''));
+  const locks: StackLock[] = [];
+  /** Why nothing of a stack is touched. */
+  const refused = new Map<string, { readonly state: 'in use' | 'failed'; readonly why: string }>();
+  try {
+    for (const stack of [...stacks].sort()) {
+      try {
+        locks.push(await acquireStackLock(ctx.directories.run, stack, { command: 'repair', id: String(process.pid) }));
+        if (left.some((item) => item.stack === stack && UNFINISHED.has(item.kind))) await finish(ctx, session, stack);
+      } catch (error) {
+        ctx.signal.throwIfAborted();
+        const busy = error instanceof SwarmcutError && error.code === 'conflict';
+        refused.set(stack, { state: busy ? 'in use' : 'failed', why: messageOf(error) });
+      }
+    }
+    const untouched = (item: LeftoverItem): boolean => item.state !== 'left' || refused.has(item.stack);
+    await clearOnNodes(
+      ctx,
+      session,
+      left.filter((item) => !untouched(item) && !UNFINISHED.has(item.kind)),
+      refused,
+    );
+    const now = await survey(ctx, session);
+    return { unreached: now.unreached, items: shown.items.map((item) => verdict(item, now, refused)) };
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+/** As the next command on the stack. @throws SwarmcutError when it cannot be finished now */
+async function finish(ctx: CoordinatorContext, session: ClusterSession, stack: string): Promise<void> {
+  await putServicesBack(ctx, session, stack);
+  await reconcile(ctx, stack, session.nodes, session.agents, session.catalogue);
+}
+
+/** @param failed gets why a node could not be told, by the key of the item */
+async function clearOnNodes(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  items: readonly LeftoverItem[],
+  failed: Map<string, { readonly state: 'in use' | 'failed'; readonly why: string }>,
+): Promise<void> {
+  await Promise.all(
+    [...new Set(items.map(({ node }) => node))].map(async (node) => {
+      const here = items.filter((item) => item.node === node);
+      try {
+        const clear = here.map(({ kind, subject }) => `${kind} ${subject}`);
+        const { leftovers } = await session.agents
+          .of(node)
+          .leftovers({ clear }, { signal: ctx.signal, deadlineMs: CLEAR_MS });
+        for (const { kind, subject, problem } of leftovers)
+          if (problem !== '') failed.set(keyOf({ node, kind, subject }), { state: 'failed', why: problem });
+      } catch (error) {
+        ctx.signal.throwIfAborted();
+        for (const item of here) failed.set(keyOf(item), { state: 'failed', why: messageOf(error) });
+      }
+    }),
+  );
+}
+
+/** What has become of something that was shown. */
+function verdict(
+  item: LeftoverItem,
+  now: RepairReport,
+  refused: ReadonlyMap<string, { readonly state: 'in use' | 'failed'; readonly why: string }>,
+): LeftoverItem {
+  if (item.state !== 'left') return item;
+  const why = refused.get(keyOf(item)) ?? (item.stack === '' ? undefined : refused.get(item.stack));
+  if (why !== undefined) return { ...item, ...why };
+  // We have the lock ourselves now, and give it back empty.
+  if (item.kind === 'lock') return { ...item, state: 'cleared' };
+  const still = now.items.find((one) => keyOf(one) === keyOf(item));
+  if (now.unreached.some(({ node }) => node === item.node))
+    return { ...item, state: 'failed', why: 'the node does not answer any more' };
+  if (still === undefined) return { ...item, state: 'cleared' };
+  // What we have the lock of is in use by us.
+  return still.state === 'in use' && still.stack === ''
+    ? { ...item, state: 'in use', why: still.why ?? '' }
+    : { ...item, state: 'failed', why: 'it is still there' };
+}
+
+function keyOf({ node, kind, subject }: Pick<LeftoverItem, 'node' | 'kind' | 'subject'>): string {
+  return `${node} ${kind} ${subject}`;
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DumpTimes, Part, StreamCut, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
 import { readDump } from '../runtime/criu/read-dump.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import { concurrently, type PartStore } from './store/index.ts';
 import type { StagedDump } from '../tasks/container-task.ts';
 
@@ -45,6 +46,7 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
   ];
   const parts: Part[] = [];
   await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
+    didSome(`${path} is being hashed, ${parts.length} of ${sources.length} parts are stored`);
     const { sha256, sizeBytes } = await store.adopt(file, { memory: inMemory, owner });
     parts.push({ kind, path, sha256, sizeBytes });
   });

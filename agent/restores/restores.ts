@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import type { ProxyPlan__Output } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import { followed } from '../../src/platform/activity.ts';
+import { within } from '../../src/platform/deadlines.ts';
 import type { Logger } from '../../src/platform/logger.ts';
+import { restoreProgress } from '../runtime/criu/progress.ts';
 import { restoreArguments, restoreEnvironment } from '../runtime/criu/runc.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
@@ -173,7 +175,7 @@ export class Restores implements ShimHandler {
       }),
       env: restoreEnvironment(await this.#options.stager.criuConfig(staged)),
     });
-    const outcome = await container.outcome.promise;
+    const outcome = await outcomeOf(container, staged.workDir);
     if (outcome.code !== 0) {
       const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
       container.fail(error.message);
@@ -331,12 +333,11 @@ export class Restores implements ShimHandler {
   /** The block is open: the sidecar wakes its ends and finds the peers' sidecars again. */
   async #resume(container: WaitingContainer): Promise<void> {
     if (container.sidecar === undefined) return;
-    await Promise.race([
-      container.sidecar.call('resume'),
-      delay(RESUME_TIMEOUT_MS, undefined, { ref: false }).then(() => {
-        throw new SwarmcutError('failed', 'its sidecar does not answer');
-      }),
-    ]).catch((error: unknown) => this.#complain('resume the connections of', container, error));
+    const late = (): Error =>
+      new SwarmcutError('failed', `its sidecar did not answer within ${RESUME_TIMEOUT_MS / 1000} s; it may yet do so`);
+    await within(container.sidecar.call('resume'), RESUME_TIMEOUT_MS, late).catch((error: unknown) =>
+      this.#complain('resume the connections of', container, error),
+    );
   }
 
   #session(restoreId: string): RestoreSession {
@@ -360,6 +361,12 @@ export class Restores implements ShimHandler {
   #complain(step: string, container: WaitingContainer, error: unknown): void {
     this.#options.log.error({ task: container.task, reason: messageOf(error) }, `cannot ${step} a restored task`);
   }
+}
+
+/** What the shim says about `runc restore`. Meanwhile CRIU's log says how far it is. */
+async function outcomeOf(container: WaitingContainer, workDir: string): Promise<RestoredRequest> {
+  using _progress = followed(() => restoreProgress(workDir));
+  return await container.outcome.promise;
 }
 
 /** Where `runc restore` writes the pid of the container's first process. */

@@ -51,7 +51,6 @@ export interface RoundSession {
   readonly runner: TaskRunner;
   readonly aliases: readonly Alias[];
   readonly stageDir: string;
-  readonly prepared: { readonly estimatedBytes: number; readonly stage: 'memory' | 'disk' };
   collected: Promise<TaskCheckpoint> | undefined;
 }
 
@@ -95,7 +94,7 @@ export async function openRoundSession(
   const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, health: facts.health, stageDir };
   const held = await owner.take(roundHolder(snapshotId), opened, keeper);
   try {
-    const task = await preparedTask(round, { held, facts, runc, stageDir });
+    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes });
     return {
       snapshotId,
       ref,
@@ -104,7 +103,6 @@ export async function openRoundSession(
       runner: await runnerFor(round, sidecar, task, options.log),
       aliases: await options.memory.aliasesOf(ref.containerId, round.aliases),
       stageDir,
-      prepared: { estimatedBytes, stage: stage.kind },
       collected: undefined,
     };
   } catch (error) {
@@ -116,7 +114,13 @@ export async function openRoundSession(
 
 async function preparedTask(
   { subnets, epoch, deadlineMs }: PrepareOptions,
-  parts: { readonly held: HeldTask; readonly facts: ContainerFacts; readonly runc: Runc; readonly stageDir: string },
+  parts: {
+    readonly held: HeldTask;
+    readonly facts: ContainerFacts;
+    readonly runc: Runc;
+    readonly stageDir: string;
+    readonly estimatedBytes: number;
+  },
 ): Promise<ContainerTask> {
   await parts.held.interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
   return new ContainerTask({ ...parts, deadlineMs, inotifyPaths: (await watchedPaths(parts.facts.pid)).paths });

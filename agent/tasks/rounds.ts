@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DumpTimes, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { followed } from '../../src/platform/activity.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import { collectCheckpoint } from '../checkpoints/collect.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
@@ -32,16 +33,16 @@ export class Rounds {
   }
 
   /** Attaches the interceptor and gets everything ready that need not be done while frozen. */
-  async prepare(options: PrepareOptions): Promise<RoundSession['prepared']> {
+  async prepare(options: PrepareOptions): Promise<void> {
     const { snapshotId, task } = options;
     const known = this.#sessions.get(task.containerId);
-    if (known?.snapshotId === snapshotId) return known.prepared;
+    if (known?.snapshotId === snapshotId) return;
     try {
       this.#options.held.mayTake(round(snapshotId), task.containerId);
       const key = `${snapshotId}/${task.containerId}`;
       const preparing = this.#preparing.get(key) ?? this.#prepare(options).finally(() => this.#preparing.delete(key));
       this.#preparing.set(key, preparing);
-      return (await preparing).prepared;
+      await preparing;
     } catch (error) {
       throw error instanceof SwarmcutError ? at(task, error) : error;
     }
@@ -50,9 +51,10 @@ export class Rounds {
   /** Starts the participant and waits for its report. */
   async cut(snapshotId: string, task: TaskRef, epoch: number): Promise<DumpTimes> {
     const session = this.#session(snapshotId, task);
+    using _progress = followed(() => session.task.progress());
     const outcome = await session.runner.cut(epoch);
     if (outcome.kind === 'aborted') {
-      throw new SwarmcutError('failed', outcome.reason, {
+      throw new SwarmcutError('failed', reasonOf(outcome.reason, session), {
         where: place(task),
         advice: 'the task runs on; nothing was kept',
       });
@@ -64,7 +66,8 @@ export class Rounds {
     const session = this.#session(snapshotId, task);
     await session.runner.feed({ kind: 'release' });
     const { outcome } = session.runner;
-    if (outcome?.kind === 'aborted') throw new SwarmcutError('failed', outcome.reason, { where: place(task) });
+    if (outcome?.kind === 'aborted')
+      throw new SwarmcutError('failed', reasonOf(outcome.reason, session), { where: place(task) });
   }
 
   /** Moves the dump from the stage into the store. */
@@ -73,7 +76,7 @@ export class Rounds {
     const { staged } = session.task;
     const { runner, stageDir } = session;
     if (session.collected === undefined && runner.outcome?.kind === 'aborted')
-      throw new SwarmcutError('failed', runner.outcome.reason, { where: place(task) });
+      throw new SwarmcutError('failed', reasonOf(runner.outcome.reason, session), { where: place(task) });
     if (session.collected === undefined && staged === undefined) {
       throw new SwarmcutError('precondition', 'there is no dump of this task to collect', { where: place(task) });
     }
@@ -183,6 +186,11 @@ export class Rounds {
     session.runner.close();
     this.#sessions.delete(session.ref.containerId);
   }
+}
+
+/** With what was under way in the task when it was let go. */
+function reasonOf(reason: string, { task }: RoundSession): string {
+  return task.interrupted === undefined ? reason : `${reason}: ${task.interrupted}`;
 }
 
 /** Whose pins keep a task's parts until the ledger names them: the task's own, since tasks are recorded one by one. */

@@ -40,6 +40,8 @@ export class SidecarRunner implements TaskRunner {
   #outcome: ParticipantOutcome | undefined;
   #waiting: ((outcome: ParticipantOutcome) => void)[] = [];
   #deadline: NodeJS.Timeout | undefined;
+  /** There is nothing to be watched over any more. */
+  #closed = false;
   /** What is being undone because the sidecar has died. */
   #undoing: Promise<void> | undefined;
 
@@ -94,6 +96,7 @@ export class SidecarRunner implements TaskRunner {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#deadline);
   }
 
@@ -127,7 +130,8 @@ export class SidecarRunner implements TaskRunner {
       thaw: async () => {
         await task.thaw();
         this.#blocked = false;
-        if (this.#outcome !== undefined) this.close();
+        // What it waits for from now on, markers of its peers, may take as long as these need.
+        this.close();
       },
       discard: () => task.discard(),
       report: (outcome) => {
@@ -149,6 +153,7 @@ export class SidecarRunner implements TaskRunner {
   #watch(): void {
     const { deadlineMs, keepFrozen } = this.#options;
     const afterMs = keepFrozen ? deadlineMs : deadlineMs + DEADLINE_MARGIN_MS;
+    if (this.#closed) return;
     this.#deadline ??= setTimeout(() => void this.feed({ kind: 'abort', reason: 'the deadline has passed' }), afterMs);
   }
 

@@ -4,6 +4,8 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf, RequestOf } from '../../src/rpc/index.ts';
+import { megabytes } from '../../src/model/size.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
@@ -144,9 +146,11 @@ class Progress {
   /** Negative: a source has failed, and what came from it does not count. */
   add(bytes: number): void {
     this.#done += bytes;
+    didSome();
     const now = performance.now();
     if (now - this.#reportedAt < REPORT_EVERY_MS && this.#done < this.#total) return;
     this.#reportedAt = now;
+    didSome(`${megabytes(this.#done)} of ${megabytes(this.#total)} are here`);
     this.#report?.(this.#done, this.#total);
   }
 }

@@ -132,7 +132,9 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const { moving, staying } = this.#who;
     const snapshotId = newId(Date.now(), Math.random());
     this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
-    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, () => this.#old.takeOver(snapshotId));
+    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, (limitMs) =>
+      this.#old.takeOver(snapshotId, limitMs),
+    );
     this.#cut = { ...cut, snapshotId };
     if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
     return moving.map(({ key, ref, agent }) => ({

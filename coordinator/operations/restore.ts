@@ -2,6 +2,7 @@ import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { ProgressDeadline, passedText, pause } from '../../src/platform/deadlines.ts';
 import { megabytes } from '../../src/model/size.ts';
 import type { StoredSnapshot } from '../../src/storage/catalogue.ts';
 import type { Vouching } from '../../src/storage/manifest-signature.ts';
@@ -27,6 +28,9 @@ import { readTargets } from './relocation/targets.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
+
+/** Between two looks at what is left of a removed stack. Milliseconds. */
+const REMNANTS_LOOK_MS = 250;
 
 /** Puts a stack back to a snapshot, on the nodes asked for. All tasks or none. */
 export async function restoreSnapshot(
@@ -248,21 +252,25 @@ class Restore {
    * must not reach its predecessor.
    */
   async #remnantsAreGone(before: Stack): Promise<void> {
-    const deadline = performance.now() + this.#timeoutMs;
+    using deadline = new ProgressDeadline({
+      limitMs: this.#timeoutMs,
+      late: (passed) =>
+        new SwarmcutError(
+          'failed',
+          `tasks of the removed stack ${this.#manifest.stack} do not end: ${passedText(passed)}`,
+          { where: { stack: this.#manifest.stack }, advice: '`docker ps` on the nodes shows them; is a node down?' },
+        ),
+    });
     const present = new Set(before.services.map(({ id }) => id));
     for (let told = false; ; told = true) {
       const remnants = await this.#session.cluster.remnants(this.#manifest.stack, present);
       if (remnants === 0) return;
       if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: nothing has been done');
-      if (performance.now() > deadline) {
-        throw new SwarmcutError('failed', `${remnants} tasks of the removed stack ${this.#manifest.stack} do not end`, {
-          where: { stack: this.#manifest.stack },
-          advice: '`docker ps` on the nodes shows them; is a node down?',
-        });
-      }
+      deadline.note({ doing: `${remnants} tasks are left`, mark: String(remnants) });
+      deadline.check();
       if (!told)
         this.#ctx.emit({ kind: 'information', message: `waiting for ${remnants} tasks of the removed stack to end` });
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await pause(REMNANTS_LOOK_MS);
     }
   }
 }

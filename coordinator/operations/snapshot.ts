@@ -20,7 +20,7 @@ import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
-/** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
+/** A round may be without any progress for this much longer than a task may stand still: agents' own deadlines speak first. Milliseconds. */
 const ROUND_MARGIN_MS = 30_000;
 
 /** Takes a snapshot of a running stack. When it has returned, the manifest is on disk. */

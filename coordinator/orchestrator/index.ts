@@ -102,6 +102,8 @@ export interface ClusterService {
   readonly generation: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly containerLabels: Readonly<Record<string, string>>;
+  /** A new task has been called healthy, or has failed, within this time, by the check that the service declares. 0: it declares none. Milliseconds. */
+  readonly verdictMs: number;
   readonly publishesHostPorts: boolean;
 }
 

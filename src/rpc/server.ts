@@ -8,8 +8,11 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { SwarmcutError, messageOf } from '../model/errors.ts';
+import { Activity, inActivity } from '../platform/activity.ts';
 import { agentService } from './definition.ts';
-import { AGENT_METHODS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
+import type { ProgressReply } from './generated/swarmcut/ProgressReply.ts';
+import type { ProgressRequest__Output } from './generated/swarmcut/ProgressRequest.ts';
+import { AGENT_METHODS, CALL_KEY, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { AnswerOf, MethodName, ReceivedOf, StreamName, UnaryName } from './methods.ts';
 import { peerOf, peerText } from './roles.ts';
 import type { Peer } from './roles.ts';
@@ -19,7 +22,7 @@ import { toStatus } from './status.ts';
 export interface CallContext {
   readonly method: MethodName;
   readonly peer: Peer;
-  /** Aborted when the caller has cancelled, gone away, or its deadline has passed. */
+  /** Aborted when the caller has given up or gone away. */
   readonly signal: AbortSignal;
 }
 
@@ -51,6 +54,9 @@ export interface AgentServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What a caller may take to answer a ping of HTTP/2: it may be waiting for a processor. Milliseconds. */
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
 /** Starts an agent's server. Throws `precondition` when the port cannot be had. */
 export async function createAgentServer(
   implementation: AgentImplementation,
@@ -61,7 +67,7 @@ export async function createAgentServer(
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     // Notices a caller whose machine has died, so that its calls are aborted here too.
     'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
   server.addService(agentService().service, handlers(implementation, options.onInternalError));
   const port = await bind(server, options);
@@ -101,7 +107,8 @@ function handlers(
   implementation: AgentImplementation,
   onInternalError: AgentServerOptions['onInternalError'],
 ): UntypedServiceImplementation {
-  const result: UntypedServiceImplementation = {};
+  const calls = new OpenCalls();
+  const result: UntypedServiceImplementation = { Progress: calls.handler };
   const fail = (error: unknown, method: MethodName): ReturnType<typeof toStatus> => {
     if (!(error instanceof SwarmcutError)) onInternalError?.(error, method);
     return toStatus(error);
@@ -115,14 +122,49 @@ function handlers(
       );
     };
     const handleUnary: handleUnaryCall<unknown, unknown> = (call, callback) => {
-      serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call).then(
-        (reply) => callback(null, reply),
-        (error: unknown) => callback(fail(error, method)),
-      );
+      calls
+        .track(call, () => serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call))
+        .then(
+          (reply) => callback(null, reply),
+          (error: unknown) => callback(fail(error, method)),
+        );
     };
     result[name] = isStream(method) ? handleStream : handleUnary;
   }
   return result;
+}
+
+/** The calls that are not answered yet, and what they are at. */
+class OpenCalls {
+  readonly #activities = new Map<string, Activity>();
+
+  readonly handler: handleUnaryCall<ProgressRequest__Output, ProgressReply> = (call, callback) => {
+    this.#answer(call.request.calls).then(
+      (reply) => callback(null, reply),
+      (error: unknown) => callback(toStatus(error)),
+    );
+  };
+
+  /** Does the work of a call. */
+  async track<T>({ metadata }: ServerUnaryCall<unknown, unknown>, work: () => Promise<T>): Promise<T> {
+    const [id] = metadata.get(CALL_KEY);
+    if (typeof id !== 'string') return work();
+    const activity = new Activity();
+    this.#activities.set(id, activity);
+    try {
+      return await inActivity(activity, work);
+    } finally {
+      this.#activities.delete(id);
+    }
+  }
+
+  async #answer(calls: readonly string[]): Promise<ProgressReply> {
+    const known = calls.flatMap((call) => {
+      const activity = this.#activities.get(call);
+      return activity === undefined ? [] : [activity.progress().then((progress) => ({ call, ...progress }))];
+    });
+    return { calls: await Promise.all(known) };
+  }
 }
 
 type UnaryHandler = (request: never, context: CallContext) => unknown;

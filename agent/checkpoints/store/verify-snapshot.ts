@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { VerifyReply } from '../../../src/rpc/generated/swarmcut/VerifyReply.ts';
+import { didSome } from '../../../src/platform/activity.ts';
 import { readDump } from '../../runtime/criu/read-dump.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { PartStore } from './parts.ts';
@@ -16,6 +17,7 @@ export async function verifySnapshot(entry: LedgerEntry, store: PartStore, signa
   for (const checkpoint of Object.values(entry.tasks)) {
     let sound = true;
     for (const part of checkpoint.parts) {
+      didSome(`${part.path} is being read again`);
       const problem = await store.verify(part.sha256, signal);
       if (problem === undefined) {
         verifiedBytes += part.sizeBytes;

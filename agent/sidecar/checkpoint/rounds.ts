@@ -15,10 +15,10 @@ import { unacceptedIn } from './unaccepted.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** A round waits so long for connections that are finding each other again after a restore or a move. */
-const SETTLE_PATIENCE_MS = 5_000;
+const SETTLE_PATIENCE_MS = 20_000;
 const SETTLE_LOOK_MS = 50;
-/** A round waits so long until every peer has answered, or is known to be gone. */
-const PEERS_PATIENCE_MS = 10_000;
+/** A round waits so long until every peer has answered, or is known to be gone. Nothing stands still meanwhile. */
+const PEERS_PATIENCE_MS = 30_000;
 /** Most connections that an error names. */
 const NAMED = 5;
 

@@ -1,10 +1,15 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
+import { ProgressDeadline, passedText, pause, type Passed, type Progress } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
+import { Furthest, statesOf } from './furthest.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
+
+/** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
+const LOOK_MS = 500;
 
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
@@ -32,7 +37,8 @@ export class Arrivals {
   /** What {@link waitFor} waits for. */
   #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
   #failure: SwarmcutError | undefined;
-  #wake: () => void = () => undefined;
+  /** Replaced when it was used: something has happened. */
+  #woken = new AbortController();
 
   constructor(ctx: CoordinatorContext, session: ClusterSession, restoreId: string) {
     this.#ctx = ctx;
@@ -61,7 +67,8 @@ export class Arrivals {
   /**
    * Waits until a container of the new generation waits for each of these tasks.
    * @param generations of the new tasks, by service id
-   * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
+   * @param timeoutMs longest time in which none arrives, and nothing changes in what Swarm says of the missing ones
+   * @throws SwarmcutError `failed` after it, with what Swarm says about the missing ones
    */
   async waitFor(
     keys: readonly string[],
@@ -69,16 +76,20 @@ export class Arrivals {
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
-    const deadline = performance.now() + timeoutMs;
+    using deadline = new ProgressDeadline({ limitMs: timeoutMs, late: lateness });
+    const furthest = new Furthest();
     this.#sought = { keys: new Set(keys), services, generations };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
+      const { signal } = this.#woken;
       this.check();
       await this.#sort();
       const missing = keys.filter((key) => !this.#arrivals.has(key));
       if (missing.length === 0) return this.#arrivals;
-      if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
-      await this.#sleep(500);
+      deadline.note(await this.#told(missing, furthest));
+      deadline.check();
+      // Or until something happens.
+      await pause(LOOK_MS, signal).catch(() => undefined);
     }
   }
 
@@ -123,6 +134,11 @@ export class Arrivals {
     this.#wake();
   }
 
+  #wake(): void {
+    this.#woken.abort();
+    this.#woken = new AbortController();
+  }
+
   #tellFetched({ agent, event }: WatchedEvent): void {
     const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
     if (arrival === undefined) return;
@@ -164,35 +180,22 @@ export class Arrivals {
     }
   }
 
-  async #lateness(
-    missing: readonly string[],
-    services: readonly ClusterService[],
-    generations: ReadonlyMap<string, number>,
-    timeoutMs: number,
-  ): Promise<SwarmcutError> {
-    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    const reasons = missing.map((key) => {
-      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
-      if (task === undefined) return `${key}: Swarm has made no new task`;
-      return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
+  /** What the cluster says of tasks that have not arrived. */
+  async #told(missing: readonly string[], furthest: Furthest): Promise<Progress> {
+    const { services, generations } = this.#sought;
+    const all = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    const made = all.filter((task) => task.generation === generations.get(task.serviceId));
+    const doing = missing.map((key) => {
+      const task = made.findLast((one) => taskKey(one) === key);
+      return task === undefined ? `${key}: Swarm has made no new task` : statesOf([task]);
     });
-    return new SwarmcutError(
-      'failed',
-      `Swarm did not start every task within ${timeoutMs / 1000} s: ${reasons.join('; ')}`,
-      {
-        advice:
-          'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image?',
-      },
-    );
+    return { doing: doing.join('; '), mark: `${furthest.note(made)} ${this.#arrivals.size}` };
   }
+}
 
-  async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
+function lateness(passed: Passed): SwarmcutError {
+  return new SwarmcutError('failed', `Swarm does not start every task: ${passedText(passed)}`, {
+    advice:
+      'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image? If pulling it takes longer, give --timeout',
+  });
 }

@@ -1,8 +1,9 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { Connection } from '../../../src/model/connection.ts';
 import type { TaskRef } from '../../../src/model/task.ts';
-import { DEADLINES_MS, issueFetchTicket } from '../../../src/rpc/index.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import { LONGEST_TICKET_MS, issueFetchTicket } from '../../../src/rpc/index.ts';
+import type { AgentClient, CallSettings } from '../../../src/rpc/index.ts';
+import { seconds } from '../../../src/platform/deadlines.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -37,6 +38,8 @@ export class Relocation {
   readonly #session: ClusterSession;
   readonly #agents: readonly AgentClient[];
   readonly #arrivals: Arrivals;
+  /** What is done for which task. */
+  readonly #atWork = new Map<string, string>();
 
   /** @param agents of every node on which Swarm may place the new tasks */
   constructor(
@@ -51,6 +54,7 @@ export class Relocation {
     this.old = parts.old;
     this.#agents = parts.agents;
     this.#arrivals = new Arrivals(ctx, session, id);
+    this.old.whileAt(() => [...this.#atWork.values()].join('; '));
   }
 
   /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
@@ -76,7 +80,7 @@ export class Relocation {
   async stage(saved: readonly SavedTask[], inMemory: boolean): Promise<ReadonlyMap<string, number>> {
     await failPoint('coordinator.stage');
     const fetched = new Map<string, number>();
-    await this.#each(saved, 'fetch', async (task, arrival) => {
+    await this.#each(saved, 'fetch', async (task, arrival, settings) => {
       const sources = this.#session.nodes
         .toSorted((a, b) => Number(b.hostname === task.node) - Number(a.hostname === task.node))
         .map((node) => ({ node: node.hostname, address: node.agentAddress }));
@@ -92,10 +96,10 @@ export class Relocation {
             restoreId: this.id,
             node: arrival.agent.node,
             sha256: task.parts.map(({ sha256 }) => sha256),
-            expiresAtMs: Date.now() + DEADLINES_MS.stage,
+            expiresAtMs: Date.now() + LONGEST_TICKET_MS,
           }),
         },
-        { signal: this.#ctx.signal },
+        settings,
       );
       fetched.set(task.key, reply.fetchedBytes);
       return `${megabytes(reply.fetchedBytes)} to ${arrival.agent.node}`;
@@ -110,7 +114,7 @@ export class Relocation {
   ): Promise<ReadonlyMap<string, number>> {
     await failPoint('coordinator.restore');
     const times = new Map<string, number>();
-    await this.#each(saved, 'restore', async (task, arrival) => {
+    await this.#each(saved, 'restore', async (task, arrival, settings) => {
       const plan = plans.get(task.key);
       const { wallMs } = await arrival.agent.restore(
         {
@@ -120,7 +124,7 @@ export class Relocation {
           connections: [...task.connections],
           ...(plan?.proxy === undefined ? {} : { proxy: proxyMessage(plan.proxy) }),
         },
-        { signal: this.#ctx.signal },
+        settings,
       );
       times.set(task.key, wallMs);
       return `${wallMs} ms`;
@@ -202,7 +206,7 @@ export class Relocation {
   async #each(
     saved: readonly SavedTask[],
     step: string,
-    act: (task: SavedTask, arrival: Arrival) => Promise<string>,
+    act: (task: SavedTask, arrival: Arrival, settings: CallSettings) => Promise<string>,
   ): Promise<void> {
     const { emit } = this.#ctx;
     const results = await Promise.allSettled(
@@ -210,8 +214,17 @@ export class Relocation {
         const arrival = this.#arrivals.all.get(task.key);
         if (arrival === undefined) throw new SwarmcutError('internal', `no container waits for ${task.key}`);
         emit({ kind: 'step-begun', task: task.key, step });
+        const begun = performance.now();
+        const note = (doing: string): void => {
+          const since = seconds(performance.now() - begun);
+          const what = `${step} ${task.key} on ${arrival.agent.node}`;
+          this.#atWork.set(task.key, doing === '' ? what : `${what}, after ${since}: ${doing}`);
+        };
+        note('');
+        const settings = { signal: AbortSignal.any([this.#ctx.signal, this.old.ranOut]), onProgress: note };
         try {
-          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival) });
+          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival, settings) });
+          this.#atWork.delete(task.key);
         } catch (error) {
           emit({ kind: 'step-failed', task: task.key, step, reason: messageOf(error) });
           if (!(error instanceof SwarmcutError)) throw error;

@@ -2,7 +2,7 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { Emit } from '../events/events.ts';
-import type { RoundExecutor } from './round-driver.ts';
+import type { OnProgress, RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
@@ -27,7 +27,7 @@ export interface AgentExecutorOptions {
   readonly ending: RoundEnding;
 }
 
-/** Calls beyond the freeze itself get this much longer, so that the agent's own deadline speaks first. */
+/** A cut may be without progress for this much longer than the task may stand still, so that the agent's own deadline speaks first. Milliseconds. */
 const ANSWER_MARGIN_MS = 10_000;
 
 /** Executes a round through the agents, whatever stands between their tasks and the network. */
@@ -51,11 +51,11 @@ export class AgentExecutor implements RoundExecutor {
     return this.#options.ending.kind === 'hand-over';
   }
 
-  prepare(key: string): Promise<void> {
+  prepare(key: string, onProgress: OnProgress): Promise<void> {
     const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await failPoint('coordinator.prepare');
-      await agent.prepare({
+      const order = {
         snapshotId,
         stack,
         algorithm,
@@ -65,25 +65,26 @@ export class AgentExecutor implements RoundExecutor {
         deadlineMs: freezeTimeoutMs,
         keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],
-      });
+      };
+      await agent.prepare(order, { onProgress });
       return undefined;
     });
   }
 
-  start(key: string): Promise<void> {
+  start(key: string, onProgress: OnProgress): Promise<void> {
     const { snapshotId, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'freeze and dump', async ({ agent, ref }) => {
       await failPoint('coordinator.cut');
       const deadlineMs = freezeTimeoutMs + ANSWER_MARGIN_MS;
-      const { times } = await agent.cut({ snapshotId, task: ref, epoch }, { deadlineMs });
+      const { times } = await agent.cut({ snapshotId, task: ref, epoch }, { deadlineMs, onProgress });
       return times === null ? undefined : frozenText(times);
     });
   }
 
-  release(key: string): Promise<void> {
+  release(key: string, onProgress: OnProgress): Promise<void> {
     return this.#step(key, 'release', async ({ agent, ref }) => {
       await failPoint('coordinator.release');
-      await agent.release({ snapshotId: this.#options.snapshotId, task: ref });
+      await agent.release({ snapshotId: this.#options.snapshotId, task: ref }, { onProgress });
       return undefined;
     });
   }

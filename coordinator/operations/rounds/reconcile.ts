@@ -1,6 +1,7 @@
 import { messageOf } from '../../../src/model/errors.ts';
 import type { Catalogue } from '../../../src/storage/catalogue.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import { patienceWith } from '../session/patience.ts';
 import type { Agents } from '../session/agents.ts';
 import type { ClusterNode } from '../../orchestrator/index.ts';
 
@@ -17,10 +18,11 @@ export async function reconcile(
 ): Promise<void> {
   const permanent = new Set(await catalogue.ids());
   await Promise.all(
-    nodes.map(async ({ hostname }) => {
+    nodes.map(async (node) => {
+      const { hostname } = node;
       try {
         const agent = agents.of(hostname);
-        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: 5_000 });
+        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: patienceWith(node) });
         for (const { snapshotId, stack: owner, state } of snapshots) {
           if (owner !== stack || state === 'permanent') continue;
           ctx.log.warn(

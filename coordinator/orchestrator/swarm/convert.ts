@@ -36,8 +36,26 @@ export function toService(raw: RawService): ClusterService {
     generation: template.ForceUpdate ?? 0,
     labels: raw.Spec.Labels ?? {},
     containerLabels: template.ContainerSpec?.Labels ?? {},
+    verdictMs: verdictMsOf(template.ContainerSpec?.Healthcheck),
     publishesHostPorts: raw.Endpoint?.Ports?.some((port) => port.PublishMode === 'host') ?? false,
   };
+}
+
+type Healthcheck = NonNullable<RawService['Spec']['TaskTemplate']['ContainerSpec']>['Healthcheck'];
+
+/** What the engine takes where nothing is said. Milliseconds. */
+const HEALTH_INTERVAL_MS = 30_000;
+const HEALTH_TIMEOUT_MS = 30_000;
+const HEALTH_RETRIES = 3;
+
+/** The last probe that can decide ends then: the start period, and one probe more than its retries, each an interval after the last. */
+function verdictMsOf(check: Healthcheck): number {
+  if (!check || check.Test?.[0] === 'NONE') return 0;
+  const ms = (nanoseconds: number | undefined, otherwise: number): number =>
+    nanoseconds === undefined || nanoseconds === 0 ? otherwise : nanoseconds / 1e6;
+  const probes = (check.Retries ?? 0) > 0 ? (check.Retries ?? 0) : HEALTH_RETRIES;
+  const eachMs = ms(check.Interval, HEALTH_INTERVAL_MS) + ms(check.Timeout, HEALTH_TIMEOUT_MS);
+  return Math.ceil(ms(check.StartPeriod, 0) + (probes + 1) * eachMs);
 }
 
 /** A task of a service as operations see it. @param node host name of its node */

@@ -7,6 +7,17 @@ import { z } from 'zod';
 
 const labelsSchema = z.record(z.string(), z.string()).nullish();
 
+/** Times in nanoseconds; 0 or absent: not said. */
+const healthSchema = z
+  .object({
+    Test: z.array(z.string()).nullish(),
+    Interval: z.number().optional(),
+    Timeout: z.number().optional(),
+    Retries: z.number().optional(),
+    StartPeriod: z.number().optional(),
+  })
+  .nullish();
+
 export const serviceSchema = z.object({
   ID: z.string(),
   Version: z.object({ Index: z.number() }),
@@ -16,7 +27,7 @@ export const serviceSchema = z.object({
       Labels: labelsSchema,
       TaskTemplate: z.object({
         ForceUpdate: z.number().optional(),
-        ContainerSpec: z.object({ Image: z.string(), Labels: labelsSchema }).optional(),
+        ContainerSpec: z.object({ Image: z.string(), Labels: labelsSchema, Healthcheck: healthSchema }).optional(),
       }),
       Mode: z.object({
         Replicated: z.object({ Replicas: z.number().optional() }).optional(),

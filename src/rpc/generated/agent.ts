@@ -7,6 +7,7 @@ import type { AgentClient as _swarmcut_AgentClient, AgentDefinition as _swarmcut
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './swarmcut/Alias.ts';
 import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from './swarmcut/AttachReply.ts';
 import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from './swarmcut/AttachRequest.ts';
+import type { CallProgress as _swarmcut_CallProgress, CallProgress__Output as _swarmcut_CallProgress__Output } from './swarmcut/CallProgress.ts';
 import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './swarmcut/Check.ts';
 import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from './swarmcut/Chunk.ts';
 import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from './swarmcut/CollectRequest.ts';
@@ -33,6 +34,8 @@ import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } f
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
+import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from './swarmcut/ProgressReply.ts';
+import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from './swarmcut/ProgressRequest.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './swarmcut/RecordedReply.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
@@ -70,6 +73,7 @@ export interface ProtoGrpcType {
     Alias: MessageTypeDefinition<_swarmcut_Alias, _swarmcut_Alias__Output>
     AttachReply: MessageTypeDefinition<_swarmcut_AttachReply, _swarmcut_AttachReply__Output>
     AttachRequest: MessageTypeDefinition<_swarmcut_AttachRequest, _swarmcut_AttachRequest__Output>
+    CallProgress: MessageTypeDefinition<_swarmcut_CallProgress, _swarmcut_CallProgress__Output>
     Check: MessageTypeDefinition<_swarmcut_Check, _swarmcut_Check__Output>
     Chunk: MessageTypeDefinition<_swarmcut_Chunk, _swarmcut_Chunk__Output>
     CollectRequest: MessageTypeDefinition<_swarmcut_CollectRequest, _swarmcut_CollectRequest__Output>
@@ -96,6 +100,8 @@ export interface ProtoGrpcType {
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
     PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
+    ProgressReply: MessageTypeDefinition<_swarmcut_ProgressReply, _swarmcut_ProgressReply__Output>
+    ProgressRequest: MessageTypeDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressRequest__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RecordedReply: MessageTypeDefinition<_swarmcut_RecordedReply, _swarmcut_RecordedReply__Output>
     RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>

@@ -106,7 +106,7 @@ class Bed {
       timeoutMs: 1_000,
       inMemory: false,
       stopOld: async () => {
-        await (how === 'suspend' ? tasks.suspend(1_000) : tasks.takeOver(SNAPSHOT));
+        await (how === 'suspend' ? tasks.suspend(1_000) : tasks.takeOver(SNAPSHOT, 1_000));
         return keys.map((key) => ({ key, ref, parts: [], connections: [], node: 'n1' }));
       },
       plan: async () => {

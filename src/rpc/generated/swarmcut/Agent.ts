@@ -23,6 +23,8 @@ import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresRepl
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from '../swarmcut/ProgressReply.ts';
+import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from '../swarmcut/ProgressRequest.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
@@ -199,6 +201,15 @@ export interface AgentClient extends grpc.Client {
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
   Recorded(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
@@ -360,6 +371,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
   
+  Progress: grpc.handleUnaryCall<_swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply>;
+  
   Recorded: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply>;
   
   Release: grpc.handleUnaryCall<_swarmcut_TaskRequest__Output, _swarmcut_Empty>;
@@ -409,6 +422,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
+  Progress: MethodDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressReply, _swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply__Output>
   Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>

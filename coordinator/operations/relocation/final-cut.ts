@@ -39,7 +39,7 @@ export async function finalCut(
   takeOver: () => Promise<void>,
 ): Promise<FinalCut> {
   const algorithm = movingAlgorithm(stack);
-  const { freezeTimeoutMs } = stackSettings(stack);
+  const { freezeTimeoutMs, encrypt } = stackSettings(stack);
   const epoch = await nextEpoch(ctx.directories.state, stack.name);
   const round = algorithm.round({
     processes: moving.map(({ key }) => key),
@@ -55,6 +55,7 @@ export async function finalCut(
     freezeTimeoutMs,
     tasks: moving,
     emit: ctx.emit,
+    stageInMemory: encrypt === 'required',
     ending: { kind: 'hand-over', handOver: takeOver },
   });
   await runRound(round, executor, ctx.signal);

@@ -3,18 +3,12 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SwarmcutError } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
-import {
-  SignatureCheck,
-  clientCredentials,
-  createAgentServer,
-  packageRoot,
-  serverCredentials,
-  validUntil,
-} from '../src/rpc/index.ts';
+import { LiveIdentity, SignatureCheck, createAgentServer, packageRoot, validUntil } from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
+import { IdentityService } from './identity/identity-service.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
@@ -104,7 +98,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const tickets = new Tickets(new SignatureCheck(certificates));
-  const peers = new PeerAgents(clientCredentials(certificates));
+  const identity = new LiveIdentity(certificates);
+  const peers = new PeerAgents(() => identity.clientCredentials());
   const { file, until } = validUntil(certificates);
   // What is blocked or frozen must still be put back; so it runs, although nobody will talk to it.
   if (until.getTime() < Date.now())
@@ -157,12 +152,28 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
+  const identityService = new IdentityService({ identity, node, changed: () => peers.close(), log });
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets, repair }),
+    agentService({
+      directories,
+      nodeInfo,
+      containers,
+      rounds,
+      restores,
+      held,
+      sidecars,
+      memory,
+      ledger,
+      store,
+      tickets,
+      repair,
+      certificates: identityService,
+    }),
     {
       host: options.host,
       port: options.port,
-      credentials: serverCredentials(certificates),
+      credentials: identity.serverCredentials(),
+      revocations: identity.revocations,
       onInternalError: (error, method) =>
         log.error(
           { method, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },

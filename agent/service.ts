@@ -5,6 +5,7 @@ import type { AgentImplementation } from '../src/rpc/index.ts';
 import type { Containers } from './runtime/docker/containers.ts';
 import { listConnections, resetConnections } from './network/rewriting/connections.ts';
 import { KernelInterceptor } from './network/interceptor.ts';
+import type { IdentityService } from './identity/identity-service.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Repair } from './repair/repair.ts';
@@ -16,10 +17,15 @@ import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
+import { partSealing, type PartSealing } from '../src/storage/encryption/part-sealing.ts';
+import { KEY_BYTES, PartKeys } from '../src/storage/encryption/snapshot-key.ts';
+import type { Directories } from '../src/model/paths.ts';
+import type { PartEncryption__Output } from '../src/rpc/generated/swarmcut/PartEncryption.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
 import { failPoint } from '../src/platform/fail-points.ts';
 
 export interface AgentParts {
+  readonly directories: Directories;
   readonly nodeInfo: NodeInfo;
   readonly containers: Containers;
   readonly rounds: Rounds;
@@ -31,11 +37,26 @@ export interface AgentParts {
   readonly store: PartStore;
   readonly tickets: Tickets;
   readonly repair: Pick<Repair, 'run'>;
+  readonly certificates: IdentityService;
 }
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets, repair } = parts;
+  const {
+    directories,
+    nodeInfo,
+    containers,
+    rounds,
+    restores,
+    held,
+    sidecars,
+    memory,
+    ledger,
+    store,
+    tickets,
+    repair,
+    certificates,
+  } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
     leftovers: ({ clear }) => repair.run(clear),
@@ -65,7 +86,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await rounds.release(snapshotId, present(task));
       return {};
     },
-    collect: ({ snapshotId, task, inMemory }) => rounds.collect(snapshotId, present(task), inMemory),
+    collect: ({ snapshotId, task, inMemory, encryption }) =>
+      rounds.collect(snapshotId, present(task), inMemory, sealingOf(encryption)),
     finish: async ({ snapshotId }) => {
       await rounds.finish(snapshotId);
       return {};
@@ -81,7 +103,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
       const { stack, state, tasks } = ledger.get(snapshotId);
       return { stack, state, tasks: Object.values(tasks) };
     },
-    verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
+    verify: async ({ snapshotId, snapshotKey }, { signal }) =>
+      verifySnapshot(ledger.get(snapshotId), { store, keys: partKeys(snapshotKey), scratch: directories.run, signal }),
     remove: async ({ snapshotId }) => {
       await ledger.remove(snapshotId);
       return {};
@@ -98,12 +121,15 @@ export function agentService(parts: AgentParts): AgentImplementation {
       restores.pass(restoreId, containerId);
       return {};
     },
-    stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory, ticket }, { signal }) => {
+    stage: async (
+      { restoreId, containerId, savedTask, parts: wanted, sources, inMemory, ticket, snapshotKey },
+      { signal },
+    ) => {
       const saved = present(savedTask);
       const fetchedBytes = await restores.stage(
         restoreId,
         containerId,
-        { saved, parts: wanted, sources, inMemory, ticket },
+        { saved, parts: wanted, sources, inMemory, ticket, keys: partKeys(snapshotKey) },
         signal,
       );
       return { fetchedBytes };
@@ -167,10 +193,33 @@ export function agentService(parts: AgentParts): AgentImplementation {
       if (close.length > 0) await resetConnections(facts.networkNamespace, close as Connection[]);
       return {};
     },
+
+    identity: () => certificates.identity(),
+    trust: async (trust) => {
+      await certificates.trust(trust);
+      return {};
+    },
+    requestCertificate: async () => ({ request: await certificates.request() }),
+    installCertificate: async ({ certificate }) => {
+      await certificates.install(certificate);
+      return {};
+    },
   };
 }
 
 function present(task: TaskRef | null): TaskRef {
   if (task === null) throw new SwarmcutError('usage', 'the request names no task');
   return task;
+}
+
+/** @throws SwarmcutError `usage` for keys that are none: nothing may be stored as if it were encrypted */
+function sealingOf(encryption: PartEncryption__Output | null): PartSealing | undefined {
+  if (encryption === null) return undefined;
+  const { snapshotKey, contentKey } = encryption;
+  if (snapshotKey.length === KEY_BYTES && contentKey.length === KEY_BYTES) return partSealing(snapshotKey, contentKey);
+  throw new SwarmcutError('usage', 'the request has no keys to encrypt with');
+}
+
+function partKeys(snapshotKey: Uint8Array): PartKeys | undefined {
+  return snapshotKey.length === KEY_BYTES ? new PartKeys(snapshotKey) : undefined;
 }

@@ -111,7 +111,7 @@ export class Restores implements ShimHandler {
   async stage(
     restoreId: string,
     containerId: string,
-    request: Pick<StageOptions, 'saved' | 'parts' | 'sources' | 'inMemory' | 'ticket'>,
+    request: Pick<StageOptions, 'saved' | 'parts' | 'sources' | 'inMemory' | 'ticket' | 'keys'>,
     signal: AbortSignal,
   ): Promise<number> {
     const session = this.#session(restoreId);

@@ -40,6 +40,8 @@ export interface PrepareOptions {
   /** The task stays frozen when the round is over, for a relocation to take over. */
   readonly keepFrozen: boolean;
   readonly aliases: readonly Alias[];
+  /** The dump must not touch a disk before it is encrypted. */
+  readonly stageInMemory: boolean;
 }
 
 /** One task in one round. */
@@ -80,7 +82,7 @@ export async function openRoundSession(
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
   const estimatedBytes = await estimateBytes(facts);
-  const stage = await chooseStage(directories, estimatedBytes, ref);
+  const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);
   // Not a folder in one of the round's, of which nobody would be the last.
   const stageDir = join(stage.dir, `${snapshotId}.${taskKey(ref)}`);
   await ledger.begin(snapshotId, stack);

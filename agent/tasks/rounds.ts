@@ -6,6 +6,7 @@ import { followed } from '../../src/platform/activity.ts';
 import { taskKey, type TaskRef } from '../../src/model/task.ts';
 import { collectCheckpoint } from '../checkpoints/collect.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import type { PartSealing } from '../../src/storage/encryption/part-sealing.ts';
 import { round, type Keeper } from './holder.ts';
 import { openRoundSession, type PrepareOptions, type RoundSession, type RoundSessionOptions } from './round-session.ts';
 import { SidecarRunner } from './sidecar-runner.ts';
@@ -70,8 +71,8 @@ export class Rounds {
       throw new SwarmcutError('failed', reasonOf(outcome.reason, session), { where: place(task) });
   }
 
-  /** Moves the dump from the stage into the store. */
-  async collect(snapshotId: string, task: TaskRef, inMemory: boolean): Promise<TaskCheckpoint> {
+  /** Moves the dump from the stage into the store. @param sealing encrypts it on the way */
+  async collect(snapshotId: string, task: TaskRef, inMemory: boolean, sealing?: PartSealing): Promise<TaskCheckpoint> {
     const session = this.#session(snapshotId, task);
     const { staged } = session.task;
     const { runner, stageDir } = session;
@@ -93,6 +94,7 @@ export class Rounds {
         store,
         owner: ownerOf(snapshotId, task),
         inMemory,
+        sealing,
         ...(channels === undefined ? {} : { channels }),
       });
       await failPoint('agent.record');

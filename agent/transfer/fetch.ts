@@ -82,23 +82,24 @@ interface Wanted {
 /** An agent's connections to the agents of other nodes: made when first needed, and kept, since making one takes longer than most parts. */
 export class PeerAgents {
   readonly #clients = new Map<string, AgentClient>();
-  readonly #credentials: ChannelCredentials;
+  readonly #credentials: () => ChannelCredentials;
 
-  /** @param credentials this agent's own certificate */
-  constructor(credentials: ChannelCredentials) {
-    this.#credentials = credentials;
+  /** @param credentials this agent's own certificate, asked for with each connection */
+  constructor(credentials: ChannelCredentials | (() => ChannelCredentials)) {
+    this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
   }
 
   client({ node, address }: PartSource): AgentClient {
     const key = `${node} ${address}`;
     let client = this.#clients.get(key);
     if (client === undefined) {
-      client = connectAgent({ node, address, credentials: this.#credentials });
+      client = connectAgent({ node, address, credentials: this.#credentials() });
       this.#clients.set(key, client);
     }
     return client;
   }
 
+  /** Ends the connections as soon as their calls have ended; others are made when they are needed. */
   close(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();

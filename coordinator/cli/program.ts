@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
   list: async () => (await import('./verbs/list.ts')).listCommand(),
   inspect: async () => (await import('./verbs/inspect.ts')).inspectCommand(),
   verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+  rekey: async () => (await import('./security/rekey.ts')).rekeyCommand(),
   rm: async () => (await import('./verbs/rm.ts')).rmCommand(),
   attach: async () => (await import('./verbs/attach.ts')).attachCommand(),
   detach: async () => (await import('./verbs/detach.ts')).detachCommand(),

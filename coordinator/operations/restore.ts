@@ -43,6 +43,7 @@ export async function restoreSnapshot(
   // Without a task there is nothing to go back to: the stack would only lose what it has.
   if (manifest.tasks.length === 0) throw new SwarmcutError('damaged', `snapshot ${manifest.id} has no tasks`);
   using session = await openClusterSession(ctx);
+  const snapshotKey = await session.encryption.open(manifest, session.catalogue.wrappedKeyPath(manifest.id));
   const id = newId(Date.now(), Math.random());
   const services = manifest.services.map(({ name }) => name);
   const targets = readTargets(options.to, manifest.stack, services, session.nodes);
@@ -50,7 +51,8 @@ export async function restoreSnapshot(
   const lock = await acquireStackLock(ctx.directories.run, manifest.stack, { command: 'restore', id });
   try {
     await failPoint('coordinator.locked');
-    const restore = new Restore(ctx, session, id, snapshot, targets, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const restore = new Restore(ctx, session, id, { ...snapshot, snapshotKey }, targets, timeoutMs);
     return await restore.run();
   } finally {
     await lock.release();
@@ -65,12 +67,13 @@ class Restore {
   readonly #vouching: Vouching;
   readonly #targets: ReadonlyMap<string, string>;
   readonly #timeoutMs: number;
+  readonly #snapshotKey: Buffer | undefined;
 
   constructor(
     ctx: CoordinatorContext,
     session: ClusterSession,
     id: string,
-    { manifest, vouching }: StoredSnapshot,
+    { manifest, vouching, snapshotKey }: StoredSnapshot & { readonly snapshotKey: Buffer | undefined },
     targets: ReadonlyMap<string, string>,
     timeoutMs: number,
   ) {
@@ -81,6 +84,7 @@ class Restore {
     this.#vouching = vouching;
     this.#targets = targets;
     this.#timeoutMs = timeoutMs;
+    this.#snapshotKey = snapshotKey;
   }
 
   async run(): Promise<RestoreReport> {
@@ -111,6 +115,7 @@ class Restore {
       keys: saved.map(({ key }) => key),
       timeoutMs: this.#timeoutMs,
       inMemory: false,
+      snapshotKey: this.#snapshotKey,
       stopOld: async () => {
         suspendedAtMs = Date.now();
         await old.suspend(this.#timeoutMs);
@@ -233,7 +238,10 @@ class Restore {
     const { id, stack } = this.#manifest;
     const agent = this.#session.agents.of(node);
     this.#ctx.emit({ kind: 'step-begun', node, step: 'check parts' });
-    const { problems, verifiedBytes } = await agent.verify({ snapshotId: id }, { signal: this.#ctx.signal });
+    const { problems, verifiedBytes } = await agent.verify(
+      { snapshotId: id, ...(this.#snapshotKey === undefined ? {} : { snapshotKey: this.#snapshotKey }) },
+      { signal: this.#ctx.signal },
+    );
     const [first] = problems;
     if (first !== undefined) {
       const { task, part, problem } = first;

@@ -62,6 +62,8 @@ async function snapshotLocked(
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
     session.cluster.resourcesOf(stack),
   ]);
+  // Before anything is frozen: a key that cannot be read is no reason for a stack to stand still.
+  const sealing = await session.encryption.begin(id, stack.name, settings.encrypt);
   const epoch = await nextEpoch(ctx.directories.state, stack.name);
   const startedAtMs = Date.now();
   const processes = tasks.map(({ key }) => key);
@@ -80,6 +82,7 @@ async function snapshotLocked(
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
     emit: ctx.emit,
+    encryption: sealing?.keys,
     ending: {
       kind: 'commit',
       commit: async (checkpoints) => {
@@ -94,11 +97,12 @@ async function snapshotLocked(
           checkpoints,
           infos,
           resources,
+          snapshotKey: sealing?.snapshotKeyId,
         });
         // A snapshot that breaks the cut condition must never be called complete.
         assertConsistentCut(built.stack, cutOf(built));
         if (settings.external === 'refuse') refuseExternal(built);
-        await session.catalogue.write(built);
+        await session.catalogue.write(built, sealing?.wrapped);
         manifest = built;
       },
     },

@@ -1,6 +1,7 @@
 export { agentService, packageRoot } from './definition.ts';
-export { clientCredentials, serverCredentials } from './credentials.ts';
-export { CERTIFICATE_FILES } from './identity-files.ts';
+export { clientCredentials, LiveIdentity, serverCredentials } from './credentials.ts';
+export { CERTIFICATE_FILES } from './identity/identity-files.ts';
+export { Revocations } from './identity/revocations.ts';
 export { assertOwnCertificateValid, validUntil } from './validity.ts';
 export { connectAgent } from './client.ts';
 export type { AgentAddress, AgentClient, CallSettings } from './client.ts';

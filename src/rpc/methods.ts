@@ -73,6 +73,10 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   resume: 30 * SECOND,
   connections: 30 * SECOND,
   rewrite: 30 * SECOND,
+  identity: 15 * SECOND,
+  trust: 15 * SECOND,
+  requestCertificate: 15 * SECOND,
+  installCertificate: 15 * SECOND,
 };
 
 export const METHOD_NAMES = (Object.keys(DEADLINES_MS) as MethodName[]).filter(

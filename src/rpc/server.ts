@@ -14,6 +14,7 @@ import type { ProgressReply } from './generated/swarmcut/ProgressReply.ts';
 import type { ProgressRequest__Output } from './generated/swarmcut/ProgressRequest.ts';
 import { AGENT_METHODS, CALL_KEY, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { AnswerOf, MethodName, ReceivedOf, StreamName, UnaryName } from './methods.ts';
+import type { Revocations } from './identity/revocations.ts';
 import { peerOf, peerText } from './roles.ts';
 import type { Peer } from './roles.ts';
 import { toStatus } from './status.ts';
@@ -43,6 +44,8 @@ export interface AgentServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly credentials: ServerCredentials;
+  /** Callers that are refused although their certificates are good otherwise; their calls under way end when they come to be among them. */
+  readonly revocations?: Revocations;
   /** Called for errors that are not {@link SwarmcutError}s: they are our own mistakes and belong into the log. */
   readonly onInternalError?: (error: unknown, method: MethodName) => void;
 }
@@ -69,9 +72,16 @@ export async function createAgentServer(
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
-  server.addService(agentService().service, handlers(implementation, options.onInternalError));
+  const calls = new Calls(options.revocations);
+  server.addService(agentService().service, handlers(implementation, calls, options.onInternalError));
   const port = await bind(server, options);
-  return { port, close: (graceMs = 2_000) => close(server, graceMs) };
+  return {
+    port,
+    close: async (graceMs = 2_000) => {
+      calls.close();
+      await close(server, graceMs);
+    },
+  };
 }
 
 function bind(server: Server, { host, port, credentials }: AgentServerOptions): Promise<number> {
@@ -105,10 +115,11 @@ async function close(server: Server, graceMs: number): Promise<void> {
 
 function handlers(
   implementation: AgentImplementation,
+  calls: Calls,
   onInternalError: AgentServerOptions['onInternalError'],
 ): UntypedServiceImplementation {
-  const calls = new OpenCalls();
-  const result: UntypedServiceImplementation = { Progress: calls.handler };
+  const open = new OpenCalls();
+  const result: UntypedServiceImplementation = { Progress: open.handler };
   const fail = (error: unknown, method: MethodName): ReturnType<typeof toStatus> => {
     if (!(error instanceof SwarmcutError)) onInternalError?.(error, method);
     return toStatus(error);
@@ -116,14 +127,17 @@ function handlers(
   for (const method of METHOD_NAMES) {
     const name = method.charAt(0).toUpperCase() + method.slice(1);
     const handleStream: handleServerStreamingCall<unknown, unknown> = (call) => {
-      serveStream(implementation[method as StreamName] as StreamHandler, method, call).then(
-        () => call.end(),
-        (error: unknown) => call.emit('error', fail(error, method)),
-      );
+      calls
+        .while(method, call, (own) => serveStream(implementation[method as StreamName] as StreamHandler, own, call))
+        .then(
+          () => call.end(),
+          (error: unknown) => call.emit('error', fail(error, method)),
+        );
     };
     const handleUnary: handleUnaryCall<unknown, unknown> = (call, callback) => {
-      calls
-        .track(call, () => serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call))
+      const handler = implementation[method as UnaryName] as UnaryHandler;
+      open
+        .track(call, () => calls.while(method, call, async (own) => await handler(call.request as never, own)))
         .then(
           (reply) => callback(null, reply),
           (error: unknown) => callback(fail(error, method)),
@@ -170,20 +184,65 @@ class OpenCalls {
 type UnaryHandler = (request: never, context: CallContext) => unknown;
 type StreamHandler = (request: never, context: CallContext) => AsyncIterable<unknown>;
 
-async function serveUnary(
-  handler: UnaryHandler,
-  method: MethodName,
-  call: ServerUnaryCall<unknown, unknown>,
-): Promise<unknown> {
-  return await handler(call.request as never, context(method, call));
+type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+/** The calls under way, so that those of a caller whose certificate is revoked can be ended. */
+class Calls {
+  readonly #revocations: Revocations | undefined;
+  readonly #open = new Set<() => void>();
+  readonly #unsubscribe: (() => void) | undefined;
+
+  constructor(revocations: Revocations | undefined) {
+    this.#revocations = revocations;
+    this.#unsubscribe = revocations?.onChange(() => {
+      for (const look of this.#open) look();
+    });
+  }
+
+  /** Does the work of a call, unless the caller may not have it done. Rejects at once when the caller's certificate is revoked meanwhile. */
+  async while<Result>(method: MethodName, call: Call, work: (own: CallContext) => Promise<Result>): Promise<Result> {
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const problem = (): string | undefined =>
+      certificate === undefined ? undefined : this.#revocations?.problem(certificate);
+    const refused = problem();
+    if (refused !== undefined) throw revokedError(refused);
+    const controller = new AbortController();
+    const own = context(method, call, controller);
+    let look: (() => void) | undefined;
+    const revoked = new Promise<never>((_, reject) => {
+      look = () => {
+        const why = problem();
+        if (why === undefined) return;
+        const error = revokedError(why);
+        controller.abort(error);
+        reject(error);
+      };
+      this.#open.add(look);
+    });
+    try {
+      return await Promise.race([work(own), revoked]);
+    } finally {
+      if (look !== undefined) this.#open.delete(look);
+    }
+  }
+
+  close(): void {
+    this.#unsubscribe?.();
+  }
+}
+
+function revokedError(problem: string): SwarmcutError {
+  return new SwarmcutError('precondition', `${problem}: nothing is done for it`, {
+    advice:
+      'issue another certificate (`coordinator ca issue <node>`, or `coordinator join-token`) if the node is to be trusted again',
+  });
 }
 
 async function serveStream(
   handler: StreamHandler,
-  method: MethodName,
+  own: CallContext,
   call: ServerWritableStream<unknown, unknown>,
 ): Promise<void> {
-  const own = context(method, call);
   let goOn: (() => void) | undefined;
   own.signal.addEventListener('abort', () => goOn?.(), { once: true });
   for await (const message of handler(call.request as never, own)) {
@@ -197,17 +256,13 @@ async function serveStream(
   }
 }
 
-function context(
-  method: MethodName,
-  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
-): CallContext {
+function context(method: MethodName, call: Call, controller: AbortController): CallContext {
   const peer = peerOf(call.getAuthContext().sslPeerCertificate);
   if (peer.role !== 'coordinator' && !(peer.role === 'agent' && AGENT_METHODS.has(method))) {
     throw new SwarmcutError('precondition', `${method} is not allowed to ${peerText(peer)}`, {
       advice: 'Use the certificate that `coordinator ca init` made for the coordinator.',
     });
   }
-  const controller = new AbortController();
   const abort = (): void => controller.abort(new SwarmcutError('interrupted', `the caller of ${method} has gone`));
   if (call.cancelled) abort();
   else call.once('cancelled', abort);

@@ -9,6 +9,8 @@ import { assertStackName } from '../model/stack-name.ts';
 import { ensureDirectory, syncDirectory, writeDurably } from '../platform/files.ts';
 import { parseManifest } from './manifest-file.ts';
 import { SIGNATURE, readVouching, signatureFile } from './manifest-signature.ts';
+import { WRAPPED_KEY, writeWrappedKey } from './encryption/wrapped-key.ts';
+import type { WrappedKey } from './encryption/wrapped-key.ts';
 import type { ManifestSigning, Vouching } from './manifest-signature.ts';
 
 const MANIFEST = 'manifest.json';
@@ -45,13 +47,19 @@ export class Catalogue {
     return join(this.#directory, id, MANIFEST);
   }
 
-  /** Makes a snapshot permanent. When this has returned, it survives a power cut; if it throws, the snapshot does not exist. */
-  async write(manifest: Manifest): Promise<void> {
+  /** Where the wrapped key of an encrypted snapshot is. */
+  wrappedKeyPath(id: string): string {
+    return join(this.#directory, id, WRAPPED_KEY);
+  }
+
+  /** Makes a snapshot permanent. When this has returned, it survives a power cut; if it throws, the snapshot does not exist. @param key of an encrypted one */
+  async write(manifest: Manifest, key?: WrappedKey): Promise<void> {
     const checked = manifestSchema.parse(manifest);
     const bytes = Buffer.from(`${JSON.stringify(checked, undefined, 2)}\n`);
     const file = this.manifestPath(checked.id);
     // The signature first: alone it is nothing, and a manifest never lies there without.
     await writeDurably(join(dirname(file), SIGNATURE), signatureFile(bytes, this.#signing));
+    if (key !== undefined) await writeWrappedKey(this.wrappedKeyPath(checked.id), key);
     await writeDurably(file, bytes);
     // The new directory's own entry has to be durable too.
     await syncDirectory(this.#directory);

@@ -100,7 +100,9 @@ describe('calls over mutual TLS', () => {
       task: { service: 'a', slot: '1', taskId: 't', containerId: 'c' },
     });
     expect(reply.task?.service).toBe('a');
-    expect(reply.parts).toEqual([{ kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40 }]);
+    expect(reply.parts).toEqual([
+      { kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40, wrappedKey: '' },
+    ]);
     expect(reply.connections).toEqual([]);
   });
 

@@ -42,7 +42,7 @@ export async function finalCut(
   takeOver: (freezeTimeoutMs: number) => Promise<void>,
 ): Promise<FinalCut> {
   const algorithm = movingAlgorithm(stack);
-  const { freezeTimeoutMs } = stackSettings(stack);
+  const { freezeTimeoutMs, encrypt } = stackSettings(stack);
   const epoch = await nextEpoch(ctx.directories.state, stack.name);
   const round = algorithm.round({
     processes: moving.map(({ key }) => key),
@@ -58,6 +58,7 @@ export async function finalCut(
     freezeTimeoutMs,
     tasks: moving,
     emit: ctx.emit,
+    stageInMemory: encrypt === 'required',
     ending: { kind: 'hand-over', handOver: () => takeOver(freezeTimeoutMs) },
   });
   await runRound(round, executor, ctx.signal);

@@ -76,8 +76,12 @@ export class Relocation {
     return this.#arrivals.waitFor(keys, services, generations, timeoutMs);
   }
 
-  /** Fetches and lays out the saved state of every arrival. @returns bytes fetched, by task key */
-  async stage(saved: readonly SavedTask[], inMemory: boolean): Promise<ReadonlyMap<string, number>> {
+  /** Fetches and lays out the saved state of every arrival. @param snapshotKey opens it @returns bytes fetched, by task key */
+  async stage(
+    saved: readonly SavedTask[],
+    inMemory: boolean,
+    snapshotKey?: Buffer,
+  ): Promise<ReadonlyMap<string, number>> {
     await failPoint('coordinator.stage');
     const fetched = new Map<string, number>();
     await this.#each(saved, 'fetch', async (task, arrival, settings) => {
@@ -92,6 +96,7 @@ export class Relocation {
           parts: [...task.parts],
           sources,
           inMemory,
+          ...(snapshotKey === undefined ? {} : { snapshotKey }),
           ticket: issueFetchTicket(this.#session.signer, {
             restoreId: this.id,
             node: arrival.agent.node,

@@ -22,6 +22,8 @@ export interface RelocationSteps<Plans extends { readonly plans: ReadonlyMap<str
   readonly timeoutMs: number;
   /** The saved state never touches a disk on its way. */
   readonly inMemory: boolean;
+  /** Opens the saved state, if it is encrypted. */
+  readonly snapshotKey?: Buffer | undefined;
   /** All new containers wait, and from here on it costs something: the old tasks are stopped. @returns what the new ones are to be */
   stopOld(): Promise<readonly SavedTask[]>;
   /** How their connections go on. */
@@ -97,7 +99,10 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs);
     await failPoint('coordinator.stop-old');
     const saved = await steps.stopOld();
-    const [plans, fetched] = await Promise.all([steps.plan(arrivals), relocation.stage(saved, steps.inMemory)]);
+    const [plans, fetched] = await Promise.all([
+      steps.plan(arrivals),
+      relocation.stage(saved, steps.inMemory, steps.snapshotKey),
+    ]);
     const restored = await relocation.restore(saved, plans.plans);
     const commit = { ...(await relocation.prepare()), rewrites: [...(steps.rewrites?.(plans) ?? [])] };
     await replacement.commit(commit);

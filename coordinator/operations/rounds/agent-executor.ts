@@ -1,5 +1,5 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
+import { isSealed, type DumpTimes, type TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { Emit } from '../events/events.ts';
 import type { OnProgress, RoundExecutor } from './round-driver.ts';
@@ -23,6 +23,10 @@ export interface AgentExecutorOptions {
   readonly freezeTimeoutMs: number;
   readonly tasks: readonly RoundTask[];
   readonly emit: Emit;
+  /** Keys that agents encrypt the parts with. */
+  readonly encryption?: { readonly snapshotKey: Buffer; readonly contentKey: Buffer } | undefined;
+  /** The dumps never touch a disk as they are. Implied by `encryption`. */
+  readonly stageInMemory?: boolean;
   /** Must be the one that the round was made with (`keepFrozen`). */
   readonly ending: RoundEnding;
 }
@@ -52,7 +56,7 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   prepare(key: string, onProgress: OnProgress): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
+    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, encryption, stageInMemory } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await failPoint('coordinator.prepare');
       const order = {
@@ -65,6 +69,7 @@ export class AgentExecutor implements RoundExecutor {
         deadlineMs: freezeTimeoutMs,
         keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],
+        stageInMemory: stageInMemory === true || encryption !== undefined,
       };
       await agent.prepare(order, { onProgress });
       return undefined;
@@ -90,13 +95,23 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   collect(key: string): Promise<void> {
-    const { snapshotId } = this.#options;
+    const { snapshotId, encryption } = this.#options;
     return this.#step(key, 'store', async ({ agent, ref }) => {
       await failPoint('coordinator.collect');
-      const checkpoint = await agent.collect({ snapshotId, task: ref, inMemory: this.#keepFrozen });
+      const checkpoint = await agent.collect({
+        snapshotId,
+        task: ref,
+        inMemory: this.#keepFrozen,
+        ...(encryption === undefined ? {} : { encryption }),
+      });
       if (checkpoint.task === null || checkpoint.times === null) {
         throw new SwarmcutError('internal', `the agent of ${agent.node} sent an incomplete checkpoint`);
       }
+      // One that does not know how would store them as they are.
+      if (encryption !== undefined && !checkpoint.parts.every(isSealed))
+        throw new SwarmcutError('precondition', `the agent of ${agent.node} did not encrypt the checkpoint`, {
+          advice: 'agent and coordinator are of different versions: install the same one everywhere',
+        });
       this.#checkpoints.set(key, checkpoint as TaskCheckpoint);
       const bytes = checkpoint.parts.reduce((sum, part) => sum + part.sizeBytes, 0);
       return megabytes(bytes);

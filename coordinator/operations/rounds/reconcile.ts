@@ -4,6 +4,9 @@ import type { CoordinatorContext } from '../session/context.ts';
 import { patienceWith } from '../session/patience.ts';
 import type { Agents } from '../session/agents.ts';
 import type { ClusterNode } from '../../orchestrator/index.ts';
+import { join } from 'node:path';
+import { readRevoked } from '../../../src/rpc/identity/identity-files.ts';
+import { tellRevoked } from '../certificates/revoke.ts';
 
 /**
  * Settles what an earlier coordinator left behind on the agents: a tentative checkpoint whose snapshot has a manifest becomes permanent,
@@ -17,11 +20,13 @@ export async function reconcile(
   catalogue: Catalogue,
 ): Promise<void> {
   const permanent = new Set(await catalogue.ids());
+  const revoked = readRevoked(join(ctx.directories.config, 'coordinator'));
   await Promise.all(
     nodes.map(async (node) => {
       const { hostname } = node;
       try {
         const agent = agents.of(hostname);
+        await tellRevoked(agent, revoked, ctx.signal);
         const { snapshots } = await agent.listSnapshots({}, { deadlineMs: patienceWith(node) });
         for (const { snapshotId, stack: owner, state } of snapshots) {
           if (owner !== stack || state === 'permanent') continue;

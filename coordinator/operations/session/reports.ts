@@ -102,6 +102,8 @@ export interface VerifyReport {
   readonly ok: boolean;
   /** Who answers for the manifest. */
   readonly manifest: Vouching['state'];
+  /** Of an encrypted snapshot: which key it has, and whether its parts were opened with it. */
+  readonly encryption?: { readonly keyId: string; readonly opened: boolean };
   readonly verifiedBytes: number;
   readonly problems: readonly string[];
   /** Connections between two kernels: checked by their sequence numbers. */

@@ -10,6 +10,7 @@ export const DEFAULT_SETTINGS: StackSettings = {
   algorithm: DEFAULT_ALGORITHM,
   external: 'close',
   freezeTimeoutMs: 60_000,
+  encrypt: 'optional',
 };
 
 /** The settings of a stack: its labels, then what the command line says. */
@@ -33,6 +34,7 @@ export function stackSettings(stack: Stack, options: SnapshotOptions = {}): Stac
   return {
     algorithm: options.algorithm ?? settings.algorithm,
     external: settings.external,
+    encrypt: settings.encrypt,
     freezeTimeoutMs: options.freezeTimeoutMs ?? settings.freezeTimeoutMs,
   };
 }

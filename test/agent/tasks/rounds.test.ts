@@ -19,7 +19,7 @@ const SNAPSHOT = 's1';
 
 function prepare(snapshotId = SNAPSHOT): PrepareOptions {
   const rest = { stack: 'bank', algorithm: 'sync', epoch: 1, subnets: [], deadlineMs: 10_000, aliases: [] };
-  return { snapshotId, task: TASK, keepFrozen: true, ...rest };
+  return { stageInMemory: false, snapshotId, task: TASK, keepFrozen: true, ...rest };
 }
 
 let bed: HeldBed;

@@ -13,6 +13,7 @@ import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
 import { unpackFiles } from '../files/unpack.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import type { StagedState } from './waiting-container.ts';
 
@@ -90,7 +91,9 @@ export class StateStager {
         .filter(({ kind }) => kind !== 'CRIU' && kind !== 'CHANNELS')
         .map(async ({ kind, path, sha256 }) => ({ kind, path, file: await store.path(sha256) })),
     );
-    const unpacked = await unpackFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
+    const waiting = await waitingFacts(dataRoot, containerId, bundle, nodeName);
+    await refuseOtherSurroundings({ imageDir, bundle, containerId, imageDigest: waiting.imageDigest });
+    const unpacked = await unpackFiles(files, waiting, {
       restoreId,
       workDir,
       signal,

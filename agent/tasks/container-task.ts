@@ -8,6 +8,7 @@ import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts'
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
+import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
 import type { HeldTask } from './held-task.ts';
 
 export interface ContainerTaskOptions {
@@ -21,6 +22,8 @@ export interface ContainerTaskOptions {
   readonly deadlineMs: number;
   /** Where the container has inotify watches: CRIU must be told (agent/linux/inotify.ts). */
   readonly inotifyPaths: readonly string[];
+  /** What the task lives in and CRIU does not save. */
+  readonly surroundings: Surroundings;
 }
 
 /** What `save` has recorded, still in the stage. */
@@ -37,6 +40,7 @@ export class ContainerTask implements TaskHandle {
   readonly #abort = new AbortController();
   #saving: Promise<unknown> = Promise.resolve();
   #staged: StagedDump | undefined;
+  #failure: unknown;
   /** Of all its processes, as they were while it was frozen. */
   #openFiles: readonly OpenFile[] = [];
   #times: DumpTimes = {
@@ -64,6 +68,11 @@ export class ContainerTask implements TaskHandle {
     return this.#staged;
   }
 
+  /** Why the last `save` has failed. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
   async block(): Promise<void> {
     const { held, deadlineMs } = this.#options;
     await held.block(deadlineMs);
@@ -77,7 +86,7 @@ export class ContainerTask implements TaskHandle {
 
   async save(): Promise<void> {
     const saving = this.#save();
-    this.#saving = saving.catch(() => undefined);
+    this.#saving = saving.catch((error: unknown) => void (this.#failure = error));
     await saving;
   }
 
@@ -106,7 +115,7 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths, surroundings } = this.#options;
     const imageDir = join(stageDir, 'criu');
     const workDir = join(stageDir, 'work');
     const filesDir = join(stageDir, 'files');
@@ -126,6 +135,7 @@ export class ContainerTask implements TaskHandle {
     if (await held.thawedByDeadman())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
+    await writeSurroundings(imageDir, surroundings);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
     this.#staged = { imageDir, workDir, files: saved };
   }

@@ -13,6 +13,7 @@ import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
 import { unpackFiles } from '../files/unpack.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
@@ -89,6 +90,7 @@ export class StateStager {
     if (channelsDir !== undefined) await state.materialize('CHANNELS', channelsDir);
     const linked = performance.now();
     const target = await waitingFacts(dataRoot, containerId, bundle, nodeName);
+    await refuseOtherSurroundings({ imageDir, bundle, containerId, imageDigest: target.imageDigest });
     const unpacked = await unpackFiles(state.files(), target, {
       restoreId,
       workDir,

@@ -10,6 +10,7 @@ import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts'
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { pushUnsent } from '../network/rewriting/push-unsent.ts';
+import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
 import type { HeldTask } from './held-task.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
@@ -26,6 +27,8 @@ export interface ContainerTaskOptions {
   readonly estimatedBytes: number;
   /** Where the container has inotify watches: CRIU must be told (agent/linux/inotify.ts). */
   readonly inotifyPaths: readonly string[];
+  /** What the task lives in and CRIU does not save. */
+  readonly surroundings: Surroundings;
 }
 
 /** What `save` has recorded, still in the stage. */
@@ -48,6 +51,7 @@ export class ContainerTask implements TaskHandle {
   #step = { doing: 'it is not its turn yet', count: 0 };
   #stoodSinceAt: number | undefined;
   #interrupted: string | undefined;
+  #failure: unknown;
   /** Of all its processes, as they were while it was frozen. */
   #openFiles: readonly OpenFile[] = [];
   #times: DumpTimes = {
@@ -89,6 +93,11 @@ export class ContainerTask implements TaskHandle {
     return this.#interrupted;
   }
 
+  /** Why the last `save` has failed. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
   async block(): Promise<void> {
     this.#begin('it is being blocked');
     this.#stoodSinceAt = performance.now();
@@ -106,7 +115,7 @@ export class ContainerTask implements TaskHandle {
   async save(): Promise<void> {
     this.#begin(SAVING);
     const saving = this.#save();
-    this.#saving = saving.catch(() => undefined);
+    this.#saving = saving.catch((error: unknown) => void (this.#failure = error));
     try {
       await saving;
     } catch (error) {
@@ -150,7 +159,7 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths, surroundings } = this.#options;
     await failPoint('agent.dump');
     const { imageDir, workDir, filesDir } = foldersOf(stageDir);
     for (const dir of [imageDir, workDir, filesDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -170,6 +179,7 @@ export class ContainerTask implements TaskHandle {
     if (await held.thawedByDeadman())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
+    await writeSurroundings(imageDir, surroundings);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
     this.#staged = { imageDir, workDir, files: saved };
   }

@@ -16,6 +16,8 @@ import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import type { ContainerFacts, Containers } from '../runtime/docker/containers.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
+import type { Surroundings } from '../surroundings/record.ts';
+import { surroundingsOf } from '../surroundings/save.ts';
 import { ContainerTask } from './container-task.ts';
 import type { HeldTask } from './held-task.ts';
 import type { HeldTasks } from './held-tasks.ts';
@@ -88,15 +90,17 @@ export async function openRoundSession(
   await ledger.begin(snapshotId, stack);
   const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
   const interceptor = new Interceptor({ netns: facts.networkNamespace });
+  const runcRoot = await findRuncRoot(ref.containerId);
+  const surroundings = await surroundingsOf(facts, join(runcRoot, ref.containerId, 'state.json'));
   const runc = new Runc({
-    root: await findRuncRoot(ref.containerId),
+    root: runcRoot,
     keptLogs: keptLogsFolder(directories.state),
   });
   // From here on there is something in the task that another agent must know of if this one dies.
   const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, health: facts.health, stageDir };
   const held = await owner.take(roundHolder(snapshotId), opened, keeper);
   try {
-    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes });
+    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes, surroundings });
     return {
       snapshotId,
       ref,
@@ -122,6 +126,7 @@ async function preparedTask(
     readonly runc: Runc;
     readonly stageDir: string;
     readonly estimatedBytes: number;
+    readonly surroundings: Surroundings;
   },
 ): Promise<ContainerTask> {
   await parts.held.interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });

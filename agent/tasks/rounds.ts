@@ -54,12 +54,7 @@ export class Rounds {
     const session = this.#session(snapshotId, task);
     using _progress = followed(() => session.task.progress());
     const outcome = await session.runner.cut(epoch);
-    if (outcome.kind === 'aborted') {
-      throw new SwarmcutError('failed', reasonOf(outcome.reason, session), {
-        where: place(task),
-        advice: 'the task runs on; nothing was kept',
-      });
-    }
+    if (outcome.kind === 'aborted') throw gaveUp(task, reasonOf(outcome.reason, session), session.task.failure);
     return session.task.times;
   }
 
@@ -202,6 +197,20 @@ function ownerOf(snapshotId: string, task: TaskRef): string {
 
 function place(task: TaskRef): { service: string; slot: string } {
   return { service: task.service, slot: task.slot };
+}
+
+/**
+ * The error of a cut that came to nothing.
+ * @param failure of its own dump, if it was that: what is known about it besides the reason must reach the user, too
+ */
+function gaveUp(task: TaskRef, reason: string, failure: unknown): SwarmcutError {
+  const known = failure instanceof SwarmcutError && reason.includes(failure.message) ? failure : undefined;
+  const unharmed = 'the task runs on; nothing was kept';
+  return new SwarmcutError(known?.code ?? 'failed', reason, {
+    where: { ...place(task), ...known?.where },
+    advice: known?.advice === undefined ? unharmed : `${known.advice}; ${unharmed}`,
+    ...(known === undefined ? {} : { cause: known }),
+  });
 }
 
 function at(task: TaskRef, error: SwarmcutError): SwarmcutError {

@@ -108,13 +108,12 @@ class Migration implements RelocationSteps<MigrationPlans> {
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#stack.name },
-      this.#who.services.map((service) => ({
-        name: service.name,
-        present: service,
-        spec: service.spec,
-        placement,
-        tasks: this.#who.moving.filter(({ task }) => task.serviceId === service.id).length,
-      })),
+      this.#who.services.map((service) => {
+        const tasks = this.#who.moving.filter(({ task }) => task.serviceId === service.id).length;
+        // Those that have ended are not run again.
+        const counted = tasks < service.replicas ? this.#session.cluster.withTasks(service.spec, tasks) : undefined;
+        return { name: service.name, present: service, spec: counted ?? service.spec, placement, tasks };
+      }),
     );
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
     const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#stack.name, () =>

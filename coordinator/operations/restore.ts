@@ -105,13 +105,14 @@ class Restore {
     const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
     );
+    const idle = await this.#makeIdle(before, resources);
     const replacement = this.#replacement(before, resources, excluded);
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
     let suspendedAtMs = 0;
     const steps: RelocationSteps<RestorePlans> = {
       stack: manifest.stack,
-      services: manifest.services.map(({ name }) => name),
+      services: this.#restored.map(({ name }) => name),
       keys: saved.map(({ key }) => key),
       timeoutMs: this.#timeoutMs,
       inMemory: false,
@@ -122,7 +123,10 @@ class Restore {
         return saved;
       },
       plan: (arrivals) => restorePlans(manifest, arrivals),
-      undo: () => resources.undo(),
+      undo: async () => {
+        await idle.undo();
+        await resources.undo();
+      },
     };
     const done = await guarded(this.#ctx, manifest.stack, () => relocate(this.#ctx, relocation, replacement, steps));
     const wallMs = Math.round(performance.now() - begun);
@@ -135,18 +139,65 @@ class Restore {
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#manifest.stack },
-      this.#manifest.services.map(({ name, mode, spec }) => {
+      this.#restored.map(({ name, mode, spec }) => {
         const target = this.#targets.get(name);
         const present = before.services.find((service) => service.name === name);
+        const tasks = this.#tasksOf(name);
+        // Those that had ended at the snapshot are not run again.
+        const counted = mode === 'global' ? undefined : this.#session.cluster.withTasks(spec, tasks);
         return {
           name,
           present,
-          spec: resources.translate(spec),
+          spec: resources.translate(counted ?? spec),
           placement: mode === 'global' ? {} : target === undefined ? { except: excluded } : { only: target },
-          tasks: this.#manifest.tasks.filter(({ task }) => task.service === name).length,
+          tasks,
         };
       }),
     );
+  }
+
+  /** Services of which the snapshot has tasks. The others had done their work, or were scaled to 0. */
+  get #restored(): Manifest['services'] {
+    return this.#manifest.services.filter(({ name }) => this.#tasksOf(name) > 0);
+  }
+
+  #tasksOf(service: string): number {
+    return this.#manifest.tasks.filter(({ task }) => task.service === service).length;
+  }
+
+  /** Services that had no task at the snapshot: one that is gone is made again, so that nothing of it runs; one that is there is left alone. */
+  async #makeIdle(before: Stack, resources: Resources): Promise<{ undo(): Promise<void> }> {
+    const { cluster } = this.#session;
+    const { stack } = this.#manifest;
+    const made: string[] = [];
+    const undo = async (): Promise<void> => {
+      for (const id of made.splice(0)) await cluster.remove(id).catch(() => undefined);
+    };
+    const warn = (message: string): void => this.#ctx.emit({ kind: 'warning', message });
+    try {
+      for (const { name, spec } of this.#manifest.services) {
+        if (this.#tasksOf(name) > 0) continue;
+        const present = before.services.find((service) => service.name === name);
+        if (present === undefined) {
+          const id = await cluster.createIdle(resources.translate(spec));
+          if (id === undefined) warn(`service ${name} had ended, and is not made again: it would run on every node`);
+          else made.push(id);
+        } else if (before.tasks.some(({ serviceId }) => serviceId === present.id)) {
+          warn(`service ${name} had no task at the snapshot and has some now: it is left as it is`);
+        }
+      }
+    } catch (error) {
+      await undo();
+      await resources.undo();
+      throw error;
+    }
+    if (made.length > 0) {
+      this.#ctx.emit({
+        kind: 'information',
+        message: `${made.length} services of ${stack} had done their work: made again with no task`,
+      });
+    }
+    return { undo };
   }
 
   /** Two tasks cannot have one port of a node: Swarm would have to end the old one before it is known whether the restore succeeds. */
@@ -154,7 +205,7 @@ class Restore {
     const found = services.find(
       ({ id, name, publishesHostPorts }) =>
         publishesHostPorts &&
-        this.#manifest.services.some((saved) => saved.name === name) &&
+        this.#restored.some((saved) => saved.name === name) &&
         tasks.some(({ serviceId }) => serviceId === id),
     );
     if (found === undefined) return;
@@ -171,7 +222,7 @@ class Restore {
 
   #oldTasks(before: Stack): OldTasks {
     const running = before.tasks.filter(
-      ({ state, service }) => state === 'running' && this.#manifest.services.some(({ name }) => name === service),
+      ({ state, service }) => state === 'running' && this.#restored.some(({ name }) => name === service),
     );
     const old = running.map((task) => ({
       key: taskKey(task),

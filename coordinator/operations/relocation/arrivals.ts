@@ -13,7 +13,9 @@ const LOOK_MS = 500;
 
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
+  /** Of the saved task that it becomes. */
   readonly key: string;
+  /** As the cluster has it now: its slot may be another one than that of the saved task. */
   readonly task: ClusterTask;
   readonly containerId: string;
   readonly agent: AgentClient;
@@ -33,6 +35,8 @@ export class Arrivals {
   readonly #restoreId: string;
   readonly #watch: RestoreWatch;
   readonly #arrivals = new Map<string, Arrival>();
+  /** Of the new generation, by their own keys, which no saved task has. */
+  readonly #strangers = new Map<string, Omit<Arrival, 'key'>>();
   readonly #candidates: WatchedEvent[] = [];
   /** What {@link waitFor} waits for. */
   #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
@@ -160,14 +164,14 @@ export class Arrivals {
       const ref = event.task;
       if (ref === null) continue;
       const task = tasks.find(({ taskId }) => taskId === ref.taskId);
-      const wanted =
-        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
-      if (!wanted) {
+      const isNew = task !== undefined && task.generation === generations.get(task.serviceId);
+      if (!isNew || savedKeys(this.#sought, task.service).length === 0) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
       }
       const key = taskKey(task);
-      if (this.#arrivals.has(key)) {
+      const arrival = { task, containerId: ref.containerId, agent };
+      if (this.#arrivals.has(key) || this.#strangers.has(key)) {
         this.#fail(
           new SwarmcutError('failed', `Swarm has started ${key} twice`, {
             where: { service: task.service, slot: task.slot },
@@ -175,9 +179,35 @@ export class Arrivals {
         );
         return;
       }
-      this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
-      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
+      if (keys.has(key)) this.#note({ ...arrival, key });
+      else this.#strangers.set(key, arrival);
     }
+    this.#assignStrangers();
+  }
+
+  /**
+   * A service that is made again counts its slots from 1, whatever they were: after scaling down, or a node's loss, others may be left. Tasks of one
+   * service are alike, so that those whose slot nobody has saved take the places of saved tasks whose slot does not come.
+   */
+  #assignStrangers(): void {
+    for (const service of new Set([...this.#strangers.values()].map(({ task }) => task.service))) {
+      const open = savedKeys(this.#sought, service).filter((key) => !this.#arrivals.has(key));
+      const strangers = [...this.#strangers].filter(([, { task }]) => task.service === service);
+      // Only when all are there is it known which slots do not come.
+      if (strangers.length < open.length) continue;
+      strangers.sort(([a], [b]) => bySlot(a, b));
+      for (const [index, key] of open.entries()) {
+        const [own, arrival] = strangers[index] ?? [];
+        if (own === undefined || arrival === undefined) break;
+        this.#strangers.delete(own);
+        this.#note({ ...arrival, key });
+      }
+    }
+  }
+
+  #note(arrival: Arrival): void {
+    this.#arrivals.set(arrival.key, arrival);
+    this.#ctx.emit({ kind: 'step-done', task: arrival.key, step: 'wait for Swarm', detail: arrival.agent.node });
   }
 
   /** What the cluster says of tasks that have not arrived. */
@@ -198,4 +228,17 @@ function lateness(passed: Passed): SwarmcutError {
     advice:
       'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image? If pulling it takes longer, give --timeout',
   });
+}
+
+/** Keys of the saved tasks of a service, in the order of their slots. Names of services, and of nodes (the slots of a global one), may have dots. */
+function savedKeys({ keys, services }: Sought, service: string): string[] {
+  const isGlobal = services.find(({ name }) => name === service)?.mode === 'global';
+  const prefix = `${service}.`;
+  return [...keys]
+    .filter((key) => key.startsWith(prefix) && (isGlobal || /^\d+$/.test(key.slice(prefix.length))))
+    .sort(bySlot);
+}
+
+function bySlot(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
 }

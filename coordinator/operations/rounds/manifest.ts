@@ -40,9 +40,12 @@ export function buildManifest(input: ManifestInput): Manifest {
       const image = input.stack.services.find((service) => service.id === task.serviceId)?.image ?? '';
       return { ...checkpoint, node: agent.node, imageDigest: image, addresses: [...task.addresses] };
     }),
-    services: input.stack.services
-      .filter((service) => service.mode !== 'job')
-      .map(({ name, mode, spec }) => ({ name, mode: mode === 'global' ? 'global' : 'replicated', spec })),
+    // A job that has ended is a service without tasks; its spec says what it is.
+    services: input.stack.services.map(({ name, mode, spec }) => ({
+      name,
+      mode: mode === 'global' ? 'global' : 'replicated',
+      spec,
+    })),
     ...input.resources,
     versions: Object.fromEntries(
       input.infos.map((info) => [

@@ -25,8 +25,11 @@ export const serviceSchema = z.object({
     z.object({
       Name: z.string(),
       Labels: labelsSchema,
-      TaskTemplate: z.object({
+      TaskTemplate: z.looseObject({
         ForceUpdate: z.number().optional(),
+        RestartPolicy: z
+          .looseObject({ Condition: z.string().optional(), MaxAttempts: z.number().optional() })
+          .optional(),
         ContainerSpec: z.object({ Image: z.string(), Labels: labelsSchema, Healthcheck: healthSchema }).optional(),
       }),
       Mode: z.object({
@@ -52,7 +55,7 @@ export const taskSchema = z.object({
   NodeID: z.string().optional(),
   DesiredState: z.string(),
   CreatedAt: z.string(),
-  Spec: z.object({ ForceUpdate: z.number().optional() }),
+  Spec: z.looseObject({ ForceUpdate: z.number().optional() }),
   Status: z.object({
     State: z.string(),
     Message: z.string().optional(),

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PrepareOptions, RoundSessionOptions } from '../../../agent/tasks/round-session.ts';
 import { Rounds, type RoundsOptions } from '../../../agent/tasks/rounds.ts';
 import { round, type Keeper } from '../../../agent/tasks/holder.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import { deferred } from '../../../src/platform/deferred.ts';
 import { CONTAINER, HeldBed, NOTHING_LEFT, OTHER, RESTORE } from './held-bed.ts';
 
@@ -26,12 +27,15 @@ let bed: HeldBed;
 let rounds: Rounds;
 let ledger: string[];
 let told: string[];
+/** How the next cut comes to nothing. */
+let failed: { readonly reason: string; readonly failure: unknown } | undefined;
 /** A prepare waits for it. */
 let ready: Promise<void>;
 
 beforeEach(() => {
   bed = new HeldBed();
   ledger = [];
+  failed = undefined;
   told = [];
   ready = Promise.resolve();
   opening.openRoundSession = async (made, options, keeper): Promise<unknown> => {
@@ -41,6 +45,7 @@ beforeEach(() => {
     const held = await owner.take(round(snapshotId), bed.container(task.containerId), keeper as Keeper);
     const runner = {
       cut: async () => {
+        if (failed !== undefined) return { kind: 'aborted', epoch: 1, reason: failed.reason };
         await held.block(10_000);
         await held.freeze();
         return { kind: 'saved', epoch: 1 };
@@ -60,7 +65,12 @@ beforeEach(() => {
       runner,
       aliases: [],
       stageDir: '/nowhere/stage',
-      task: { times: {} },
+      task: {
+        times: {},
+        get failure() {
+          return failed?.failure;
+        },
+      },
     };
     return {
       ...session,
@@ -101,6 +111,23 @@ describe('the rounds of a node', () => {
     expect(told).toEqual(['abort', 'finish', 'close']);
     expect(ledger).toEqual(['unpin s1/bank_a.1', 'remove s1']);
     await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('say what is known about a dump that failed, and that the task runs on', async () => {
+    await rounds.prepare(prepare());
+    const failure = new SwarmcutError('failed', 'CRIU could not dump it: Unsupported proto 262', {
+      advice: 'use plain TCP',
+      where: { file: '/kept/dump.log' },
+    });
+    failed = { reason: 'the dump failed: CRIU could not dump it: Unsupported proto 262', failure };
+    await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({
+      message: failed.reason,
+      advice: 'use plain TCP; the task runs on; nothing was kept',
+      where: { service: 'bank_a', slot: '1', file: '/kept/dump.log' },
+    });
+    // Another task's reason is not this one's.
+    failed = { reason: 'a peer gave up', failure };
+    await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ advice: 'the task runs on; nothing was kept' });
   });
 
   it('are not prepared any more when they were given up, not even by a prepare that is under way', async () => {

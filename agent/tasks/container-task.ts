@@ -9,7 +9,7 @@ import type { ContainerFacts } from '../runtime/docker/containers.ts';
 import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts';
 import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
-import { pushUnsent } from '../network/rewriting/push-unsent.ts';
+import { prodStalled, pushUnsent } from '../network/rewriting/push-unsent.ts';
 import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
 import type { HeldTask } from './held-task.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
@@ -135,8 +135,9 @@ export class ContainerTask implements TaskHandle {
   }
 
   async thaw(): Promise<void> {
+    // The block is open. What was sent into it waits for a timer: what had been sent before it, and what counts as unsent.
+    if (this.#options.held.state === 'frozen') prodStalled(this.#openFiles);
     await this.#options.held.thaw(() => {
-      // What was sent into the block counts as unsent, and would wait for a timer.
       pushUnsent(this.#openFiles);
       this.#times = { ...this.#times, thawedAtMs: Date.now() };
     });

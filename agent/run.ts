@@ -15,6 +15,7 @@ import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
+import { Fences } from './fences.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
@@ -35,7 +36,7 @@ import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { NetworkViews } from './sidecars/network-views.ts';
-import { Ledger, PartStore } from './checkpoints/store/index.ts';
+import { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
 import { PeerAgents, Tickets } from './transfer/index.ts';
 
 export interface AgentOptions {
@@ -72,6 +73,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const ledger = new Ledger(directories, store);
   for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
 
+  const manifests = new Manifests(directories);
+  await manifests.open((snapshotId) => ledger.has(snapshotId));
+
   const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
   const dataRoot = await nodeInfo.dataRoot();
   // Looked at once now, so that the first round does not wait for it.
@@ -101,6 +105,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
+  const fences = new Fences(directories);
   const tickets = new Tickets(new SignatureCheck(certificates));
   const peers = new PeerAgents(clientCredentials(certificates));
   const { file, until } = validUntil(certificates);
@@ -142,11 +147,12 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets }),
+    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, manifests, store, tickets }),
     {
       host: options.host,
       port: options.port,
       credentials: serverCredentials(certificates),
+      admit: (fence) => fences.admit(fence),
       onInternalError: (error, method) =>
         log.error(
           { method, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },

@@ -12,7 +12,7 @@ import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
 import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
-import type { Ledger, PartStore } from './checkpoints/store/index.ts';
+import type { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
@@ -26,13 +26,14 @@ export interface AgentParts {
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
+  readonly manifests: Manifests;
   readonly store: PartStore;
   readonly tickets: Tickets;
 }
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets } = parts;
+  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, manifests, store, tickets } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
@@ -68,18 +69,31 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     abort: async ({ snapshotId, reason }) => {
       await rounds.abort(snapshotId, reason);
+      if (!ledger.has(snapshotId)) await manifests.forget(snapshotId);
       return {};
     },
 
-    listSnapshots: () => ({ snapshots: ledger.list() }),
+    listSnapshots: () => ({
+      snapshots: ledger.list().map((entry) => ({ ...entry, hasManifest: manifests.has(entry.snapshotId) })),
+      removed: [...manifests.removals],
+    }),
+    keepManifest: async ({ snapshotId, manifest, signature }) => {
+      ledger.get(snapshotId);
+      await manifests.keep(snapshotId, { manifest, signature });
+      return {};
+    },
+    manifest: async ({ snapshotId }) => ({ snapshotId, ...(await manifests.read(snapshotId)) }),
     recorded: ({ snapshotId }) => {
       if (!ledger.has(snapshotId)) return {};
       const { stack, state, tasks } = ledger.get(snapshotId);
       return { stack, state, tasks: Object.values(tasks) };
     },
     verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
-    remove: async ({ snapshotId }) => {
+    remove: async ({ snapshotId, removal }) => {
+      // Remembered first: what is half removed is then removed to the end by whoever asks next.
+      if (removal !== null) await manifests.noteRemoval({ ...removal, snapshotId });
       await ledger.remove(snapshotId);
+      await manifests.forget(snapshotId);
       return {};
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),

@@ -1,6 +1,8 @@
-import type { CallOptions, ChannelCredentials, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { CallOptions, ChannelCredentials, ClientReadableStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import { SwarmcutError } from '../model/errors.ts';
 import { agentService } from './definition.ts';
+import { fenceMetadata } from './fence.ts';
+import type { Fence } from './fence.ts';
 import { DEADLINES_MS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { MethodName, ReplyOf, RequestOf, StreamName, UnaryName } from './methods.ts';
 import { fromServiceError } from './status.ts';
@@ -35,10 +37,12 @@ export interface AgentAddress {
   /** `host:port`. */
   readonly address: string;
   readonly credentials: ChannelCredentials;
+  /** Asked at each call: under which lock it is made. */
+  readonly fence?: () => Fence | undefined;
 }
 
 /** Makes a client. The connection is made at the first call, and again when it has broken. */
-export function connectAgent({ node, address, credentials }: AgentAddress): AgentClient {
+export function connectAgent({ node, address, credentials, fence = () => undefined }: AgentAddress): AgentClient {
   const channel = new (agentService())(address, credentials, {
     'grpc.ssl_target_name_override': node,
     'grpc.default_authority': node,
@@ -57,7 +61,8 @@ export function connectAgent({ node, address, credentials }: AgentAddress): Agen
   });
   const client: Record<string, unknown> = { node, address, close: () => channel.close() };
   for (const method of METHOD_NAMES) {
-    const start = channel[method].bind(channel) as unknown as Start;
+    const call = channel[method].bind(channel) as unknown as Call;
+    const start: Start = (request, options, callback) => call(request, fenceMetadata(fence()), options, callback);
     client[method] = (request: unknown, settings: CallSettings = {}) => {
       const deadlineMs = settings.deadlineMs ?? DEADLINES_MS[method];
       const place: CallPlace = { node, address, method: capitalized(method), deadlineMs };
@@ -70,6 +75,12 @@ export function connectAgent({ node, address, credentials }: AgentAddress): Agen
 }
 
 type Callback = (error: ServiceError | null, reply: unknown) => void;
+type Call = (
+  request: unknown,
+  metadata: Metadata,
+  options: CallOptions,
+  callback?: Callback,
+) => ClientReadableStream<unknown>;
 type Start = (request: unknown, options: CallOptions, callback?: Callback) => ClientReadableStream<unknown>;
 
 function capitalized(method: MethodName): string {

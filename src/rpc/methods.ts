@@ -49,6 +49,8 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   abort: MINUTE,
   listSnapshots: 15 * SECOND,
   recorded: 30 * SECOND,
+  keepManifest: 30 * SECOND,
+  manifest: 30 * SECOND,
   verify: 30 * MINUTE,
   remove: MINUTE,
   fetch: 60 * MINUTE,

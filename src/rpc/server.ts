@@ -9,6 +9,8 @@ import type {
 } from '@grpc/grpc-js';
 import { SwarmcutError, messageOf } from '../model/errors.ts';
 import { agentService } from './definition.ts';
+import { fenceOf } from './fence.ts';
+import type { Fence } from './fence.ts';
 import { AGENT_METHODS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { AnswerOf, MethodName, ReceivedOf, StreamName, UnaryName } from './methods.ts';
 import { peerOf, peerText } from './roles.ts';
@@ -40,6 +42,8 @@ export interface AgentServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly credentials: ServerCredentials;
+  /** Asked before each call that is made under a lock. What it throws is the answer. */
+  readonly admit?: (fence: Fence) => void;
   /** Called for errors that are not {@link SwarmcutError}s: they are our own mistakes and belong into the log. */
   readonly onInternalError?: (error: unknown, method: MethodName) => void;
 }
@@ -63,7 +67,7 @@ export async function createAgentServer(
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
   });
-  server.addService(agentService().service, handlers(implementation, options.onInternalError));
+  server.addService(agentService().service, handlers(implementation, options));
   const port = await bind(server, options);
   return { port, close: (graceMs = 2_000) => close(server, graceMs) };
 }
@@ -99,7 +103,7 @@ async function close(server: Server, graceMs: number): Promise<void> {
 
 function handlers(
   implementation: AgentImplementation,
-  onInternalError: AgentServerOptions['onInternalError'],
+  { admit, onInternalError }: Pick<AgentServerOptions, 'admit' | 'onInternalError'>,
 ): UntypedServiceImplementation {
   const result: UntypedServiceImplementation = {};
   const fail = (error: unknown, method: MethodName): ReturnType<typeof toStatus> => {
@@ -109,13 +113,13 @@ function handlers(
   for (const method of METHOD_NAMES) {
     const name = method.charAt(0).toUpperCase() + method.slice(1);
     const handleStream: handleServerStreamingCall<unknown, unknown> = (call) => {
-      serveStream(implementation[method as StreamName] as StreamHandler, method, call).then(
+      serveStream(implementation[method as StreamName] as StreamHandler, method, call, admit).then(
         () => call.end(),
         (error: unknown) => call.emit('error', fail(error, method)),
       );
     };
     const handleUnary: handleUnaryCall<unknown, unknown> = (call, callback) => {
-      serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call).then(
+      serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call, admit).then(
         (reply) => callback(null, reply),
         (error: unknown) => callback(fail(error, method)),
       );
@@ -132,16 +136,23 @@ async function serveUnary(
   handler: UnaryHandler,
   method: MethodName,
   call: ServerUnaryCall<unknown, unknown>,
+  admit: AgentServerOptions['admit'],
 ): Promise<unknown> {
-  return await handler(call.request as never, context(method, call));
+  const own = context(method, call);
+  const fence = fenceOf(call.metadata);
+  if (fence !== undefined) admit?.(fence);
+  return await handler(call.request as never, own);
 }
 
 async function serveStream(
   handler: StreamHandler,
   method: MethodName,
   call: ServerWritableStream<unknown, unknown>,
+  admit: AgentServerOptions['admit'],
 ): Promise<void> {
   const own = context(method, call);
+  const fence = fenceOf(call.metadata);
+  if (fence !== undefined) admit?.(fence);
   let goOn: (() => void) | undefined;
   own.signal.addEventListener('abort', () => goOn?.(), { once: true });
   for await (const message of handler(call.request as never, own)) {

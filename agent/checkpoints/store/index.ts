@@ -2,5 +2,6 @@ export { PartStore } from './parts.ts';
 export type { AdoptOptions, TemporaryPart } from './parts.ts';
 export { Ledger } from './ledger.ts';
 export type { LedgerEntry, LedgerSummary, SnapshotState } from './ledger.ts';
+export { Manifests } from './manifests.ts';
 export type { Hashed } from './hashing.ts';
 export { concurrently } from './concurrently.ts';

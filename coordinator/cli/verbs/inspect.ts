@@ -6,7 +6,7 @@ import { vouchingText } from '../../../src/storage/manifest-signature.ts';
 import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import { flowsOf } from '../channels/flows.ts';
 import { dumpChannel, showChannels } from '../channels/inspect-channels.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { globalOptionsOf } from '../options.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
@@ -31,8 +31,8 @@ Examples:
   coordinator inspect 2rg8 --json | jq '.tasks[].times'`,
     )
     .action(async (snapshot: string, options: { channels?: true; dump?: string }, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
-      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { json } = globalOptionsOf(command);
+      const stored = await (await gatheredCatalogue(command)).resolve(snapshot);
       const { manifest } = stored;
       if (options.dump !== undefined) await dumpChannel(command, manifest, options.dump);
       else if (options.channels === true) showChannels(manifest, json);

@@ -1,6 +1,6 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { ClusterSession } from '../session/session.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
 import {
   PLACE_TIMEOUT_MS,
@@ -36,7 +36,7 @@ const SETTLE_TIMEOUT_MS = 60_000;
  */
 export class ServiceReplacement {
   readonly #ctx: CoordinatorContext;
-  readonly #session: ClusterSession;
+  readonly #session: LockedSession;
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
@@ -50,7 +50,7 @@ export class ServiceReplacement {
   /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
   constructor(
     ctx: CoordinatorContext,
-    session: ClusterSession,
+    session: LockedSession,
     place: { readonly id: string; readonly stack: string },
     changes: readonly ServiceChange[],
   ) {
@@ -58,7 +58,7 @@ export class ServiceReplacement {
     this.#session = session;
     this.#place = place;
     this.#changes = changes;
-    this.#journal = new ReplacementJournal(ctx.directories.state, place.stack);
+    this.#journal = new ReplacementJournal(session.lock);
   }
 
   /** Of the new tasks, by service id. Known after {@link begin}. */
@@ -102,6 +102,11 @@ export class ServiceReplacement {
   async commit(commit: CommitRecord): Promise<void> {
     this.#commit = commit;
     await this.#journal.write(this.#record('released'));
+  }
+
+  /** False when nothing may be undone here: somebody else has the lock, or it is not known whether the commit is written. */
+  isOurs(): Promise<boolean> {
+    return this.#session.lock.isOurs();
   }
 
   /** All is done. @param told every agent knows: whoever comes next has nothing to do */

@@ -6,7 +6,10 @@ import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';
 import type { CommitRecord } from '../transaction/replacement-journal.ts';
 
-type Replacing = Pick<ServiceReplacement, 'begin' | 'services' | 'generations' | 'commit' | 'settle' | 'undo' | 'done'>;
+type Replacing = Pick<
+  ServiceReplacement,
+  'begin' | 'services' | 'generations' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
+>;
 
 /** By task key, as {@link Arrival} says who waits. */
 export type ArrivalsByKey = ReadonlyMap<string, Arrival>;
@@ -102,6 +105,8 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     return { arrivals, plans, fetched, restored, commit };
   } catch (error) {
     const reason = messageOf(error);
+    // Whoever has the lock, or comes next, finds the journal: what that one does must not be undone here.
+    if (!(await replacement.isOurs())) throw error;
     // The old tasks first: they have been standing still long enough.
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.

@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
+import { InDoubtError } from '../lock/lease.ts';
 import type { Emit } from '../events/events.ts';
 import type { RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
@@ -35,6 +36,9 @@ export class AgentExecutor implements RoundExecutor {
   readonly #tasks: ReadonlyMap<string, RoundTask>;
   readonly #subnets: string[];
   readonly #checkpoints = new Map<string, TaskCheckpoint>();
+  readonly #untold = new Set<string>();
+  /** It is not known whether the round is committed. */
+  #inDoubt = false;
 
   constructor(options: AgentExecutorOptions) {
     this.#options = options;
@@ -44,6 +48,11 @@ export class AgentExecutor implements RoundExecutor {
 
   get checkpoints(): Checkpoints {
     return this.#checkpoints;
+  }
+
+  /** Nodes whose agents could not be told that the round is committed. */
+  get untold(): readonly string[] {
+    return [...this.#untold];
   }
 
   get #keepFrozen(): boolean {
@@ -100,7 +109,12 @@ export class AgentExecutor implements RoundExecutor {
   async commit(): Promise<void> {
     const { ending } = this.#options;
     if (ending.kind !== 'commit') throw new SwarmcutError('internal', 'this round is not to be committed');
-    await ending.commit(this.#checkpoints);
+    try {
+      await ending.commit(this.#checkpoints);
+    } catch (error) {
+      this.#inDoubt = error instanceof InDoubtError;
+      throw error;
+    }
   }
 
   async handOver(): Promise<void> {
@@ -114,6 +128,7 @@ export class AgentExecutor implements RoundExecutor {
     const { snapshotId, emit } = this.#options;
     await this.#everyAgent(async (agent) => {
       await agent.finish({ snapshotId }).catch((error: unknown) => {
+        this.#untold.add(agent.node);
         emit({
           kind: 'warning',
           message: `node ${agent.node} could not be told that the snapshot is complete (${messageOf(error)}); it will be told later`,
@@ -124,6 +139,8 @@ export class AgentExecutor implements RoundExecutor {
 
   async abort(_processes: readonly string[], reason: string): Promise<void> {
     const { snapshotId, emit } = this.#options;
+    // The tasks run on since their release. What is kept of them is settled by whoever can read what was written.
+    if (this.#inDoubt) return;
     await this.#everyAgent(async (agent) => {
       await agent.abort({ snapshotId, reason }).catch((error: unknown) => {
         emit({

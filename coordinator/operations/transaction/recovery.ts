@@ -2,6 +2,7 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { carryOut } from './commit.ts';
 import { giveBack } from './placement-window.ts';
@@ -12,17 +13,17 @@ const ASK_MS = 5_000;
 
 /**
  * Finishes what a coordinator that was killed in the middle of a restore or a migration has left: back to the old tasks before its commit,
- * forward to the new ones after it; and agents forget it. Call with the stack's lock held: then nobody is at it.
+ * forward to the new ones after it; and agents forget it. That one may have been on another manager, and may only have been standing still.
  * @returns true if something was changed, so that what was read of the stack before is no longer true
  * @throws SwarmcutError `failed` when it could not be finished; the next call tries again
  */
 export async function putServicesBack(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   stack: string,
 ): Promise<boolean> {
-  const journal = new ReplacementJournal(ctx.directories.state, stack);
-  const record = await journal.read();
+  const journal = new ReplacementJournal(session.lock);
+  const record = journal.read();
   if (record !== undefined) {
     const { id, phase } = record;
     ctx.log.warn({ id, phase }, 'finishing what a coordinator that is gone has left');

@@ -25,6 +25,14 @@ const CERTIFICATE_FILE_MODE = 0o644;
 /** As Docker takes them for node host names. */
 const NODE_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/;
 
+const COORDINATOR: Parameters<typeof issueCertificate>[1] = {
+  commonName: 'coordinator',
+  names: [
+    { type: 'dns', value: 'coordinator' },
+    { type: 'url', value: 'swarmcut://coordinator' },
+  ],
+};
+
 /** Files that were written, and until when the certificate in them is valid. */
 export interface Issued {
   readonly files: readonly string[];
@@ -55,18 +63,7 @@ export async function initAuthority(
   const stackKey = join(dirname(files.key), STACK_KEY_FILE);
   await writeDurably(stackKey, randomBytes(STACK_KEY_BYTES));
 
-  const identity = await issueCertificate(
-    authority,
-    {
-      commonName: 'coordinator',
-      names: [
-        { type: 'dns', value: 'coordinator' },
-        { type: 'url', value: 'swarmcut://coordinator' },
-      ],
-    },
-    options.certificateDays,
-    options.now,
-  );
+  const identity = await issueCertificate(authority, COORDINATOR, options.certificateDays, options.now);
   const written = await writeIdentity(
     coordinatorIdentityDirectory(configDirectory),
     authority.certificatePem,
@@ -121,6 +118,20 @@ export async function issueForNode(
   const stackKey = join(options.outDirectory, STACK_KEY_FILE);
   await writeDurably(stackKey, secret);
   return { files: [...written, stackKey], notAfter: identity.notAfter };
+}
+
+/**
+ * Makes another key and certificate for a coordinator, for another manager: agents obey, and everybody believes, each that the authority has signed.
+ * @throws SwarmcutError `not-found` when there is no authority
+ */
+export async function issueForCoordinator(
+  configDirectory: string,
+  options: { readonly outDirectory: string; readonly days: number; readonly now: Date },
+): Promise<Issued> {
+  const authority = await readAuthority(configDirectory);
+  const identity = await issueCertificate(authority, COORDINATOR, options.days, options.now);
+  const files = await writeIdentity(options.outDirectory, authority.certificatePem, identity);
+  return { files, notAfter: identity.notAfter };
 }
 
 /** The secret of the stacks' keys; made here if the authority is older than it. All nodes get the same one. */

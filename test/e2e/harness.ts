@@ -225,17 +225,20 @@ export async function specOf(service: string): Promise<unknown> {
   return found?.Spec;
 }
 
-/** Starts a coordinator command whose process can be killed at any time. */
-export async function startCoordinator(args: readonly string[]): Promise<{
+/** Starts a coordinator command whose process can be killed at any time. @param node a manager */
+export async function startCoordinator(
+  args: readonly string[],
+  node = 'n1',
+): Promise<{
   readonly ended: Promise<{ exitCode: number; stderr: string }>;
   kill(signal?: NodeJS.Signals): void;
 }> {
   const file = `/run/testbed/e2e-${process.pid}.pid`;
-  await stacks.must('n1', ['rm', '-f', file]);
+  await stacks.must(node, ['rm', '-f', file]);
   // exec: the pid in the file is then the coordinator's own.
   const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
-  const ended = stacks.run('n1', ['sh', '-c', script, 'sh', ...args]);
-  const pid = await waitFor('the coordinator', () => outerPid('n1', file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
+  const ended = stacks.run(node, ['sh', '-c', script, 'sh', ...args]);
+  const pid = await waitFor('the coordinator', () => outerPid(node, file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
   return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
 }
 

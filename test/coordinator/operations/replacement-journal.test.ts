@@ -76,11 +76,17 @@ describe('the next command', () => {
   let lock: JournalPlace;
   let updates: ServiceSpec[];
   let fails = false;
+  let generation = 4;
+  const specAt = (value: number): ServiceSpec => ({
+    ...before,
+    TaskTemplate: { ...before.TaskTemplate, ForceUpdate: value },
+  });
 
   beforeEach(() => {
     lock = placeInMemory();
     updates = [];
     fails = false;
+    generation = 4;
   });
 
   const putBack = () =>
@@ -93,7 +99,7 @@ describe('the next command', () => {
         lock,
         nodes: [],
         cluster: {
-          service: () => Promise.resolve(serviceAt(4)),
+          service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
           putBack: (_id: string, spec: ServiceSpec) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
             updates.push(spec);
@@ -110,6 +116,18 @@ describe('the next command', () => {
     expect(updates).toEqual([before]);
     expect(await putBack()).toBe(false);
     expect(lock.journal).toBeUndefined();
+  });
+
+  test('changes the version of a service that was not reached yet: a replacement that comes late is refused for it', async () => {
+    await new ReplacementJournal(lock).write(record('replacing'));
+    generation = 3;
+    expect(await putBack()).toBe(true);
+    expect(updates).toEqual([before]);
+    // Somebody else has changed it meanwhile.
+    await new ReplacementJournal(lock).write(record('replacing'));
+    generation = 5;
+    expect(await putBack()).toBe(true);
+    expect(updates).toEqual([before]);
   });
 
   test('tries again when it could not', async () => {

@@ -9,6 +9,7 @@ import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
 import { IdentityService } from './identity/identity-service.ts';
+import { Fences } from './fences.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
@@ -30,7 +31,7 @@ import { Discovery, engineInspect } from './sidecars/discovery.ts';
 import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { NetworkViews } from './sidecars/network-views.ts';
-import { Ledger, PartStore } from './checkpoints/store/index.ts';
+import { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
 import { PeerAgents, Tickets } from './transfer/index.ts';
 
 export interface AgentOptions {
@@ -67,6 +68,9 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const ledger = new Ledger(directories, store);
   for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
 
+  const manifests = new Manifests(directories);
+  await manifests.open((snapshotId) => ledger.has(snapshotId));
+
   const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
   const dataRoot = await nodeInfo.dataRoot();
   // Looked at once now, so that the first round does not wait for it.
@@ -97,6 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
+  const fences = new Fences(directories);
   const tickets = new Tickets(new SignatureCheck(certificates));
   const identity = new LiveIdentity(certificates);
   const peers = new PeerAgents(() => identity.clientCredentials());
@@ -164,6 +169,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       sidecars,
       memory,
       ledger,
+      manifests,
       store,
       tickets,
       repair,
@@ -174,6 +180,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       port: options.port,
       credentials: identity.serverCredentials(),
       revocations: identity.revocations,
+      admit: (fence) => fences.admit(fence),
       onInternalError: (error, method) =>
         log.error(
           { method, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },

@@ -14,7 +14,7 @@ import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
 import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
-import type { Ledger, PartStore } from './checkpoints/store/index.ts';
+import type { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
 import { partSealing, type PartSealing } from '../src/storage/encryption/part-sealing.ts';
@@ -34,6 +34,7 @@ export interface AgentParts {
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
+  readonly manifests: Manifests;
   readonly store: PartStore;
   readonly tickets: Tickets;
   readonly repair: Pick<Repair, 'run'>;
@@ -52,6 +53,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     sidecars,
     memory,
     ledger,
+    manifests,
     store,
     tickets,
     repair,
@@ -94,10 +96,20 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     abort: async ({ snapshotId, reason }) => {
       await rounds.abort(snapshotId, reason);
+      if (!ledger.has(snapshotId)) await manifests.forget(snapshotId);
       return {};
     },
 
-    listSnapshots: () => ({ snapshots: ledger.list() }),
+    listSnapshots: () => ({
+      snapshots: ledger.list().map((entry) => ({ ...entry, hasManifest: manifests.has(entry.snapshotId) })),
+      removed: [...manifests.removals],
+    }),
+    keepManifest: async ({ snapshotId, manifest, signature, key }) => {
+      ledger.get(snapshotId);
+      await manifests.keep(snapshotId, { manifest, signature, key });
+      return {};
+    },
+    manifest: async ({ snapshotId }) => ({ snapshotId, ...(await manifests.read(snapshotId)) }),
     recorded: ({ snapshotId }) => {
       if (!ledger.has(snapshotId)) return {};
       const { stack, state, tasks } = ledger.get(snapshotId);
@@ -105,8 +117,11 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     verify: async ({ snapshotId, snapshotKey }, { signal }) =>
       verifySnapshot(ledger.get(snapshotId), { store, keys: partKeys(snapshotKey), scratch: directories.run, signal }),
-    remove: async ({ snapshotId }) => {
+    remove: async ({ snapshotId, removal }) => {
+      // Remembered first: what is half removed is then removed to the end by whoever asks next.
+      if (removal !== null) await manifests.noteRemoval({ ...removal, snapshotId });
       await ledger.remove(snapshotId);
+      await manifests.forget(snapshotId);
       return {};
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { startOf } from '../../src/platform/process-start.ts';
 import { tryOpenProcess } from '../linux/sys.ts';
 import { Watch } from './sockets/watch.ts';
 
@@ -23,16 +23,4 @@ export function watchProcess(pid: number, ended: () => void): void {
   const fd = tryOpenProcess(pid);
   const watch = fd < 0 ? undefined : new Watch(fd, { readable: look, writable: () => undefined });
   watch?.set(true, false);
-}
-
-/** When it was started, in ticks since boot; undefined if it has ended. */
-function startOf(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in parentheses, may contain anything (proc_pid_stat(5)).
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
 }

@@ -120,6 +120,8 @@ export class Rounds {
       [...this.#preparing].filter(([key]) => key.startsWith(`${snapshotId}/`)).map(([, preparing]) => preparing),
     );
     await held.release(round(snapshotId), reason);
+    // What is committed stays: such an order comes too late, from somebody who does not know it.
+    if (ledger.has(snapshotId) && ledger.get(snapshotId).state === 'permanent') return;
     await ledger.remove(snapshotId);
   }
 

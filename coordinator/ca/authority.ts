@@ -30,6 +30,14 @@ const CERTIFICATE_FILE_MODE = 0o644;
 /** As Docker takes them for node host names. */
 const NODE_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$/;
 
+const COORDINATOR: Parameters<typeof issueCertificate>[1] = {
+  commonName: 'coordinator',
+  names: [
+    { type: 'dns', value: 'coordinator' },
+    { type: 'url', value: 'swarmcut://coordinator' },
+  ],
+};
+
 /** Files that were written, and until when the certificate in them is valid. */
 export interface Issued {
   readonly files: readonly string[];
@@ -123,14 +131,6 @@ export async function issueForRequest(
   return certificatePem;
 }
 
-const COORDINATOR = {
-  commonName: 'coordinator',
-  names: [
-    { type: 'dns', value: 'coordinator' },
-    { type: 'url', value: 'swarmcut://coordinator' },
-  ],
-} as const;
-
 /** @throws SwarmcutError `usage` for a bad node name or address */
 function agentSubject(node: string, addresses: readonly string[]): { commonName: string; names: SubjectName[] } {
   if (!NODE_PATTERN.test(node)) {
@@ -163,6 +163,23 @@ async function orDamaged<Result>(configDirectory: string, issue: () => Promise<R
       cause,
     });
   }
+}
+
+/**
+ * Makes another key and certificate for a coordinator, for another manager: agents obey, and everybody believes, each that the authority has signed.
+ * @throws SwarmcutError `not-found` when there is no authority
+ */
+export async function issueForCoordinator(
+  configDirectory: string,
+  options: { readonly outDirectory: string; readonly days: number; readonly now: Date },
+): Promise<Issued> {
+  const authority = await issuingAuthority(configDirectory);
+  const identity = await orDamaged(configDirectory, () =>
+    issueCertificate(authority, COORDINATOR, options.days, options.now),
+  );
+  await noteIssued(configDirectory, COORDINATOR.commonName, identity.certificatePem, options.now);
+  const files = await writeIdentity(options.outDirectory, await presentTrust(configDirectory), identity);
+  return { files, notAfter: identity.notAfter };
 }
 
 /** The secret of the stacks' keys; made here if the authority is older than it. All nodes get the same one. */

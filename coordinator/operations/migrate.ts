@@ -1,9 +1,9 @@
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
-import { acquireStackLock } from '../../src/storage/locks.ts';
+import { withStackLock, type LockedSession } from './lock/stack-lock.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
-import { openClusterSession, type ClusterSession } from './session/session.ts';
+import { openClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
@@ -25,18 +25,18 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 
 /** Moves a running stack or one of its services; the old tasks go on if anything fails. */
 export async function migrate(ctx: CoordinatorContext, what: string, options: MigrateOptions): Promise<MigrateReport> {
-  using session = await openClusterSession(ctx);
+  using opened = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
-  const to = options.to === undefined ? undefined : knownNode(options.to, session.nodes);
-  const from = options.from === undefined ? undefined : existingNode(options.from, session);
+  const to = options.to === undefined ? undefined : knownNode(options.to, opened.nodes);
+  const from = options.from === undefined ? undefined : existingNode(options.from, opened);
   if (to !== undefined && to === from) throw new SwarmcutError('usage', `--from and --to are the same node, ${to}`);
-  const found = await findTarget(session, what);
-  const { name } = found.stack;
-  const lock = await acquireStackLock(ctx.directories.run, name, { command: 'migration', id });
-  try {
+  const { name } = (await findTarget(opened, what)).stack;
+  return await withStackLock(ctx, opened, name, { command: 'migration', id }, async (ctx, session) => {
     await failPoint('coordinator.locked');
-    const { stack, services } = (await putServicesBack(ctx, session, name)) ? await findTarget(session, what) : found;
-    await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
+    await putServicesBack(ctx, session, name);
+    // Looked up again: it may have been waited for the lock.
+    const { stack, services } = await findTarget(session, what);
+    await reconcile(ctx, session, stack.name);
     const all = roundTasks(stack, session.agents);
     const chosen = chosenServices(services, all, from, to);
     const where = { from, to, timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS };
@@ -46,10 +46,8 @@ export async function migrate(ctx: CoordinatorContext, what: string, options: Mi
       moving: all.filter(moves),
       staying: all.filter((task) => !moves(task)),
     });
-    return await migration.run();
-  } finally {
-    await lock.release();
-  }
+    return migration.run();
+  });
 }
 
 interface Where {
@@ -73,7 +71,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
   readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
-  readonly #session: ClusterSession;
+  readonly #session: LockedSession;
   readonly #id: string;
   readonly #stack: Stack;
   readonly #where: Where;
@@ -84,7 +82,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The final cut, and the round that made it. */
   #cut: (FinalCut & { readonly snapshotId: string }) | undefined;
 
-  constructor(ctx: CoordinatorContext, session: ClusterSession, id: string, stack: Stack, where: Where, who: Who) {
+  constructor(ctx: CoordinatorContext, session: LockedSession, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
     this.#session = session;
     this.#id = id;
@@ -116,7 +114,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
       }),
     );
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
-    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#stack.name, () =>
+    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session.lock, this.#stack.name, () =>
       relocate(this.#ctx, relocation, replacement, this),
     );
     await this.#forgetParts();
@@ -131,7 +129,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const { moving, staying } = this.#who;
     const snapshotId = newId(Date.now(), Math.random());
     this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
-    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, (limitMs) =>
+    const cut = await finalCut(this.#ctx, this.#session, this.#stack, snapshotId, moving, (limitMs) =>
       this.#old.takeOver(snapshotId, limitMs),
     );
     this.#cut = { ...cut, snapshotId };

@@ -6,12 +6,12 @@ import { ProgressDeadline, passedText, pause } from '../../src/platform/deadline
 import { megabytes } from '../../src/model/size.ts';
 import type { StoredSnapshot } from '../../src/storage/catalogue.ts';
 import type { Vouching } from '../../src/storage/manifest-signature.ts';
-import { acquireStackLock } from '../../src/storage/locks.ts';
+import { withStackLock, type LockedSession } from './lock/stack-lock.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { openClusterSession, type ClusterSession } from './session/session.ts';
+import { openClusterSession } from './session/session.ts';
 import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
 import { refuseUnsigned } from './soundness/vouched.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
@@ -48,20 +48,16 @@ export async function restoreSnapshot(
   const services = manifest.services.map(({ name }) => name);
   const targets = readTargets(options.to, manifest.stack, services, session.nodes);
   if ((options.external ?? manifest.external) === 'refuse') refuseExternal(manifest);
-  const lock = await acquireStackLock(ctx.directories.run, manifest.stack, { command: 'restore', id });
-  try {
+  return await withStackLock(ctx, session, manifest.stack, { command: 'restore', id }, async (locked, own) => {
     await failPoint('coordinator.locked');
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const restore = new Restore(ctx, session, id, { ...snapshot, snapshotKey }, targets, timeoutMs);
-    return await restore.run();
-  } finally {
-    await lock.release();
-  }
+    return await new Restore(locked, own, id, { ...snapshot, snapshotKey }, targets, timeoutMs).run();
+  });
 }
 
 class Restore {
   readonly #ctx: CoordinatorContext;
-  readonly #session: ClusterSession;
+  readonly #session: LockedSession;
   readonly #id: string;
   readonly #manifest: Manifest;
   readonly #vouching: Vouching;
@@ -71,7 +67,7 @@ class Restore {
 
   constructor(
     ctx: CoordinatorContext,
-    session: ClusterSession,
+    session: LockedSession,
     id: string,
     { manifest, vouching, snapshotKey }: StoredSnapshot & { readonly snapshotKey: Buffer | undefined },
     targets: ReadonlyMap<string, string>,
@@ -93,8 +89,7 @@ class Restore {
     const begun = performance.now();
     await putServicesBack(this.#ctx, this.#session, manifest.stack);
     // A round that was cut short would keep the running tasks from being suspended.
-    const { agents: all, catalogue } = this.#session;
-    await reconcile(this.#ctx, manifest.stack, nodes, all, catalogue);
+    await reconcile(this.#ctx, this.#session, manifest.stack);
     const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
@@ -128,7 +123,9 @@ class Restore {
         await resources.undo();
       },
     };
-    const done = await guarded(this.#ctx, manifest.stack, () => relocate(this.#ctx, relocation, replacement, steps));
+    const done = await guarded(this.#ctx, this.#session.lock, manifest.stack, () =>
+      relocate(this.#ctx, relocation, replacement, steps),
+    );
     const wallMs = Math.round(performance.now() - begun);
     this.#ctx.log.info({ restore: this.#id, snapshot: manifest.id, wallMs }, 'restore is complete');
     return this.#report(done, wallMs, old.tasks.length === 0 ? 0 : done.releasedAtMs - suspendedAtMs);

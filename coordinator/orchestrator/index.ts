@@ -5,6 +5,18 @@ import type { Manifest } from '../../src/model/checkpoint.ts';
  * another one would be another folder beside it.
  */
 export interface Cluster {
+  /** What all managers of the cluster share. */
+  readonly records: SharedRecords;
+
+  /** The manager on which this runs. */
+  self(): Promise<ClusterSelf>;
+
+  /**
+   * The same cluster, in which nothing is changed that `sure` has not allowed: it is asked anew for each attempt, after what the change is based
+   * on has been read. What it throws is thrown, and nothing is changed then.
+   */
+  guardedBy(sure: () => Promise<void>): Cluster;
+
   nodes(): Promise<ClusterNode[]>;
 
   stackNames(): Promise<string[]>;
@@ -77,6 +89,43 @@ export interface Cluster {
    * @throws SwarmcutError `precondition` for what cannot be made again; nothing has been made then
    */
   ensureResources(manifest: Manifest, warn: (message: string) => void): Promise<Resources>;
+}
+
+/**
+ * Small records in the cluster's own agreed state: every manager sees the same, and each is replaced as a whole by compare-and-swap. Every
+ * method throws if it is not known whether it had its effect.
+ */
+export interface SharedRecords {
+  /** Undefined when there is none of that name. As the cluster agrees on it at the moment, not as this manager last heard. */
+  read(name: string): Promise<SharedRecord | undefined>;
+
+  /** Those whose names begin so, as this manager last heard. Of names that the cluster does not take as they are, only the beginning is known. */
+  all(prefix: string): Promise<SharedRecord[]>;
+
+  /** @returns false when there is one of that name: nothing was done */
+  create(name: string, value: RecordValue): Promise<boolean>;
+
+  /** @param seen as it was read. @returns false when it has been replaced meanwhile, or is gone: nothing was done */
+  replace(seen: SharedRecord, value: RecordValue): Promise<boolean>;
+}
+
+/** At most some 900 kB in all. */
+export type RecordValue = Readonly<Record<string, string>>;
+
+export interface SharedRecord {
+  readonly name: string;
+  readonly id: string;
+  /** Higher after every change, also than any version of a record of this name that was removed. */
+  readonly version: number;
+  readonly value: RecordValue;
+}
+
+/** A manager, and the cluster that it manages. */
+export interface ClusterSelf {
+  readonly nodeId: string;
+  readonly hostname: string;
+  /** Another one after the cluster has been made anew. */
+  readonly clusterId: string;
 }
 
 /** A node, and where its agent listens. */

@@ -4,6 +4,8 @@ import { SwarmcutError } from '../model/errors.ts';
 import { seconds, within } from '../platform/deadlines.ts';
 import { CallWatch, type AskProgress } from './call-watch.ts';
 import { agentService } from './definition.ts';
+import { fenceMetadata } from './fence.ts';
+import type { Fence } from './fence.ts';
 import type { ProgressReply__Output } from './generated/swarmcut/ProgressReply.ts';
 import { CALL_KEY, DEADLINES_MS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { MethodName, ReplyOf, RequestOf, StreamName, UnaryName } from './methods.ts';
@@ -41,13 +43,15 @@ export interface AgentAddress {
   /** `host:port`. */
   readonly address: string;
   readonly credentials: ChannelCredentials;
+  /** Asked at each call: under which lock it is made. */
+  readonly fence?: () => Fence | undefined;
 }
 
 /** What an agent may take to answer a ping of HTTP/2: it may be waiting for a processor. Milliseconds. */
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
 /** Makes a client. The connection is made at the first call, and again when it has broken. */
-export function connectAgent({ node, address, credentials }: AgentAddress): AgentClient {
+export function connectAgent({ node, address, credentials, fence = () => undefined }: AgentAddress): AgentClient {
   const channel = new (agentService())(address, credentials, {
     'grpc.ssl_target_name_override': node,
     'grpc.default_authority': node,
@@ -68,7 +72,11 @@ export function connectAgent({ node, address, credentials }: AgentAddress): Agen
   const client: Record<string, unknown> = { node, address, close: () => channel.close() };
   const watch = new CallWatch(asking(channel.progress.bind(channel) as unknown as Start));
   for (const method of METHOD_NAMES) {
-    const start = channel[method].bind(channel) as unknown as Start;
+    const call = channel[method].bind(channel) as unknown as Call;
+    const start: Start = (request, metadata, options, callback) => {
+      metadata.merge(fenceMetadata(fence()));
+      return call(request, metadata, options, callback);
+    };
     client[method] = (request: unknown, settings: CallSettings = {}) => {
       const deadlineMs = settings.deadlineMs ?? DEADLINES_MS[method];
       const place: CallPlace = { node, address, method: capitalized(method), deadlineMs };
@@ -81,10 +89,19 @@ export function connectAgent({ node, address, credentials }: AgentAddress): Agen
 }
 
 type Callback = (error: ServiceError | null, reply: unknown) => void;
-interface Start {
-  (request: unknown, options: CallOptions): ClientReadableStream<unknown>;
-  (request: unknown, metadata: Metadata, options: CallOptions, callback: Callback): ClientReadableStream<unknown>;
-}
+type Call = (
+  request: unknown,
+  metadata: Metadata,
+  options: CallOptions,
+  callback?: Callback,
+) => ClientReadableStream<unknown>;
+/** @param metadata goes out beside the fence */
+type Start = (
+  request: unknown,
+  metadata: Metadata,
+  options: CallOptions,
+  callback?: Callback,
+) => ClientReadableStream<unknown>;
 
 function capitalized(method: MethodName): string {
   return method.charAt(0).toUpperCase() + method.slice(1);
@@ -134,7 +151,7 @@ async function* readStream(
 ): AsyncGenerator<unknown, void, undefined> {
   const gone = (): boolean => signal?.aborted === true;
   if (signal !== undefined && gone()) throw interrupted(signal, place);
-  const call = start(request, {});
+  const call = start(request, new Metadata(), {});
   const cancel = (): void => call.cancel();
   signal?.addEventListener('abort', cancel, { once: true });
   try {

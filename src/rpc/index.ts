@@ -7,6 +7,8 @@ export { connectAgent } from './client.ts';
 export type { AgentAddress, AgentClient, CallSettings } from './client.ts';
 export { createAgentServer } from './server.ts';
 export type { AgentImplementation, AgentServer, AgentServerOptions, CallContext } from './server.ts';
+export type { Fence } from './fence.ts';
+export { DEADLINES_MS } from './methods.ts';
 export type { AnswerOf, MethodName, ReceivedOf, ReplyOf, RequestOf } from './methods.ts';
 export { peerOf, peerText, roleUri } from './roles.ts';
 export type { Peer } from './roles.ts';

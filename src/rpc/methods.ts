@@ -54,6 +54,8 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   abort: MINUTE,
   listSnapshots: 30 * SECOND,
   recorded: MINUTE,
+  keepManifest: MINUTE,
+  manifest: MINUTE,
   verify: 2 * MINUTE,
   remove: MINUTE,
   fetch: MINUTE,

@@ -10,6 +10,8 @@ import type {
 import { SwarmcutError, messageOf } from '../model/errors.ts';
 import { Activity, inActivity } from '../platform/activity.ts';
 import { agentService } from './definition.ts';
+import { fenceOf } from './fence.ts';
+import type { Fence } from './fence.ts';
 import type { ProgressReply } from './generated/swarmcut/ProgressReply.ts';
 import type { ProgressRequest__Output } from './generated/swarmcut/ProgressRequest.ts';
 import { AGENT_METHODS, CALL_KEY, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
@@ -46,6 +48,8 @@ export interface AgentServerOptions {
   readonly credentials: ServerCredentials;
   /** Callers that are refused although their certificates are good otherwise; their calls under way end when they come to be among them. */
   readonly revocations?: Revocations;
+  /** Asked before each call that is made under a lock. What it throws is the answer. */
+  readonly admit?: (fence: Fence) => void;
   /** Called for errors that are not {@link SwarmcutError}s: they are our own mistakes and belong into the log. */
   readonly onInternalError?: (error: unknown, method: MethodName) => void;
 }
@@ -72,7 +76,7 @@ export async function createAgentServer(
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
-  const calls = new Calls(options.revocations);
+  const calls = new Calls(options);
   server.addService(agentService().service, handlers(implementation, calls, options.onInternalError));
   const port = await bind(server, options);
   return {
@@ -189,11 +193,13 @@ type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, un
 /** The calls under way, so that those of a caller whose certificate is revoked can be ended. */
 class Calls {
   readonly #revocations: Revocations | undefined;
+  readonly #admit: AgentServerOptions['admit'];
   readonly #open = new Set<() => void>();
   readonly #unsubscribe: (() => void) | undefined;
 
-  constructor(revocations: Revocations | undefined) {
+  constructor({ revocations, admit }: Pick<AgentServerOptions, 'revocations' | 'admit'>) {
     this.#revocations = revocations;
+    this.#admit = admit;
     this.#unsubscribe = revocations?.onChange(() => {
       for (const look of this.#open) look();
     });
@@ -208,6 +214,8 @@ class Calls {
     if (refused !== undefined) throw revokedError(refused);
     const controller = new AbortController();
     const own = context(method, call, controller);
+    const fence = fenceOf(call.metadata);
+    if (fence !== undefined) this.#admit?.(fence);
     let look: (() => void) | undefined;
     const revoked = new Promise<never>((_, reject) => {
       look = () => {

@@ -5,7 +5,7 @@ import { readKeyPair, readTrust } from './identity/identity-files.ts';
 import { peerOf, peerText } from './roles.ts';
 
 /** What is signed. A signature for one purpose is worth nothing for another, nor is one that was made in TLS. */
-export type SignedThing = 'manifest' | 'fetch-ticket';
+export type SignedThing = 'manifest' | 'fetch-ticket' | 'removal';
 
 /** A signature over some bytes, and who made it. */
 export interface Signature {

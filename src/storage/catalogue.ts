@@ -8,8 +8,8 @@ import { nearest } from '../model/near.ts';
 import { assertStackName } from '../model/stack-name.ts';
 import { ensureDirectory, syncDirectory, writeDurably } from '../platform/files.ts';
 import { parseManifest } from './manifest-file.ts';
-import { SIGNATURE, readVouching, signatureFile } from './manifest-signature.ts';
-import { WRAPPED_KEY, writeWrappedKey } from './encryption/wrapped-key.ts';
+import { SIGNATURE, readVouching, signatureFile, vouchingOf } from './manifest-signature.ts';
+import { WRAPPED_KEY } from './encryption/wrapped-key.ts';
 import type { WrappedKey } from './encryption/wrapped-key.ts';
 import type { ManifestSigning, Vouching } from './manifest-signature.ts';
 
@@ -21,13 +21,24 @@ export interface StoredSnapshot {
   readonly vouching: Vouching;
 }
 
+/** A manifest as it was written and signed, to the byte. */
+export interface SealedManifest {
+  readonly id: string;
+  /** Contents of `manifest.json`. */
+  readonly manifest: Uint8Array;
+  /** Contents of `manifest.sig.json`. */
+  readonly signature: Uint8Array;
+  /** Contents of `key.json`: the wrapped key of an encrypted snapshot. */
+  readonly key?: Uint8Array;
+}
+
 /** One line of the catalogue: a manifest, or why it cannot be read. */
 export type CatalogueEntry =
   ({ readonly id: string } & StoredSnapshot) | { readonly id: string; readonly error: SwarmcutError };
 
 /**
- * The coordinator's snapshots: `<state>/snapshots/<id>/manifest.json`. A snapshot exists if and only if its manifest does; manifests are
- * written at once or not at all, signed, and never changed.
+ * The snapshots that this manager knows: `<state>/snapshots/<id>/manifest.json`. Manifests are written at once or not at all, signed, and never
+ * changed. Those of other managers are brought here from the agents (coordinator/operations/session/gather.ts).
  */
 export class Catalogue {
   readonly #directory: string;
@@ -52,17 +63,28 @@ export class Catalogue {
     return join(this.#directory, id, WRAPPED_KEY);
   }
 
-  /** Makes a snapshot permanent. When this has returned, it survives a power cut; if it throws, the snapshot does not exist. @param key of an encrypted one */
-  async write(manifest: Manifest, key?: WrappedKey): Promise<void> {
+  /** A manifest and its signature as they are kept, here and by the agents. @param key of an encrypted one */
+  seal(manifest: Manifest, key?: WrappedKey): SealedManifest {
     const checked = manifestSchema.parse(manifest);
     const bytes = Buffer.from(`${JSON.stringify(checked, undefined, 2)}\n`);
-    const file = this.manifestPath(checked.id);
+    const signature = Buffer.from(signatureFile(bytes, this.#signing));
+    return { id: checked.id, manifest: bytes, signature, ...(key && { key: Buffer.from(JSON.stringify(key)) }) };
+  }
+
+  /** Keeps a manifest, of whatever manager. When this has returned, it survives a power cut. */
+  async keep({ id, manifest, signature, key }: SealedManifest): Promise<void> {
+    const file = this.manifestPath(id);
     // The signature first: alone it is nothing, and a manifest never lies there without.
-    await writeDurably(join(dirname(file), SIGNATURE), signatureFile(bytes, this.#signing));
-    if (key !== undefined) await writeWrappedKey(this.wrappedKeyPath(checked.id), key);
-    await writeDurably(file, bytes);
+    await writeDurably(join(dirname(file), SIGNATURE), signature);
+    if (key !== undefined) await writeDurably(this.wrappedKeyPath(id), key);
+    await writeDurably(file, manifest);
     // The new directory's own entry has to be durable too.
     await syncDirectory(this.#directory);
+  }
+
+  /** As {@link seal} and {@link keep}. */
+  async write(manifest: Manifest, key?: WrappedKey): Promise<void> {
+    await this.keep(this.seal(manifest, key));
   }
 
   /** All snapshots, newest first. Damaged ones are entries with an error: one bad file must not hide the others. */
@@ -108,6 +130,12 @@ export class Catalogue {
     }
     const manifest = parseManifest(bytes.toString('utf8'), id, file);
     return { manifest, vouching: await readVouching(bytes, dirname(file), this.#signing) };
+  }
+
+  /** Reads a manifest that does not lie here. @throws SwarmcutError `damaged` */
+  open({ id, manifest, signature }: SealedManifest): StoredSnapshot {
+    const parsed = parseManifest(Buffer.from(manifest).toString('utf8'), id, MANIFEST);
+    return { manifest: parsed, vouching: vouchingOf(manifest, Buffer.from(signature).toString('utf8'), this.#signing) };
   }
 
   /**

@@ -54,6 +54,11 @@ export async function readVouching(bytes: Uint8Array, directory: string, signing
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { state: 'unsigned' };
     throw error;
   }
+  return vouchingOf(bytes, text, signing);
+}
+
+/** Checks the bytes of a manifest against the contents of its signature's file. */
+export function vouchingOf(bytes: Uint8Array, text: string, signing: ManifestSigning): Vouching {
   const parsed = signatureSchema.safeParse(jsonOf(text));
   if (!parsed.success) return { state: 'wrong', why: `${SIGNATURE} cannot be read` };
   const { certificate, signature } = parsed.data;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { initAuthority, issueForNode } from '../../coordinator/ca/authority.ts';
+import { initAuthority, issueForCoordinator, issueForNode } from '../../coordinator/ca/authority.ts';
 import { authorityFiles, coordinatorIdentityDirectory, identityFiles } from '../../coordinator/ca/layout.ts';
 
 let folder: string;
@@ -66,6 +66,20 @@ describe('a real handshake', () => {
     expect(await handshake(join(folder, 'n2'), join(folder, 'n1'))).toMatch(/^refused: /);
     expect(await handshake(join(folder, 'n1'), join(folder, 'n1'))).toMatch(/^DNS:n1/);
   });
+});
+
+test('another manager gets a coordinator of its own, whom the same agents obey', async () => {
+  await init(folder);
+  await issue(folder, 'n1');
+  const outDirectory = join(folder, 'n2-coordinator');
+  await issueForCoordinator(folder, { outDirectory, days: 1, now: new Date() });
+  expect(await handshake(join(folder, 'n1'), outDirectory)).toBe('DNS:coordinator, URI:swarmcut://coordinator');
+  const [first, second] = [coordinatorIdentityDirectory(folder), outDirectory].map(
+    (at) => new X509Certificate(readFileSync(identityFiles(at).certificate)),
+  );
+  expect(second?.subjectAltName).toBe(first?.subjectAltName);
+  expect(second?.publicKey.equals(first?.publicKey ?? second.publicKey)).toBe(false);
+  expect(statSync(identityFiles(outDirectory).key).mode & 0o777).toBe(0o600);
 });
 
 describe('certificates', () => {

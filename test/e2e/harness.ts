@@ -1,5 +1,7 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
 import { readdir } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+import Docker from 'dockerode';
 import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
 import { Stacks } from '../../examples/demo/stacks.ts';
@@ -209,19 +211,41 @@ export async function specOf(service: string): Promise<unknown> {
   return found?.Spec;
 }
 
-/** Starts a coordinator command whose process can be killed at any time. */
-export async function startCoordinator(args: readonly string[]): Promise<{
+/** Starts a coordinator command whose process can be killed at any time. @param node a manager */
+export async function startCoordinator(
+  args: readonly string[],
+  node = 'n1',
+): Promise<{
   readonly ended: Promise<{ exitCode: number; stderr: string }>;
   kill(signal?: NodeJS.Signals): void;
 }> {
   const file = `/run/testbed/e2e-${process.pid}.pid`;
-  await stacks.must('n1', ['rm', '-f', file]);
+  await stacks.must(node, ['rm', '-f', file]);
   // exec: the pid in the file is then the coordinator's own.
   const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
-  const ended = stacks.run('n1', ['sh', '-c', script, 'sh', ...args]);
-  const pid = await waitFor('the coordinator', () => outerPid(stacks.bed, 'n1', file), {
+  const ended = stacks.run(node, ['sh', '-c', script, 'sh', ...args]);
+  const pid = await waitFor('the coordinator', () => outerPid(stacks.bed, node, file), {
     timeoutMs: PATIENCE_MS,
     intervalMs: 5,
   });
   return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
+}
+
+/**
+ * What is written, in Swarm's own state, of a restore or migration that is not over; undefined if there is none.
+ * @param node a manager
+ */
+export async function journalOf(stack: string, node = 'n1'): Promise<{ readonly phase: string } | undefined> {
+  const engine = new Docker({ socketPath: await pathInHost(stacks.bed, node, 'run/docker.sock') });
+  const found: unknown = await engine
+    .getConfig(`swarmcut-stack-${stack}`)
+    .inspect()
+    .catch((error: unknown) => {
+      if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+      throw error;
+    });
+  const labels = (found as { Spec: { Labels?: Record<string, string> } } | undefined)?.Spec.Labels ?? {};
+  const packed = labels['swarmcut.journal'];
+  if (packed === undefined) return undefined;
+  return JSON.parse(gunzipSync(Buffer.from(packed, 'base64')).toString('utf8')) as { phase: string };
 }

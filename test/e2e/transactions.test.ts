@@ -1,12 +1,12 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { pathInHost } from '../../examples/testbed/index.ts';
 import {
   PATIENCE_MS,
   agentsAnswer,
   expectGoesOn,
   expectNoTraces,
   freezeOn,
+  journalOf,
   killer,
   migrate,
   others,
@@ -74,7 +74,9 @@ describe('a restore or a migration is a transaction', () => {
 
   /** Nobody works on the stack, no agent expects anything, and every node takes tasks. */
   async function expectSettled(): Promise<void> {
-    await waitFor('the end of the recovery', async () => (await journal()) === '', { timeoutMs: PATIENCE_MS });
+    await waitFor('the end of the recovery', async () => (await journalOf(STACK)) === undefined, {
+      timeoutMs: PATIENCE_MS,
+    });
     for (const node of stacks.nodes) {
       await waitFor(
         `no expectation on ${node}`,
@@ -86,21 +88,12 @@ describe('a restore or a migration is a transaction', () => {
     expect(nodes.split('\n')).toEqual(stacks.nodes.map(() => 'Active'));
   }
 
-  async function journal(): Promise<string> {
-    return stacks.must('n1', ['sh', '-c', `cat /var/lib/swarmcut/replacements/${STACK}.json 2>/dev/null; true`]);
-  }
-
-  /** As soon as the commit record is on disk. */
+  /** As soon as the commit record is written. */
   async function committed(): Promise<void> {
-    const file = await pathInHost(stacks.bed, 'n1', `/var/lib/swarmcut/replacements/${STACK}.json`);
-    const read = (): boolean => {
-      try {
-        return readFileSync(file, 'utf8').includes('"phase":"released"');
-      } catch {
-        return false;
-      }
-    };
-    await waitFor('the commit', () => Promise.resolve(read()), { timeoutMs: PATIENCE_MS, intervalMs: 1 });
+    await waitFor('the commit', async () => (await journalOf(STACK))?.phase === 'released', {
+      timeoutMs: PATIENCE_MS,
+      intervalMs: 1,
+    });
   }
 
   const inPlace = async (): Promise<string[]> =>
@@ -127,7 +120,7 @@ describe('a restore or a migration is a transaction', () => {
     await expectNoTraces(STACK, async (task) =>
       before.tasks.includes(task.containerId) && (await stillFrozen(task)) ? ['frozen'] : [],
     );
-    expect(await journal()).toContain('"phase":"replacing"');
+    expect(await journalOf(STACK)).toMatchObject({ phase: 'replacing' });
     expect((await stacks.tasks(STACK)).map(({ containerId }) => containerId)).toEqual(before.tasks);
     await snapshot(STACK);
     await expectSettled();

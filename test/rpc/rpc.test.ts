@@ -16,19 +16,8 @@ import {
 } from '../../src/rpc/index.ts';
 import type { AgentClient, AgentImplementation, AgentServer } from '../../src/rpc/index.ts';
 import { testAuthority } from './certificates.ts';
+import { implementation } from './implementation.ts';
 import type { TestAuthority } from './certificates.ts';
-
-/** An implementation of which a test says only what it needs: everything else fails. */
-export function implementation(part: Partial<AgentImplementation>): AgentImplementation {
-  return new Proxy(part as AgentImplementation, {
-    get: (target, name: keyof AgentImplementation) =>
-      Object.hasOwn(target, name)
-        ? target[name]
-        : () => {
-            throw new Error(`${name} was not to be called`);
-          },
-  });
-}
 
 let authority: TestAuthority;
 let folders: { n1: string; n2: string; coordinator: string };

@@ -46,10 +46,18 @@ Examples:
     });
 }
 
+interface IssueOptions {
+  coordinator?: true;
+  address?: string[];
+  out?: string;
+  days?: number;
+}
+
 function issueCommand(): Command {
   return new Command('issue')
     .description("make a certificate for a node's agent")
     .argument('<node>', 'host name of the node, as `docker node ls` shows it')
+    .option('--coordinator', 'one for a coordinator on this node instead: another manager, of the same authority')
     .option('--address <ip...>', 'addresses under which the agent is reached')
     .option('--out <dir>', 'where to write ca.crt, tls.crt, tls.key and stack.key (default: ./<node>)')
     .option('--days <days>', 'validity (default: 730)', parseCount)
@@ -57,14 +65,26 @@ function issueCommand(): Command {
       'after',
       `
 Copy the directory to ${AGENT_IDENTITY_DIRECTORY} on that node. Issuing again renews the certificate.
+Every manager on which commands are to be run needs a coordinator's certificate: --coordinator makes one, for
+<config-dir>/coordinator there. The authority itself stays where it is.
 
 Examples:
   coordinator ca issue n1 --address 10.0.0.11
-  coordinator ca issue n2 --address 10.0.0.12 fd00::12 --out /tmp/n2`,
+  coordinator ca issue n2 --address 10.0.0.12 fd00::12 --out /tmp/n2
+  coordinator ca issue n2 --coordinator --out /tmp/n2-coordinator`,
     )
-    .action(async (node: string, options: { address?: string[]; out?: string; days?: number }, command: Command) => {
+    .action(async (node: string, options: IssueOptions, command: Command) => {
       const { directories, json } = globalOptionsOf(command);
       const ca = await import('../../ca/authority.ts');
+      if (options.coordinator === true) {
+        const issued = await ca.issueForCoordinator(directories.config, {
+          outDirectory: resolve(options.out ?? `${node}-coordinator`),
+          days: options.days ?? ca.DEFAULT_CERTIFICATE_DAYS,
+          now: new Date(),
+        });
+        print(issued, json, `next: copy these files to <config-dir>/coordinator on ${node}`);
+        return;
+      }
       const issued = await ca.issueForNode(directories.config, node, {
         addresses: options.address ?? [],
         outDirectory: resolve(options.out ?? node),

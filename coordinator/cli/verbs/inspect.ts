@@ -8,7 +8,7 @@ import { vouchingText } from '../../../src/storage/manifest-signature.ts';
 import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import { flowsOf } from '../channels/flows.ts';
 import { dumpChannel, showChannels } from '../channels/inspect-channels.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { addEncryptionOptions, globalOptionsOf } from '../options.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
@@ -33,13 +33,14 @@ Examples:
   coordinator inspect 2rg8 --json | jq '.tasks[].times'`,
     )
     .action(async (snapshot: string, options: { channels?: true; dump?: string }, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
-      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { json } = globalOptionsOf(command);
+      const catalogue = await gatheredCatalogue(command);
+      const stored = await catalogue.resolve(snapshot);
       const { manifest } = stored;
       if (options.dump !== undefined) await dumpChannel(command, manifest, options.dump);
       else if (options.channels === true) showChannels(manifest, json);
       else if (json) sayJson(manifest);
-      else say(text(stored, await encryptionText(stored.manifest, openCatalogue(directories))));
+      else say(text(stored, await encryptionText(stored.manifest, catalogue)));
     });
 }
 

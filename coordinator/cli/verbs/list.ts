@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { nearest } from '../../../src/model/near.ts';
 import { assertStackName } from '../../../src/model/stack-name.ts';
 import type { CatalogueEntry } from '../../../src/storage/catalogue.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { globalOptionsOf } from '../options.ts';
 import { ageText, bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes } from '../output/sizes.ts';
@@ -21,9 +21,9 @@ Examples:
   coordinator list bank --json | jq -r '.[].id'`,
     )
     .action(async (stack: string | undefined, _options: unknown, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
+      const { json } = globalOptionsOf(command);
       if (stack !== undefined) assertStackName(stack);
-      const all = await openCatalogue(directories).list();
+      const all = await (await gatheredCatalogue(command)).list();
       // Whose a damaged one is cannot be known: it is always shown.
       const shown = all.filter((entry) => stack === undefined || 'error' in entry || entry.manifest.stack === stack);
       if (json) sayJson(shown.map(jsonOf));

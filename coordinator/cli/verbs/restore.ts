@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { taskKey } from '../../../src/model/task.ts';
 import type { RestoreReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { addEncryptionOptions, collect, globalOptionsOf, parseDuration } from '../options.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 
@@ -48,8 +48,8 @@ Examples:
   coordinator restore 2rg8 --to bank_branch-a=n2 --to bank_branch-b=n3`,
     )
     .action(async (snapshot: string, options: Options, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
-      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { json } = globalOptionsOf(command);
+      const stored = await (await gatheredCatalogue(command)).resolve(snapshot);
       const { manifest } = stored;
       const { restoreSnapshot } = await import('../../operations/index.ts');
       const report = await runOperation(command, `restore of ${manifest.stack} from ${manifest.id}`, (ctx) =>

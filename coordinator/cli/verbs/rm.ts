@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { runOperation } from '../context.ts';
 import { globalOptionsOf, parseDuration } from '../options.ts';
 import { say, sayJson } from '../output/output.ts';
@@ -21,8 +21,8 @@ Examples:
   coordinator rm --older-than 7d`,
     )
     .action(async (snapshots: string[], options: { olderThan?: number }, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
-      const catalogue = openCatalogue(directories);
+      const { json } = globalOptionsOf(command);
+      const catalogue = await gatheredCatalogue(command);
       if (snapshots.length === 0 && options.olderThan === undefined) {
         throw new SwarmcutError('usage', 'nothing to remove', { advice: 'give ids, or --older-than <age>' });
       }

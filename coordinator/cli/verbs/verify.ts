@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { EXIT_CODES } from '../../../src/model/errors.ts';
 import type { VerifyReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue } from '../catalogue.ts';
 import { addEncryptionOptions, globalOptionsOf } from '../options.ts';
 import { bytesText, paint, say, sayJson, table } from '../output/output.ts';
 
@@ -26,8 +26,8 @@ Examples:
   coordinator verify latest:bank`,
     )
     .action(async (snapshot: string, options: { allowUnsigned?: true }, command: Command) => {
-      const { directories, json } = globalOptionsOf(command);
-      const stored = await openCatalogue(directories).resolve(snapshot);
+      const { json } = globalOptionsOf(command);
+      const stored = await (await gatheredCatalogue(command)).resolve(snapshot);
       const { id } = stored.manifest;
       const { verifySnapshot } = await import('../../operations/index.ts');
       const report = await runOperation(command, `verification of ${id}`, (ctx) =>

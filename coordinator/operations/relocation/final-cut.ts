@@ -1,6 +1,7 @@
 import { algorithms, type Algorithm } from '../../../src/algorithms/index.ts';
 import { sync } from '../../../src/algorithms/coordinated/sync.ts';
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { refuseUndeclared, stackSettings } from '../session/settings.ts';
 import type { Stack } from '../../orchestrator/index.ts';
@@ -36,6 +37,7 @@ export function movingAlgorithm(stack: Stack): Algorithm {
  */
 export async function finalCut(
   ctx: CoordinatorContext,
+  session: LockedSession,
   stack: Stack,
   snapshotId: string,
   moving: readonly RoundTask[],
@@ -43,7 +45,7 @@ export async function finalCut(
 ): Promise<FinalCut> {
   const algorithm = movingAlgorithm(stack);
   const { freezeTimeoutMs, encrypt } = stackSettings(stack);
-  const epoch = await nextEpoch(ctx.directories.state, stack.name);
+  const epoch = await nextEpoch(ctx, session, stack.name);
   const round = algorithm.round({
     processes: moving.map(({ key }) => key),
     epoch,

@@ -1,7 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { ProgressDeadline, passedText, pause, seconds, type Passed } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { ClusterSession } from '../session/session.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
 import { Furthest, statesOf } from './furthest.ts';
 import {
@@ -47,7 +47,7 @@ const UNKNOWN_VERDICT_MS = 240_000;
  */
 export class ServiceReplacement {
   readonly #ctx: CoordinatorContext;
-  readonly #session: ClusterSession;
+  readonly #session: LockedSession;
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
@@ -61,7 +61,7 @@ export class ServiceReplacement {
   /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
   constructor(
     ctx: CoordinatorContext,
-    session: ClusterSession,
+    session: LockedSession,
     place: { readonly id: string; readonly stack: string },
     changes: readonly ServiceChange[],
   ) {
@@ -69,7 +69,7 @@ export class ServiceReplacement {
     this.#session = session;
     this.#place = place;
     this.#changes = changes;
-    this.#journal = new ReplacementJournal(ctx.directories.state, place.stack);
+    this.#journal = new ReplacementJournal(session.lock);
   }
 
   /** Of the new tasks, by service id. Known after {@link begin}. */
@@ -115,6 +115,11 @@ export class ServiceReplacement {
     await failPoint('coordinator.commit-record');
     this.#commit = commit;
     await this.#journal.write(this.#record('released'));
+  }
+
+  /** False when nothing may be undone here: somebody else has the lock, or it is not known whether the commit is written. */
+  isOurs(): Promise<boolean> {
+    return this.#session.lock.isOurs();
   }
 
   /** All is done. @param told every agent knows: whoever comes next has nothing to do */

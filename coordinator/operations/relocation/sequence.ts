@@ -7,7 +7,10 @@ import type { ServiceReplacement } from './replacement.ts';
 import type { CommitRecord } from '../transaction/replacement-journal.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
-type Replacing = Pick<ServiceReplacement, 'begin' | 'services' | 'generations' | 'commit' | 'settle' | 'undo' | 'done'>;
+type Replacing = Pick<
+  ServiceReplacement,
+  'begin' | 'services' | 'generations' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
+>;
 
 /** By task key, as {@link Arrival} says who waits. */
 export type ArrivalsByKey = ReadonlyMap<string, Arrival>;
@@ -110,6 +113,8 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
   } catch (error) {
     const reason = messageOf(error);
     await failPoint('coordinator.undo');
+    // Whoever has the lock, or comes next, finds the journal: what that one does must not be undone here.
+    if (!(await replacement.isOurs())) throw error;
     // The old tasks first: they have been standing still long enough.
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.

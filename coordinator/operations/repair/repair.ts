@@ -1,5 +1,5 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { acquireStackLock, type StackLock } from '../../../src/storage/locks.ts';
+import { withStackLock } from '../lock/stack-lock.ts';
 import { reconcile } from '../rounds/reconcile.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LeftoverItem, RepairReport } from '../session/reports.ts';
@@ -25,38 +25,36 @@ export async function clearLeftovers(ctx: CoordinatorContext, shown: RepairRepor
   using session = await openClusterSession(ctx);
   const left = shown.items.filter(({ state }) => state === 'left');
   const stacks = new Set(left.map(({ stack }) => stack).filter((stack) => stack !== ''));
-  const locks: StackLock[] = [];
-  /** Why nothing of a stack is touched. */
-  const refused = new Map<string, { readonly state: 'in use' | 'failed'; readonly why: string }>();
-  try {
-    for (const stack of [...stacks].sort()) {
-      try {
-        locks.push(await acquireStackLock(ctx.directories.run, stack, { command: 'repair', id: String(process.pid) }));
-        if (left.some((item) => item.stack === stack && UNFINISHED.has(item.kind))) await finish(ctx, session, stack);
-      } catch (error) {
-        ctx.signal.throwIfAborted();
-        const busy = error instanceof SwarmcutError && error.code === 'conflict';
-        refused.set(stack, { state: busy ? 'in use' : 'failed', why: messageOf(error) });
-      }
+  /** Why something was not cleared: by the key of the item, or by stack. */
+  const refused = new Map<string, Refusal>();
+  const clearable = left.filter(({ kind }) => !UNFINISHED.has(kind));
+  for (const stack of [...stacks].sort()) {
+    const own = (item: LeftoverItem): boolean => item.stack === stack;
+    try {
+      const work = { command: 'repair', id: String(process.pid) };
+      await withStackLock(ctx, session, stack, work, async (lockedCtx, locked) => {
+        if (left.some((item) => own(item) && UNFINISHED.has(item.kind))) {
+          // As the next command on the stack.
+          await putServicesBack(lockedCtx, locked, stack);
+          await reconcile(lockedCtx, locked, stack);
+        }
+        await clearOnNodes(lockedCtx, locked, clearable.filter(own), refused);
+      });
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      const busy = error instanceof SwarmcutError && error.code === 'conflict';
+      refused.set(stack, { state: busy ? 'in use' : 'failed', why: messageOf(error) });
     }
-    const untouched = (item: LeftoverItem): boolean => item.state !== 'left' || refused.has(item.stack);
-    await clearOnNodes(
-      ctx,
-      session,
-      left.filter((item) => !untouched(item) && !UNFINISHED.has(item.kind)),
-      refused,
-    );
-    const now = await survey(ctx, session);
-    return { unreached: now.unreached, items: shown.items.map((item) => verdict(item, now, refused)) };
-  } finally {
-    for (const lock of locks) await lock.release();
   }
+  const nobodys = clearable.filter(({ stack }) => stack === '');
+  if (nobodys.length > 0) await clearOnNodes(ctx, session, nobodys, refused);
+  const now = await survey(ctx, session);
+  return { unreached: now.unreached, items: shown.items.map((item) => verdict(item, now, refused)) };
 }
 
-/** As the next command on the stack. @throws SwarmcutError when it cannot be finished now */
-async function finish(ctx: CoordinatorContext, session: ClusterSession, stack: string): Promise<void> {
-  await putServicesBack(ctx, session, stack);
-  await reconcile(ctx, stack, session.nodes, session.agents, session.catalogue);
+interface Refusal {
+  readonly state: 'in use' | 'failed';
+  readonly why: string;
 }
 
 /** @param failed gets why a node could not be told, by the key of the item */
@@ -64,7 +62,7 @@ async function clearOnNodes(
   ctx: CoordinatorContext,
   session: ClusterSession,
   items: readonly LeftoverItem[],
-  failed: Map<string, { readonly state: 'in use' | 'failed'; readonly why: string }>,
+  failed: Map<string, Refusal>,
 ): Promise<void> {
   await Promise.all(
     [...new Set(items.map(({ node }) => node))].map(async (node) => {
@@ -85,22 +83,17 @@ async function clearOnNodes(
 }
 
 /** What has become of something that was shown. */
-function verdict(
-  item: LeftoverItem,
-  now: RepairReport,
-  refused: ReadonlyMap<string, { readonly state: 'in use' | 'failed'; readonly why: string }>,
-): LeftoverItem {
+function verdict(item: LeftoverItem, now: RepairReport, refused: ReadonlyMap<string, Refusal>): LeftoverItem {
   if (item.state !== 'left') return item;
   const why = refused.get(keyOf(item)) ?? (item.stack === '' ? undefined : refused.get(item.stack));
   if (why !== undefined) return { ...item, ...why };
-  // We have the lock ourselves now, and give it back empty.
+  // We have had the lock ourselves.
   if (item.kind === 'lock') return { ...item, state: 'cleared' };
   const still = now.items.find((one) => keyOf(one) === keyOf(item));
   if (now.unreached.some(({ node }) => node === item.node))
     return { ...item, state: 'failed', why: 'the node does not answer any more' };
   if (still === undefined) return { ...item, state: 'cleared' };
-  // What we have the lock of is in use by us.
-  return still.state === 'in use' && still.stack === ''
+  return still.state === 'in use'
     ? { ...item, state: 'in use', why: still.why ?? '' }
     : { ...item, state: 'failed', why: 'it is still there' };
 }

@@ -3,6 +3,9 @@ import { holderText, readStackLocks } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LeftoverItem, RepairReport } from '../session/reports.ts';
 import type { ClusterSession } from '../session/session.ts';
+import { hasEndedHere } from '../lock/holder.ts';
+import { textOf } from '../lock/stack-lock.ts';
+import { STACK_RECORD, fromRecord, type LockState } from '../lock/state.ts';
 import { ReplacementJournal } from '../transaction/replacement-journal.ts';
 
 /** What the coordinator keeps for itself lies on no node that it names. */
@@ -22,7 +25,11 @@ const LOOK_MS = 60_000;
 /** Everything that operations have left, here and on the nodes. Changes nothing. */
 export async function survey(ctx: CoordinatorContext, session: ClusterSession): Promise<RepairReport> {
   const locks = await readStackLocks(ctx.directories.run);
-  const busy = new Map(locks.filter(({ held }) => held).map(({ stack, holder }) => [stack, holderText(stack, holder)]));
+  const records = await stackRecords(session);
+  const busy = new Map([
+    ...(await elsewhere(session, records)),
+    ...locks.filter(({ held }) => held).map(({ stack, holder }) => [stack, holderText(stack, holder)] as const),
+  ]);
   const unreached: { node: string; error: string }[] = [];
   const onNodes = await Promise.all(
     session.nodes
@@ -43,7 +50,7 @@ export async function survey(ctx: CoordinatorContext, session: ClusterSession): 
       const detail = `of a ${holder?.command ?? 'command'} (id ${holder?.id ?? ''}, process ${holder?.pid ?? ''}) that is no more`;
       return { node: HERE, kind: 'lock', subject: file, detail, stack, state: 'left' };
     });
-  here.push(...(await journals(ctx)));
+  here.push(...journals(records));
   // A stack whose command is at work: nothing of it is left over.
   const items = [...here, ...onNodes.flat()].map((item): LeftoverItem => {
     const why = busy.get(item.stack);
@@ -52,26 +59,54 @@ export async function survey(ctx: CoordinatorContext, session: ClusterSession): 
   return { items, unreached };
 }
 
-async function journals(ctx: CoordinatorContext): Promise<LeftoverItem[]> {
-  const { state } = ctx.directories;
-  return Promise.all(
-    (await ReplacementJournal.stacks(state)).map(async (stack): Promise<LeftoverItem> => {
-      const common = { node: HERE, kind: 'operation cut short', stack, state: 'left' } as const;
-      try {
-        const record = await new ReplacementJournal(state, stack).read();
-        const phase = {
-          replacing: 'the old tasks count',
-          released: 'the new tasks count',
-          over: 'some agent does not know yet that it is over',
-        }[record?.phase ?? 'over'];
-        const reserved = record?.reserved.map(({ hostname }) => hostname) ?? [];
-        const paused = reserved.length === 0 ? '' : `; kept free of new tasks: ${reserved.join(', ')}`;
-        return { ...common, subject: record?.id ?? stack, detail: `of stack ${stack}: ${phase}${paused}` };
-      } catch (error) {
-        return { ...common, subject: stack, detail: messageOf(error) };
-      }
-    }),
-  );
+/** What the cluster itself knows of a stack, or why it cannot be understood. */
+interface StackRecord {
+  readonly stack: string;
+  readonly state: LockState | Error;
+}
+
+async function stackRecords({ cluster }: ClusterSession): Promise<StackRecord[]> {
+  const records = await cluster.records.all(STACK_RECORD);
+  return records.map(({ name, value }) => {
+    const stack = name.slice(STACK_RECORD.length);
+    try {
+      return { stack, state: fromRecord(value) };
+    } catch (error) {
+      return { stack, state: error instanceof Error ? error : new Error(messageOf(error)) };
+    }
+  });
+}
+
+/** Stacks that a command is at work on, on whatever manager, and which. */
+async function elsewhere({ cluster }: ClusterSession, records: readonly StackRecord[]): Promise<[string, string][]> {
+  const self = await cluster.self();
+  return records.flatMap(({ stack, state }): [string, string][] => {
+    if (state instanceof Error || state.holder === undefined || hasEndedHere(self, state.holder)) return [];
+    return [[stack, textOf(state.holder, { stack })]];
+  });
+}
+
+function journals(records: readonly StackRecord[]): LeftoverItem[] {
+  return records.flatMap(({ stack, state: known }): LeftoverItem[] => {
+    const common = { node: HERE, kind: 'operation cut short', stack, state: 'left' } as const;
+    if (known instanceof Error) return [{ ...common, subject: stack, detail: known.message }];
+    if (known.journal === undefined) return [];
+    try {
+      const record = new ReplacementJournal({ journal: known.journal, setJournal: () => Promise.resolve() }).read();
+      if (record === undefined) return [];
+      const { id, phase, reserved } = record;
+      const text = {
+        replacing: 'the old tasks count',
+        released: 'the new tasks count',
+        over: 'some agent does not know yet that it is over',
+      }[phase];
+      const names = reserved.map(({ hostname }) => hostname);
+      const paused = names.length === 0 ? '' : `; kept free of new tasks: ${names.join(', ')}`;
+      return [{ ...common, subject: id, detail: `of stack ${stack}: ${text}${paused}` }];
+    } catch (error) {
+      return [{ ...common, subject: stack, detail: messageOf(error) }];
+    }
+  });
 }
 
 async function ofNode(ctx: CoordinatorContext, session: ClusterSession, node: string): Promise<LeftoverItem[]> {

@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { isSealed, type DumpTimes, type TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
+import { InDoubtError } from '../lock/lease.ts';
 import type { Emit } from '../events/events.ts';
 import type { OnProgress, RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
@@ -40,6 +41,9 @@ export class AgentExecutor implements RoundExecutor {
   readonly #tasks: ReadonlyMap<string, RoundTask>;
   readonly #subnets: string[];
   readonly #checkpoints = new Map<string, TaskCheckpoint>();
+  readonly #untold = new Set<string>();
+  /** It is not known whether the round is committed. */
+  #inDoubt = false;
 
   constructor(options: AgentExecutorOptions) {
     this.#options = options;
@@ -49,6 +53,11 @@ export class AgentExecutor implements RoundExecutor {
 
   get checkpoints(): Checkpoints {
     return this.#checkpoints;
+  }
+
+  /** Nodes whose agents could not be told that the round is committed. */
+  get untold(): readonly string[] {
+    return [...this.#untold];
   }
 
   get #keepFrozen(): boolean {
@@ -122,7 +131,12 @@ export class AgentExecutor implements RoundExecutor {
     const { ending } = this.#options;
     if (ending.kind !== 'commit') throw new SwarmcutError('internal', 'this round is not to be committed');
     await failPoint('coordinator.commit');
-    await ending.commit(this.#checkpoints);
+    try {
+      await ending.commit(this.#checkpoints);
+    } catch (error) {
+      this.#inDoubt = error instanceof InDoubtError;
+      throw error;
+    }
   }
 
   async handOver(): Promise<void> {
@@ -138,6 +152,7 @@ export class AgentExecutor implements RoundExecutor {
     await failPoint('coordinator.committed');
     await this.#everyAgent(async (agent) => {
       await agent.finish({ snapshotId }).catch((error: unknown) => {
+        this.#untold.add(agent.node);
         emit({
           kind: 'warning',
           message: `node ${agent.node} could not be told that the snapshot is complete (${messageOf(error)}); it will be told later`,
@@ -149,6 +164,8 @@ export class AgentExecutor implements RoundExecutor {
   async abort(_processes: readonly string[], reason: string): Promise<void> {
     const { snapshotId, emit } = this.#options;
     await failPoint('coordinator.abort');
+    // The tasks run on since their release. What is kept of them is settled by whoever can read what was written.
+    if (this.#inDoubt) return;
     await this.#everyAgent(async (agent) => {
       await agent.abort({ snapshotId, reason }).catch((error: unknown) => {
         emit({

@@ -1,46 +1,63 @@
 import { messageOf } from '../../../src/model/errors.ts';
-import type { Catalogue } from '../../../src/storage/catalogue.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { patienceWith } from '../session/patience.ts';
-import type { Agents } from '../session/agents.ts';
-import type { ClusterNode } from '../../orchestrator/index.ts';
 import { join } from 'node:path';
 import { readRevoked } from '../../../src/rpc/identity/identity-files.ts';
 import { tellRevoked } from '../certificates/revoke.ts';
 
 /**
- * Settles what an earlier coordinator left behind on the agents: a tentative checkpoint whose snapshot has a manifest becomes permanent,
- * any other is discarded. Call with the stack's lock held: then no round of this stack can be under way.
+ * Settles what an earlier coordinator, on whatever manager, left behind on the agents: a tentative checkpoint whose snapshot is committed becomes
+ * permanent, any other is discarded. Whether it is committed, the cluster's own state says, and every agent that has been told so already. With the
+ * stack's lock held no round of this stack can be under way.
  */
-export async function reconcile(
-  ctx: CoordinatorContext,
-  stack: string,
-  nodes: readonly ClusterNode[],
-  agents: Agents,
-  catalogue: Catalogue,
-): Promise<void> {
-  const permanent = new Set(await catalogue.ids());
+export async function reconcile(ctx: CoordinatorContext, session: LockedSession, stack: string): Promise<void> {
+  const { lock, nodes, agents, catalogue } = session;
+  const permanent = new Set([...lock.commits.map(({ id }) => id), ...(await catalogue.ids())]);
+  /** Snapshots of which a node knows all that there is to know. */
+  const told = new Map<string, Set<string>>();
+  const open: { node: string; snapshotId: string; state: string }[] = [];
   const revoked = readRevoked(join(ctx.directories.config, 'coordinator'));
   await Promise.all(
-    nodes.map(async (node) => {
-      const { hostname } = node;
+    nodes.map(async (each) => {
+      const node = each.hostname;
       try {
-        const agent = agents.of(hostname);
+        const agent = agents.of(node);
         await tellRevoked(agent, revoked, ctx.signal);
-        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: patienceWith(node) });
+        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: patienceWith(each) });
+        const unsettled = new Set<string>();
         for (const { snapshotId, stack: owner, state } of snapshots) {
-          if (owner !== stack || state === 'permanent') continue;
-          ctx.log.warn(
-            { node: hostname, snapshotId, state, permanent: permanent.has(snapshotId) },
-            'settling a leftover',
-          );
-          if (permanent.has(snapshotId)) await agent.finish({ snapshotId });
-          else await agent.abort({ snapshotId, reason: 'left behind by a coordinator that is gone' });
+          if (owner !== stack) continue;
+          if (state === 'permanent') permanent.add(snapshotId);
+          else {
+            unsettled.add(snapshotId);
+            open.push({ node, snapshotId, state });
+          }
         }
+        told.set(node, unsettled);
       } catch (error) {
         // A node that does not answer and takes part in the round fails it soon enough, with a better message.
-        ctx.log.warn({ node: hostname, reason: messageOf(error) }, 'cannot look for leftovers');
+        ctx.log.warn({ node, reason: messageOf(error) }, 'cannot look for leftovers');
       }
     }),
   );
+  // Only now: one agent may know of a commit of which another has not heard.
+  await Promise.all(
+    open.map(async ({ node, snapshotId, state }) => {
+      ctx.log.warn({ node, snapshotId, state, permanent: permanent.has(snapshotId) }, 'settling a leftover');
+      try {
+        if (permanent.has(snapshotId)) await agents.of(node).finish({ snapshotId });
+        else await agents.of(node).abort({ snapshotId, reason: 'left behind by a coordinator that is gone' });
+        told.get(node)?.delete(snapshotId);
+      } catch (error) {
+        ctx.log.warn({ node, snapshotId, reason: messageOf(error) }, 'cannot settle a leftover');
+      }
+    }),
+  );
+  const present = new Set(nodes.map(({ hostname }) => hostname));
+  const left = lock.commits.map(({ id, nodes: waiting }) => ({
+    id,
+    nodes: waiting.filter((node) => present.has(node) && told.get(node)?.has(id) !== false),
+  }));
+  await lock.setCommits(left.filter((commit) => commit.nodes.length > 0));
 }

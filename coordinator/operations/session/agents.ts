@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { assertOwnCertificateValid, clientCredentials, connectAgent } from '../../../src/rpc/index.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { AgentClient, Fence } from '../../../src/rpc/index.ts';
 import type { ClusterNode } from '../../orchestrator/index.ts';
 
 /** The agents of a cluster, one connection each, made when first used. */
@@ -9,6 +9,7 @@ export class Agents implements Disposable {
   readonly #nodes: ReadonlyMap<string, ClusterNode>;
   readonly #clients = new Map<string, AgentClient>();
   readonly #configDir: string;
+  #fence: Fence | undefined;
 
   /** @param configDir the coordinator's certificate lies in its `coordinator/` */
   constructor(nodes: readonly ClusterNode[], configDir: string) {
@@ -29,9 +30,14 @@ export class Agents implements Disposable {
     }
     const credentials = clientCredentials(this.#configDir);
     assertOwnCertificateValid(this.#configDir, new Date());
-    const client = connectAgent({ node, address: found.agentAddress, credentials });
+    const client = connectAgent({ node, address: found.agentAddress, credentials, fence: () => this.#fence });
     this.#clients.set(node, client);
     return client;
+  }
+
+  /** From now on, whatever agents are told is told under this lock. */
+  obey(fence: Fence): void {
+    this.#fence = fence;
   }
 
   [Symbol.dispose](): void {

@@ -4,9 +4,9 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { pause } from '../../../src/platform/deadlines.ts';
-import { acquireStackLock } from '../../../src/storage/locks.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarsReport } from '../session/reports.ts';
+import { withStackLock } from '../lock/stack-lock.ts';
 import { putServicesBack } from '../transaction/recovery.ts';
 import { existingStack, openClusterSession } from '../session/session.ts';
 import { proxiedServices, stackSettings } from '../session/settings.ts';
@@ -22,11 +22,11 @@ const POLL_MS = 500;
  * and those that will be started, on whatever node.
  */
 export async function attachSidecars(ctx: CoordinatorContext, stackName: string): Promise<SidecarsReport> {
-  using session = await openClusterSession(ctx);
-  const services = declaringServices(await existingStack(session, stackName));
+  using opened = await openClusterSession(ctx);
+  const services = declaringServices(await existingStack(opened, stackName));
   const id = newId(Date.now(), Math.random());
-  const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'attachment', id });
-  try {
+  const work = { command: 'attachment', id };
+  return await withStackLock(ctx, opened, stackName, work, async (ctx, session) => {
     await putServicesBack(ctx, session, stackName);
     const stack = await existingStack(session, stackName);
     const names = services.map(({ name }) => name);
@@ -49,9 +49,7 @@ export async function attachSidecars(ctx: CoordinatorContext, stackName: string)
     return await acquainted(ctx, stack, sidecarsReport(stack, answers), async () =>
       sidecarsReport(stack, await listSidecars(ctx, session, stackName)),
     );
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 /**

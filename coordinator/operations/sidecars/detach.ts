@@ -1,7 +1,7 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { assertStackName } from '../../../src/model/stack-name.ts';
 import { newId } from '../../../src/model/ids.ts';
-import { acquireStackLock } from '../../../src/storage/locks.ts';
+import { withStackLock } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { DetachOptions, DetachReport } from '../session/reports.ts';
 import { openClusterSession } from '../session/session.ts';
@@ -16,11 +16,10 @@ export async function detachSidecars(
   stack: string,
   options: DetachOptions,
 ): Promise<DetachReport> {
-  using session = await openClusterSession(ctx);
+  using opened = await openClusterSession(ctx);
   const id = newId(Date.now(), Math.random());
   assertStackName(stack);
-  const lock = await acquireStackLock(ctx.directories.run, stack, { command: 'detachment', id });
-  try {
+  return await withStackLock(ctx, opened, stack, { command: 'detachment', id }, async (ctx, session) => {
     const found = await listSidecars(ctx, session, stack);
     const sidecars = found.answers.flatMap(({ answer }) => answer);
     const carried = carriedConnections(sidecars);
@@ -34,9 +33,7 @@ export async function detachSidecars(
     const { unreached } = await everyAgent(ctx, session, (agent) => agent.detach({ stack }, { signal: ctx.signal }));
     ctx.log.info({ stack, sidecars: sidecars.length, carried, unreached }, 'sidecars are detached');
     return { stack, sidecars: sidecars.length, resetConnections: carried, unreached };
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 /**

@@ -1,9 +1,10 @@
+import type { StackLock } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import { ReplacementJournal } from './replacement-journal.ts';
 
 /** Does work that changes services; if this process dies in it, or cannot finish it, the guardian does. */
 export async function guarded<Result>(
-  ctx: CoordinatorContext,
+  ctx: Pick<CoordinatorContext, 'guard'>,
+  lock: Pick<StackLock, 'journal' | 'isInDoubt' | 'isLost'>,
   stack: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -11,8 +12,8 @@ export async function guarded<Result>(
   try {
     return await work();
   } finally {
-    const left = await new ReplacementJournal(ctx.directories.state, stack).read().catch(() => undefined);
-    if (left === undefined) guardian?.dismiss();
+    // Who has the lock now has the journal, too.
+    if (lock.isLost || (lock.journal === undefined && !lock.isInDoubt)) guardian?.dismiss();
     else guardian?.takeOver();
   }
 }

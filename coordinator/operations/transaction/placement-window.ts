@@ -1,14 +1,10 @@
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { pause } from '../../../src/platform/deadlines.ts';
-import { acquireStackLock, type StackLock } from '../../../src/storage/locks.ts';
+import { withPlacementLock } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Cluster, ClusterNode, Placement } from '../../orchestrator/index.ts';
 
 /** Placing takes some 0.1 s; a target on which a task does not fit shows by this. Milliseconds. */
 export const PLACE_TIMEOUT_MS = 20_000;
-
-/** Not the name of a stack: they have no such character. */
-const LOCK = '~placement';
 
 export type ReservedNode = Pick<ClusterNode, 'id' | 'hostname'>;
 
@@ -38,15 +34,14 @@ export function unwanted({ only, except = [] }: Placement, nodes: readonly Clust
  * @param place ends when all are placed
  */
 export async function withReserved(
-  ctx: Pick<CoordinatorContext, 'directories' | 'signal'>,
-  cluster: Pick<Cluster, 'setPlaceable'>,
+  ctx: Pick<CoordinatorContext, 'directories' | 'signal' | 'emit' | 'log'>,
+  cluster: Cluster,
   reserved: readonly ReservedNode[],
   place: () => Promise<void>,
 ): Promise<void> {
   if (reserved.length === 0) return place();
-  // Two operations at once would give back each other's nodes.
-  const lock = await waitForLock(ctx);
-  try {
+  // Two operations at once, on whatever managers, would give back each other's nodes.
+  await withPlacementLock(ctx, cluster, PLACE_TIMEOUT_MS, async () => {
     const taken: ReservedNode[] = [];
     try {
       for (const node of reserved) if (await cluster.setPlaceable(node.id, false)) taken.push(node);
@@ -54,9 +49,7 @@ export async function withReserved(
     } finally {
       await giveBack(cluster, taken);
     }
-  } finally {
-    await lock.release();
-  }
+  });
 }
 
 /** They take tasks again. Again: no effect. */
@@ -68,19 +61,4 @@ export async function giveBack(cluster: Pick<Cluster, 'setPlaceable'>, nodes: re
     advice: '`docker node update --availability active NODE`; the next command on the stack tries again',
     cause: failed.reason,
   });
-}
-
-async function waitForLock({
-  directories,
-  signal,
-}: Pick<CoordinatorContext, 'directories' | 'signal'>): Promise<StackLock> {
-  const until = performance.now() + PLACE_TIMEOUT_MS;
-  for (;;) {
-    try {
-      return await acquireStackLock(directories.run, LOCK, { command: 'placement', id: String(process.pid) });
-    } catch (error) {
-      if (!(error instanceof SwarmcutError) || error.code !== 'conflict' || performance.now() > until) throw error;
-      await pause(50, signal);
-    }
-  }
 }

@@ -1,26 +1,28 @@
+import { isDeepStrictEqual } from 'node:util';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { ClusterService } from '../../orchestrator/index.ts';
+import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { ASK_MS } from '../session/patience.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { carryOut } from './commit.ts';
 import { giveBack } from './placement-window.ts';
-import { ReplacementJournal, remedyOf, type ReplacementRecord } from './replacement-journal.ts';
+import { ReplacementJournal, remedyOf, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
 
 /**
  * Finishes what a coordinator that was killed in the middle of a restore or a migration has left: back to the old tasks before its commit,
- * forward to the new ones after it; and agents forget it. Call with the stack's lock held: then nobody is at it.
+ * forward to the new ones after it; and agents forget it. That one may have been on another manager, and may only have been standing still.
  * @returns true if something was changed, so that what was read of the stack before is no longer true
  * @throws SwarmcutError `failed` when it could not be finished; the next call tries again
  */
 export async function putServicesBack(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   stack: string,
 ): Promise<boolean> {
-  const journal = new ReplacementJournal(ctx.directories.state, stack);
-  const record = await journal.read();
+  const journal = new ReplacementJournal(session.lock);
+  const record = journal.read();
   if (record !== undefined) {
     const { id, phase } = record;
     ctx.log.warn({ id, phase }, 'finishing what a coordinator that is gone has left');
@@ -74,7 +76,11 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
     try {
       const now = await cluster.service(entry.present?.id ?? entry.name);
       const found = remedyOf(record.phase, entry, now);
-      if (now === undefined || found.kind === 'nothing') continue;
+      if (now === undefined) continue;
+      if (found.kind === 'nothing') {
+        await makeStale(cluster, record, entry, now);
+        continue;
+      }
       if (found.kind === 'remove') await cluster.remove(now.id);
       else if (found.kind === 'settle') await cluster.settle(now.id, found.spec, found.generation);
       else await cluster.putBack(now.id, found.spec);
@@ -92,6 +98,20 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
     `services cannot be put back after ${record.id} was cut short: ${failed.join(', ')}`,
     { where: { stack: record.stack }, advice: 'run the command again' },
   );
+}
+
+/**
+ * A coordinator that only stands still may have been about to replace a service of which it had read the version: with another one, that order
+ * comes too late. Nothing else changes in the service.
+ */
+async function makeStale(
+  cluster: Cluster,
+  { phase }: ReplacementRecord,
+  { present }: ReplacementEntry,
+  now: ClusterService,
+): Promise<void> {
+  if (phase === 'replacing' && present !== undefined && isDeepStrictEqual(now.spec, present.spec))
+    await cluster.putBack(now.id, present.spec);
 }
 
 /** Whether the cluster sees the container of a restored task running. */

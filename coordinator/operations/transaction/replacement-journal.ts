@@ -1,9 +1,6 @@
-import { readFile, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { Connection, RewriteEntry } from '../../../src/model/connection.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
 
 /** As the cluster gave it: only it looks inside. */
@@ -65,51 +62,43 @@ export type CommitRecord = z.infer<typeof commitSchema>;
 export type ReplacementEntry = z.infer<typeof entrySchema>;
 export type ReplacementRecord = z.infer<typeof journalSchema>;
 
+/** Where the journal of a stack is kept: with its lock, so that nobody but the one who has the lock ever changes it. */
+export interface JournalPlace {
+  readonly journal: string | undefined;
+  setJournal(journal: string | undefined): Promise<void>;
+}
+
 /**
- * What a restore or a migration is about to do to the specs of services: `<state>/replacements/<stack>.json`, written before the first change
- * and removed when the agents, too, know that it is over. If its coordinator dies in between, the guardian or the next command on the stack
- * finds it: recovery.ts.
+ * What a restore or a migration is about to do to the specs of services: written before the first change, in the cluster's own state, and
+ * removed when the agents, too, know that it is over. If its coordinator dies in between, the guardian or the next command on the stack, on
+ * whatever manager, finds it: recovery.ts.
  */
 export class ReplacementJournal {
-  readonly #file: string;
-  readonly #directory: string;
+  readonly #place: JournalPlace;
 
-  constructor(stateDir: string, stack: string) {
-    this.#directory = join(stateDir, 'replacements');
-    this.#file = join(this.#directory, `${encodeURIComponent(stack)}.json`);
+  constructor(place: JournalPlace) {
+    this.#place = place;
   }
 
-  /** The stacks that have one. */
-  static async stacks(stateDir: string): Promise<string[]> {
-    const names = await readdir(join(stateDir, 'replacements')).catch(() => []);
-    return names
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)));
-  }
-
+  /** When this has returned, every manager reads it. @throws LockLostError: nobody ever will; InDoubtError */
   async write(record: ReplacementRecord): Promise<void> {
-    await writeDurably(this.#file, `${JSON.stringify(record)}\n`);
+    await this.#place.setJournal(JSON.stringify(record));
   }
 
   async remove(): Promise<void> {
-    await rm(this.#file, { force: true });
-    await syncDirectory(this.#directory).catch(() => undefined);
+    await this.#place.setJournal(undefined);
   }
 
-  /** @throws SwarmcutError `damaged` for a file that cannot be understood */
-  async read(): Promise<ReplacementRecord | undefined> {
-    const text = await readFile(this.#file, 'utf8').catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    });
+  /** @throws SwarmcutError `damaged` for what cannot be understood */
+  read(): ReplacementRecord | undefined {
+    const text = this.#place.journal;
     if (text === undefined) return undefined;
     try {
       return journalSchema.parse(JSON.parse(text));
     } catch (cause) {
       throw new SwarmcutError('damaged', 'what a restore that was cut short has left behind cannot be read', {
-        where: { file: this.#file },
         advice:
-          'look at the services of the stack (`docker service inspect`) for constraints that are not yours, then remove the file',
+          'was it begun by another version of swarmcut? That one can finish it. Otherwise look at the services of the stack (`docker service inspect`), and take the label swarmcut.journal away from the config swarmcut-stack-<stack>',
         cause,
       });
     }

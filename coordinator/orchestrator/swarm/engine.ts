@@ -2,8 +2,8 @@ import Docker from 'dockerode';
 import { z } from 'zod';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { ServiceSpec } from '../index.ts';
-import { networkSchema, nodeSchema, serviceSchema, taskSchema } from './raw.ts';
-import type { RawNetwork, RawNode, RawService, RawTask } from './raw.ts';
+import { infoSchema, networkSchema, nodeSchema, serviceSchema, taskSchema } from './raw.ts';
+import type { RawInfo, RawNetwork, RawNode, RawService, RawTask } from './raw.ts';
 
 type Filters = Readonly<Record<string, readonly string[]>>;
 
@@ -11,10 +11,22 @@ type Filters = Readonly<Record<string, readonly string[]>>;
 export class Engine {
   readonly #docker: Docker;
   readonly #socketPath: string;
+  readonly #sure: () => Promise<void>;
 
-  constructor(socketPath: string) {
+  /** @param sure asked before each change; what it throws is thrown, and nothing is changed then */
+  constructor(socketPath: string, sure: () => Promise<void> = () => Promise.resolve()) {
     this.#socketPath = socketPath;
     this.#docker = new Docker({ socketPath });
+    this.#sure = sure;
+  }
+
+  /** The same engine, asked otherwise before changes. */
+  guardedBy(sure: () => Promise<void>): Engine {
+    return new Engine(this.#socketPath, sure);
+  }
+
+  async info(): Promise<RawInfo> {
+    return this.#ask('ask the engine who it is', infoSchema, () => this.#docker.info());
   }
 
   async nodes(): Promise<RawNode[]> {
@@ -49,6 +61,7 @@ export class Engine {
   }
 
   async createNetwork(spec: ServiceSpec): Promise<string> {
+    await this.#sure();
     const reply = await this.#ask(`create network ${String(spec.Name)}`, z.object({ id: z.string() }), () =>
       this.#docker.createNetwork(spec as unknown as Docker.NetworkCreateOptions),
     );
@@ -56,6 +69,7 @@ export class Engine {
   }
 
   async removeNetwork(id: string): Promise<void> {
+    await this.#sure();
     await this.#ask(`remove network ${id}`, z.unknown(), () => this.#docker.getNetwork(id).remove());
   }
 
@@ -68,6 +82,7 @@ export class Engine {
   }
 
   async createConfig(spec: ServiceSpec): Promise<string> {
+    await this.#sure();
     const reply = await this.#ask(`create config ${String(spec.Name)}`, z.object({ id: z.string() }), () =>
       this.#docker.createConfig(spec),
     );
@@ -86,6 +101,7 @@ export class Engine {
 
   /** @returns the id of the new service */
   async createService(spec: ServiceSpec): Promise<string> {
+    await this.#sure();
     const reply = await this.#ask(`create service ${String(spec.Name)}`, z.object({ id: z.string() }), () =>
       this.#docker.createService(spec as unknown as Docker.CreateServiceOptions),
     );
@@ -93,6 +109,7 @@ export class Engine {
   }
 
   async removeService(id: string): Promise<void> {
+    await this.#sure();
     await this.#ask(`remove service ${id}`, z.unknown(), () => this.#docker.getService(id).remove());
   }
 
@@ -104,6 +121,8 @@ export class Engine {
     for (let attempt = 1; ; attempt++) {
       const service = await this.service(id);
       if (service === undefined) throw new SwarmcutError('not-found', `service ${id} is gone`);
+      // After the version was read: who takes our place changes the service, and what comes late is out of sequence.
+      await this.#sure();
       try {
         await this.#ask(`update service ${service.Spec.Name}`, z.unknown(), () =>
           this.#docker.getService(id).update({ version: service.Version.Index, ...spec }),
@@ -126,6 +145,7 @@ export class Engine {
         node.inspect(),
       );
       if ((spec.Availability ?? 'active') !== from) return false;
+      await this.#sure();
       try {
         await this.#ask(`set node ${nodeId} to ${to}`, z.unknown(), () =>
           node.update({ version: version.Index, ...spec, Availability: to }),
@@ -142,7 +162,7 @@ export class Engine {
     try {
       answer = await call();
     } catch (error) {
-      throw this.#translate(what, error);
+      throw engineError(this.#socketPath, what, error);
     }
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
@@ -151,29 +171,25 @@ export class Engine {
       `cannot ${what}: the engine's answer is not understood: ${z.prettifyError(parsed.error)}`,
     );
   }
+}
 
-  #translate(what: string, error: unknown): SwarmcutError {
-    const details = error as { statusCode?: number; code?: string };
-    const message = messageOf(error);
-    if (details.code === 'ENOENT' || details.code === 'ECONNREFUSED' || details.code === 'EACCES') {
-      return new SwarmcutError(
-        'unreachable',
-        `cannot ${what}: no engine answers at ${this.#socketPath} (${details.code})`,
-        {
-          advice:
-            'run the coordinator on a Swarm manager node, as a user who may use the Docker socket, or name the socket with --docker-socket',
-          cause: error,
-        },
-      );
-    }
-    if (details.statusCode === 503 || /not a swarm manager/i.test(message)) {
-      return new SwarmcutError('precondition', `cannot ${what}: this engine is not a Swarm manager`, {
-        advice: 'run the coordinator on a manager node (`docker node ls` works there)',
-        cause: error,
-      });
-    }
-    if (details.statusCode === 404)
-      return new SwarmcutError('not-found', `cannot ${what}: ${message}`, { cause: error });
-    return new SwarmcutError('failed', `cannot ${what}: ${message}`, { cause: error });
+/** What the engine said, and what to do about it. @param what was to be done */
+export function engineError(socketPath: string, what: string, error: unknown): SwarmcutError {
+  const details = error as { statusCode?: number; code?: string };
+  const message = messageOf(error);
+  if (details.code === 'ENOENT' || details.code === 'ECONNREFUSED' || details.code === 'EACCES') {
+    return new SwarmcutError('unreachable', `cannot ${what}: no engine answers at ${socketPath} (${details.code})`, {
+      advice:
+        'run the coordinator on a Swarm manager node, as a user who may use the Docker socket, or name the socket with --docker-socket',
+      cause: error,
+    });
   }
+  if (details.statusCode === 503 || /not a swarm manager/i.test(message)) {
+    return new SwarmcutError('precondition', `cannot ${what}: this engine is not a Swarm manager`, {
+      advice: 'run the coordinator on a manager node (`docker node ls` works there)',
+      cause: error,
+    });
+  }
+  if (details.statusCode === 404) return new SwarmcutError('not-found', `cannot ${what}: ${message}`, { cause: error });
+  return new SwarmcutError('failed', `cannot ${what}: ${message}`, { cause: error });
 }

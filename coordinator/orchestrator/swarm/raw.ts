@@ -101,3 +101,16 @@ export const networkSchema = z.object({
   Labels: labelsSchema,
 });
 export type RawNetwork = z.infer<typeof networkSchema>;
+
+export const infoSchema = z.object({
+  Name: z.string(),
+  Swarm: z.object({ NodeID: z.string(), Cluster: z.object({ ID: z.string() }).nullish() }),
+});
+export type RawInfo = z.infer<typeof infoSchema>;
+
+/** A config, of which we use the labels. */
+export const configSchema = z.object({
+  ID: z.string(),
+  Version: z.object({ Index: z.number() }),
+  Spec: z.object({ Name: z.string(), Labels: labelsSchema, Data: z.string().optional() }),
+});

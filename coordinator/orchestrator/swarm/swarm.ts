@@ -1,8 +1,10 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import { assertStackName } from '../../../src/model/stack-name.ts';
 import type {
   Cluster,
   ClusterNode,
+  ClusterSelf,
   ClusterService,
   ClusterTask,
   Resources,
@@ -12,17 +14,42 @@ import type {
 } from '../index.ts';
 import { ENDED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './convert.ts';
 import { Engine } from './engine.ts';
+import { SwarmRecords } from './records.ts';
 import { ensureResources, readResources } from './resources.ts';
 import { forceUpdateOf, replacementSpec, settledSpec, withTasks } from './specs.ts';
 
+export interface SwarmOptions {
+  readonly socketPath: string;
+  /** Of agents whose node does not say otherwise. */
+  readonly agentPort: number;
+}
+
 /** Docker Swarm, through the engine of a manager node. A generation is the `ForceUpdate` of a service's tasks. */
 export class Swarm implements Cluster {
+  readonly records: SwarmRecords;
   readonly #engine: Engine;
   readonly #agentPort: number;
+  readonly #options: SwarmOptions;
 
-  constructor(options: { readonly socketPath: string; readonly agentPort: number }) {
-    this.#engine = new Engine(options.socketPath);
+  /** @param engine for changes that somebody has to allow first */
+  constructor(options: SwarmOptions, engine: Engine = new Engine(options.socketPath)) {
+    this.records = new SwarmRecords(options.socketPath);
+    this.#engine = engine;
     this.#agentPort = options.agentPort;
+    this.#options = options;
+  }
+
+  guardedBy(sure: () => Promise<void>): Cluster {
+    return new Swarm(this.#options, this.#engine.guardedBy(sure));
+  }
+
+  async self(): Promise<ClusterSelf> {
+    const { Name: hostname, Swarm: swarm } = await this.#engine.info();
+    const clusterId = swarm.Cluster?.ID;
+    if (clusterId !== undefined) return { nodeId: swarm.NodeID, hostname, clusterId };
+    throw new SwarmcutError('precondition', `the engine of ${hostname} is not a Swarm manager`, {
+      advice: 'run the coordinator on a manager node (`docker node ls` works there)',
+    });
   }
 
   async nodes(): Promise<ClusterNode[]> {

@@ -42,12 +42,15 @@ import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as
 import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from './swarmcut/ProgressRequest.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './swarmcut/RecordedReply.ts';
+import type { Removal as _swarmcut_Removal, Removal__Output as _swarmcut_Removal__Output } from './swarmcut/Removal.ts';
+import type { RemoveRequest as _swarmcut_RemoveRequest, RemoveRequest__Output as _swarmcut_RemoveRequest__Output } from './swarmcut/RemoveRequest.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from './swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from './swarmcut/RestoreRequest.ts';
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from './swarmcut/RestoreTaskReply.ts';
 import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from './swarmcut/RestoreTaskRequest.ts';
 import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _swarmcut_RewriteEntry__Output } from './swarmcut/RewriteEntry.ts';
 import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from './swarmcut/RewriteRequest.ts';
+import type { SealedManifest as _swarmcut_SealedManifest, SealedManifest__Output as _swarmcut_SealedManifest__Output } from './swarmcut/SealedManifest.ts';
 import type { Sidecar as _swarmcut_Sidecar, Sidecar__Output as _swarmcut_Sidecar__Output } from './swarmcut/Sidecar.ts';
 import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from './swarmcut/SidecarsReply.ts';
 import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from './swarmcut/SnapshotRequest.ts';
@@ -114,12 +117,15 @@ export interface ProtoGrpcType {
     ProgressRequest: MessageTypeDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressRequest__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RecordedReply: MessageTypeDefinition<_swarmcut_RecordedReply, _swarmcut_RecordedReply__Output>
+    Removal: MessageTypeDefinition<_swarmcut_Removal, _swarmcut_Removal__Output>
+    RemoveRequest: MessageTypeDefinition<_swarmcut_RemoveRequest, _swarmcut_RemoveRequest__Output>
     RestoreEvent: MessageTypeDefinition<_swarmcut_RestoreEvent, _swarmcut_RestoreEvent__Output>
     RestoreRequest: MessageTypeDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreRequest__Output>
     RestoreTaskReply: MessageTypeDefinition<_swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskReply__Output>
     RestoreTaskRequest: MessageTypeDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskRequest__Output>
     RewriteEntry: MessageTypeDefinition<_swarmcut_RewriteEntry, _swarmcut_RewriteEntry__Output>
     RewriteRequest: MessageTypeDefinition<_swarmcut_RewriteRequest, _swarmcut_RewriteRequest__Output>
+    SealedManifest: MessageTypeDefinition<_swarmcut_SealedManifest, _swarmcut_SealedManifest__Output>
     Sidecar: MessageTypeDefinition<_swarmcut_Sidecar, _swarmcut_Sidecar__Output>
     SidecarsReply: MessageTypeDefinition<_swarmcut_SidecarsReply, _swarmcut_SidecarsReply__Output>
     SnapshotRequest: MessageTypeDefinition<_swarmcut_SnapshotRequest, _swarmcut_SnapshotRequest__Output>

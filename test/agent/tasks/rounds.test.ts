@@ -78,7 +78,8 @@ beforeEach(() => {
     };
   };
   const noted = (name: string) => (id: string) => Promise.resolve(void ledger.push(`${name} ${id}`));
-  const fake = { has: () => true, setState: noted('permanent'), release: noted('unpin'), remove: noted('remove') };
+  const get = (): { state: string } => ({ state: ledger.includes('permanent s1') ? 'permanent' : 'open' });
+  const fake = { has: () => true, get, setState: noted('permanent'), release: noted('unpin'), remove: noted('remove') };
   rounds = new Rounds({ held: bed.held, ledger: fake } as unknown as RoundsOptions);
 });
 
@@ -128,6 +129,13 @@ describe('the rounds of a node', () => {
     // Another task's reason is not this one's.
     failed = { reason: 'a peer gave up', failure };
     await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ advice: 'the task runs on; nothing was kept' });
+  });
+
+  it('keep what is permanent, whoever gives them up afterwards', async () => {
+    await rounds.prepare(prepare());
+    await rounds.finish(SNAPSHOT);
+    await rounds.abort(SNAPSHOT, 'said by a coordinator that knows of no commit');
+    expect(ledger).toEqual(['permanent s1']);
   });
 
   it('are not prepared any more when they were given up, not even by a prepare that is under way', async () => {

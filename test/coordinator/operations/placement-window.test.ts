@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unwanted, withReserved } from '../../../coordinator/operations/transaction/placement-window.ts';
-import type { ClusterNode } from '../../../coordinator/orchestrator/index.ts';
+import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
+import type { Cluster, ClusterNode } from '../../../coordinator/orchestrator/index.ts';
+import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 
 const node = (hostname: string, availability = 'active'): ClusterNode =>
   ({ id: `id-${hostname}`, hostname, availability }) as ClusterNode;
@@ -30,12 +32,16 @@ describe('nodes that are kept free of new tasks', () => {
     it('are given back whatever happens, but for those that somebody else has taken out of service', async () => {
       const done: string[] = [];
       const cluster = {
+        ...sharedBy('n1', new FakeRaft()),
         setPlaceable: (id: string, placeable: boolean) => {
           done.push(`${id} ${placeable}`);
           return Promise.resolve(id !== 'id-n3');
         },
-      };
-      const ctx = { directories: { run, state: run, config: run }, signal: new AbortController().signal };
+      } as unknown as Cluster;
+      const ctx = {
+        directories: { run, state: run, config: run },
+        signal: new AbortController().signal,
+      } as unknown as CoordinatorContext;
       const placing = withReserved(ctx, cluster, unwanted({ only: 'n2' }, NODES), () =>
         Promise.reject(new Error('no')),
       );

@@ -19,6 +19,7 @@ class Bed {
   readonly requests: { call: string; request: { servicesAreBack?: boolean } }[] = [];
   broken = '';
   away = '';
+  ours = true;
 
   readonly ctx = {
     signal: new AbortController().signal,
@@ -54,6 +55,7 @@ class Bed {
     ]),
     begin: () => this.#step('begin'),
     commit: () => this.#step('commit'),
+    isOurs: () => Promise.resolve(this.ours),
     settle: () => this.#step('settle'),
     undo: () =>
       this.#step('undo services').then(

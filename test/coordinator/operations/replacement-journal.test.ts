@@ -1,15 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
 import {
   ReplacementJournal,
   remedyOf,
+  type JournalPlace,
   type ReplacementRecord,
 } from '../../../coordinator/operations/transaction/replacement-journal.ts';
 import { putServicesBack } from '../../../coordinator/operations/transaction/recovery.ts';
-import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
+import type { LockedSession } from '../../../coordinator/operations/lock/stack-lock.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { ClusterService, ServiceSpec } from '../../../coordinator/orchestrator/index.ts';
 
@@ -25,6 +23,19 @@ function record(phase: ReplacementRecord['phase'], present = true): ReplacementR
     phase,
     services: [{ name: 'bank_a', ...was, spec: saved, generation: 4 }],
     reserved: [],
+  };
+}
+
+function placeInMemory(): JournalPlace {
+  let text: string | undefined;
+  return {
+    get journal() {
+      return text;
+    },
+    setJournal: (journal) => {
+      text = journal;
+      return Promise.resolve();
+    },
   };
 }
 
@@ -62,48 +73,65 @@ describe('a service in the middle of a replacement', () => {
 });
 
 describe('the next command', () => {
-  let state: string;
+  let lock: JournalPlace;
   let updates: ServiceSpec[];
   let fails = false;
+  let generation = 4;
+  const specAt = (value: number): ServiceSpec => ({
+    ...before,
+    TaskTemplate: { ...before.TaskTemplate, ForceUpdate: value },
+  });
 
   beforeEach(() => {
-    state = mkdtempSync(join(tmpdir(), 'swarmcut-journal-'));
+    lock = placeInMemory();
     updates = [];
     fails = false;
+    generation = 4;
   });
-  afterEach(() => rmSync(state, { recursive: true, force: true }));
 
   const putBack = () =>
     putServicesBack(
       {
-        directories: { state },
         log: { warn: vi.fn() },
         emit: vi.fn(),
       } as unknown as CoordinatorContext,
       {
+        lock,
         nodes: [],
         cluster: {
-          service: () => Promise.resolve(serviceAt(4)),
+          service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
           putBack: (_id: string, spec: ServiceSpec) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
             updates.push(spec);
             return Promise.resolve();
           },
         },
-      } as unknown as ClusterSession,
+      } as unknown as LockedSession,
       'bank',
     );
 
   test('puts services back once', async () => {
-    await new ReplacementJournal(state, 'bank').write(record('replacing'));
+    await new ReplacementJournal(lock).write(record('replacing'));
     expect(await putBack()).toBe(true);
     expect(updates).toEqual([before]);
     expect(await putBack()).toBe(false);
-    expect(readdirSync(join(state, 'replacements'))).toEqual([]);
+    expect(lock.journal).toBeUndefined();
+  });
+
+  test('changes the version of a service that was not reached yet: a replacement that comes late is refused for it', async () => {
+    await new ReplacementJournal(lock).write(record('replacing'));
+    generation = 3;
+    expect(await putBack()).toBe(true);
+    expect(updates).toEqual([before]);
+    // Somebody else has changed it meanwhile.
+    await new ReplacementJournal(lock).write(record('replacing'));
+    generation = 5;
+    expect(await putBack()).toBe(true);
+    expect(updates).toEqual([before]);
   });
 
   test('tries again when it could not', async () => {
-    await new ReplacementJournal(state, 'bank').write(record('replacing'));
+    await new ReplacementJournal(lock).write(record('replacing'));
     fails = true;
     await expect(putBack()).rejects.toMatchObject({
       code: 'failed',
@@ -113,13 +141,12 @@ describe('the next command', () => {
     expect(await putBack()).toBe(true);
   });
 
-  test('does nothing when nothing was cut short, and says which file it cannot read', async () => {
+  test('does nothing when nothing was cut short, nor when it cannot read what was', async () => {
     expect(await putBack()).toBe(false);
-    const journal = new ReplacementJournal(state, 'bank');
-    await journal.write(record('replacing'));
-    const file = join(state, 'replacements', 'bank.json');
-    writeFileSync(file, '{');
-    await expect(putBack()).rejects.toMatchObject({ code: 'damaged', where: { file } });
+    await lock.setJournal('{');
+    await expect(putBack()).rejects.toMatchObject({ code: 'damaged' });
+    expect(lock.journal).toBe('{');
+    expect(updates).toEqual([]);
   });
 
   test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
@@ -132,8 +159,9 @@ describe('the next command', () => {
     });
     const member = (containerId: string) => ({ key: 'bank_a.1', node: 'n1', containerId });
     const commit = { released: [member('new')], retired: [member('old')], rewrites: [] };
-    await new ReplacementJournal(state, 'bank').write({ ...record('released'), commit });
+    await new ReplacementJournal(lock).write({ ...record('released'), commit });
     const session = {
+      lock,
       nodes: [{ hostname: 'n1', state: 'ready' }],
       agents: { of: () => agent },
       cluster: {
@@ -143,10 +171,10 @@ describe('the next command', () => {
           return Promise.resolve();
         },
       },
-    } as unknown as ClusterSession;
-    const ctx = { directories: { state }, log: { warn: vi.fn() }, emit: vi.fn() } as unknown as CoordinatorContext;
+    } as unknown as LockedSession;
+    const ctx = { log: { warn: vi.fn() }, emit: vi.fn() } as unknown as CoordinatorContext;
     expect(await putServicesBack(ctx, session, 'bank')).toBe(true);
     expect(told).toEqual(['releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
-    expect(await new ReplacementJournal(state, 'bank').read()).toBeUndefined();
+    expect(lock.journal).toBeUndefined();
   });
 });

@@ -12,6 +12,7 @@ import {
   verifySnapshot,
   type CoordinatorContext,
 } from '../../../coordinator/operations/index.ts';
+import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 import { openCatalogue } from '../../../coordinator/operations/session/catalogue.ts';
 import type { ManifestTask } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
@@ -94,6 +95,7 @@ beforeEach(async () => {
       if (event.kind === 'warning') told.push(event.message ?? '');
     },
     cluster: {
+      ...sharedBy('n1', new FakeRaft()),
       nodes: () => Promise.resolve(nodes),
       stack: (name: string) => Promise.resolve({ name, services: [], tasks: [] }),
       remnants: () => Promise.resolve(0),

@@ -29,11 +29,13 @@ import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, Pr
 import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from '../swarmcut/ProgressReply.ts';
 import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from '../swarmcut/ProgressRequest.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
+import type { RemoveRequest as _swarmcut_RemoveRequest, RemoveRequest__Output as _swarmcut_RemoveRequest__Output } from '../swarmcut/RemoveRequest.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
 import type { RestoreTaskReply as _swarmcut_RestoreTaskReply, RestoreTaskReply__Output as _swarmcut_RestoreTaskReply__Output } from '../swarmcut/RestoreTaskReply.ts';
 import type { RestoreTaskRequest as _swarmcut_RestoreTaskRequest, RestoreTaskRequest__Output as _swarmcut_RestoreTaskRequest__Output } from '../swarmcut/RestoreTaskRequest.ts';
 import type { RewriteRequest as _swarmcut_RewriteRequest, RewriteRequest__Output as _swarmcut_RewriteRequest__Output } from '../swarmcut/RewriteRequest.ts';
+import type { SealedManifest as _swarmcut_SealedManifest, SealedManifest__Output as _swarmcut_SealedManifest__Output } from '../swarmcut/SealedManifest.ts';
 import type { SidecarsReply as _swarmcut_SidecarsReply, SidecarsReply__Output as _swarmcut_SidecarsReply__Output } from '../swarmcut/SidecarsReply.ts';
 import type { SnapshotRequest as _swarmcut_SnapshotRequest, SnapshotRequest__Output as _swarmcut_SnapshotRequest__Output } from '../swarmcut/SnapshotRequest.ts';
 import type { StackRequest as _swarmcut_StackRequest, StackRequest__Output as _swarmcut_StackRequest__Output } from '../swarmcut/StackRequest.ts';
@@ -170,6 +172,15 @@ export interface AgentClient extends grpc.Client {
   installCertificate(argument: _swarmcut_InstallCertificateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   installCertificate(argument: _swarmcut_InstallCertificateRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  KeepManifest(argument: _swarmcut_SealedManifest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  KeepManifest(argument: _swarmcut_SealedManifest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keepManifest(argument: _swarmcut_SealedManifest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keepManifest(argument: _swarmcut_SealedManifest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
   Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
   Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
   Leftovers(argument: _swarmcut_LeftoversRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
@@ -196,6 +207,15 @@ export interface AgentClient extends grpc.Client {
   listSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  
+  Manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  Manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  Manifest(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  Manifest(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  manifest(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
+  manifest(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
   
   Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -260,14 +280,14 @@ export interface AgentClient extends grpc.Client {
   releaseRestored(argument: _swarmcut_ContainerRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   releaseRestored(argument: _swarmcut_ContainerRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
-  Remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  Remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  Remove(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  Remove(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  remove(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  remove(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
-  remove(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_RemoveRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_RemoveRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_RemoveRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Remove(argument: _swarmcut_RemoveRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_RemoveRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_RemoveRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_RemoveRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  remove(argument: _swarmcut_RemoveRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
   RequestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
   RequestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
@@ -404,11 +424,15 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   InstallCertificate: grpc.handleUnaryCall<_swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty>;
   
+  KeepManifest: grpc.handleUnaryCall<_swarmcut_SealedManifest__Output, _swarmcut_Empty>;
+  
   Leftovers: grpc.handleUnaryCall<_swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply>;
   
   ListRestores: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListRestoresReply>;
   
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
+  
+  Manifest: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_SealedManifest>;
   
   Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
   
@@ -424,7 +448,7 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   ReleaseRestored: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
   
-  Remove: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_Empty>;
+  Remove: grpc.handleUnaryCall<_swarmcut_RemoveRequest__Output, _swarmcut_Empty>;
   
   RequestCertificate: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_CertificateRequest>;
   
@@ -467,9 +491,11 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Identity: MethodDefinition<_swarmcut_Empty, _swarmcut_IdentityReply, _swarmcut_Empty__Output, _swarmcut_IdentityReply__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
   InstallCertificate: MethodDefinition<_swarmcut_InstallCertificateRequest, _swarmcut_Empty, _swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty__Output>
+  KeepManifest: MethodDefinition<_swarmcut_SealedManifest, _swarmcut_Empty, _swarmcut_SealedManifest__Output, _swarmcut_Empty__Output>
   Leftovers: MethodDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversReply, _swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
+  Manifest: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_SealedManifest, _swarmcut_SnapshotRequest__Output, _swarmcut_SealedManifest__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
@@ -477,7 +503,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
-  Remove: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
+  Remove: MethodDefinition<_swarmcut_RemoveRequest, _swarmcut_Empty, _swarmcut_RemoveRequest__Output, _swarmcut_Empty__Output>
   RequestCertificate: MethodDefinition<_swarmcut_Empty, _swarmcut_CertificateRequest, _swarmcut_Empty__Output, _swarmcut_CertificateRequest__Output>
   Restore: MethodDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply__Output>
   Resume: MethodDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_Empty, _swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty__Output>

@@ -52,7 +52,8 @@ export class Rounds {
   /** Starts the participant and waits for its report. */
   async cut(snapshotId: string, task: TaskRef, epoch: number): Promise<DumpTimes> {
     const session = this.#session(snapshotId, task);
-    using _progress = followed(() => session.task.progress());
+    using _task = followed(() => session.task.progress());
+    using _markers = followed(() => session.runner.progress?.() ?? { doing: '', mark: '' });
     const outcome = await session.runner.cut(epoch);
     if (outcome.kind === 'aborted') throw gaveUp(task, reasonOf(outcome.reason, session), session.task.failure);
     return session.task.times;

@@ -39,10 +39,16 @@ export interface SidecarRoundsOptions {
 export class SidecarRounds {
   readonly #options: SidecarRoundsOptions;
   readonly #executor: RealTimeExecutor;
+  #participantOfRound: ChandyLamportParticipant | undefined;
 
   constructor(options: SidecarRoundsOptions) {
     this.#options = options;
     this.#executor = new RealTimeExecutor({ log: options.log });
+  }
+
+  /** Channels whose marker is still to come in the present round. */
+  get awaited(): number {
+    return this.#participantOfRound?.awaited.length ?? 0;
   }
 
   /** Connections of which nobody knows yet whether they will find each other again. */
@@ -72,7 +78,8 @@ export class SidecarRounds {
       // What the participant hears first, but for the announcement of its round.
       streams.introduce(round);
       this.#executor.run();
-      return round.part(this.#participant(params));
+      this.#participantOfRound = this.#participant(params);
+      return round.part(this.#participantOfRound);
     };
     if (!(await this.#executor.prepare(epoch, make)))
       throw new SwarmcutError('interrupted', `round ${epoch} was given up while it was being prepared`);

@@ -32,7 +32,7 @@ export interface Looked {
  * - parts that no ledger names, ledgers that are not permanent, and ledgers of snapshots that do not exist
  *
  * No leftovers are: what belongs to a running task (its sidecar, the rewriting of restored connections), marks of containers that the engine still keeps,
- * the log of a dead man's switch that has fired, CRIU's kept logs, the empty files of locks, `<run>/sidecar/…` of `coordinator attach`.
+ * the log of a dead man's switch that has fired, the switch of a task that has moved and ended (it sleeps for a minute more), CRIU's kept logs, the empty files of locks, `<run>/sidecar/…` of `coordinator attach`.
  */
 export async function leftoversOf({ bed, nodes = ['n1', 'n2', 'n3'] }: Looked): Promise<readonly string[]> {
   const perNode = await Promise.all(nodes.map(async (node) => ({ node, found: await lookAt(bed, node) })));

@@ -177,11 +177,14 @@ export class Ledger {
       });
   }
 
-  /** Deletes those of the candidates that no snapshot names and nobody has pinned. */
+  /** Deletes those of the candidates that no snapshot names and nobody has pinned; of the others, a second copy in memory. */
   async #sweep(candidates: ReadonlySet<string>): Promise<void> {
     const needed = this.#needed();
     for (const sha256 of candidates) {
-      if (!needed.has(sha256) && !this.#store.isPinned(sha256)) await this.#store.remove(sha256);
+      if (this.#store.isPinned(sha256)) continue;
+      if (!needed.has(sha256)) await this.#store.remove(sha256);
+      // A migration has put it there; a snapshot has it on disk.
+      else await this.#store.forgetInMemory(sha256);
     }
   }
 

@@ -9,7 +9,7 @@ import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
 import { orDiskFull } from '../../../src/platform/disk-full.ts';
-import { syncDirectory } from '../../../src/platform/files.ts';
+import { exists, syncDirectory } from '../../../src/platform/files.ts';
 import { sealFile } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartSealing } from '../../../src/storage/encryption/part-sealing.ts';
 import { hashFile } from './hashing.ts';
@@ -220,6 +220,11 @@ export class PartStore {
   async remove(sha256: string): Promise<void> {
     await rm(place(this.#memory, sha256), { force: true });
     await rm(place(this.#disk, sha256), { force: true });
+  }
+
+  /** Deletes the copy in memory of a part that lies on disk, too. */
+  async forgetInMemory(sha256: string): Promise<void> {
+    if (await exists(place(this.#disk, sha256))) await rm(place(this.#memory, sha256), { force: true });
   }
 
   /** The hashes of all parts here. */

@@ -25,7 +25,10 @@ const link = (file) => {
 };
 const output = (...[program, ...args]) => {
   try {
-    return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return execFileSync(program, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
   } catch {
     return '';
   }
@@ -91,6 +94,7 @@ function runFiles() {
   for (const name of names(path.join(RUN, 'deadman'))) {
     // The log of one that has fired tells people what has happened, for as long as there is the container.
     if (name.endsWith('.log') && containers.has(path.basename(name, '.log'))) continue;
+    if (endsByItself(name)) continue;
     found.push(`dead man's switch ${name}`);
   }
   for (const name of names(path.join(RUN, 'sidecars')))
@@ -100,6 +104,12 @@ function runFiles() {
     if (read(path.join(RUN, 'locks', name)) !== '')
       found.push(`lock ${name} is held: ${read(path.join(RUN, 'locks', name)).trim()}`);
   for (const file of files(RUN)) if (/\.(new|tmp)$/.test(file)) found.push(`half-written file ${file}`);
+}
+
+/** That of a task that has moved and has been ended: it sleeps to its end, which is a minute later, and finds nothing to do. */
+function endsByItself(name) {
+  const [, id = ''] = /^([0-9a-f]{64})-moved\./.exec(name) ?? [];
+  return id !== '' && !runs(id) && (json(path.join(RUN, 'deadman', name))?.firesAtMs ?? 0) > Date.now();
 }
 
 function stateFiles() {
@@ -132,8 +142,10 @@ function processes() {
     if (command === '' || Number(pid) === process.pid) continue;
     // Those of containers are not ours.
     if (link(`/proc/${pid}/ns/pid`) !== link('/proc/self/ns/pid')) continue;
-    if (words.includes('swarmcut-deadman')) says("a dead man's switch");
-    else if (command.includes('agent/main.js shim') || program.endsWith('/shim.sh') || words[1]?.endsWith('/shim.sh'))
+    if (words.includes('swarmcut-deadman')) {
+      const record = words.find((word) => word.startsWith(`${RUN}/deadman/`));
+      if (record === undefined || !endsByItself(`${path.basename(record)}.${pid}.json`)) says("a dead man's switch");
+    } else if (command.includes('agent/main.js shim') || program.endsWith('/shim.sh') || words[1]?.endsWith('/shim.sh'))
       says('a shim that waits');
     else if (words.includes('resume-after')) says('a guardian');
     else if (command.includes('coordinator/main.js')) says('a coordinator');

@@ -120,10 +120,11 @@ async function staged({ directories, rounds, restores }: FileParts): Promise<Lef
       ['restore', restores],
     ] as const)
       for (const name of await list(join(base, folder))) {
+        // A stage is one task's: its key follows.
+        const id = name.split('.')[0] ?? '';
+        if (owner.has(id)) continue;
         const subject = join(base, folder, name);
-        const inUse = owner.has(name) ? `${folder === 'stage' ? 'round' : 'restore or migration'} ${name}` : undefined;
-        if (inUse !== undefined) continue;
-        const detail = `${folder === 'stage' ? 'round' : 'restore'} ${name} is over`;
+        const detail = `${folder === 'stage' ? 'round' : 'restore'} ${id} is over`;
         found.push({ kind: 'stage', subject, detail, clear: () => rm(subject, { recursive: true, force: true }) });
       }
   return found;

@@ -82,7 +82,8 @@ export async function openRoundSession(
   const facts = await containers.facts(ref.containerId);
   const estimatedBytes = await estimateBytes(facts);
   const stage = await chooseStage(directories, estimatedBytes, ref);
-  const stageDir = join(stage.dir, snapshotId, taskKey(ref));
+  // Not a folder in one of the round's, of which nobody would be the last.
+  const stageDir = join(stage.dir, `${snapshotId}.${taskKey(ref)}`);
   await ledger.begin(snapshotId, stack);
   const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
   const interceptor = new Interceptor({ netns: facts.networkNamespace });

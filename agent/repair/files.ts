@@ -33,7 +33,8 @@ const CONTAINER_ID = /^[0-9a-f]{64}/;
 
 /** Everything in the run and state directories that nobody needs any more; parts apart. */
 export async function filesLeft(parts: FileParts): Promise<Leftover[]> {
-  const found = await Promise.all([endedContainers(parts), switches(parts), staged(parts), mounts(parts)]);
+  // Mounts first: what they are on can be removed then.
+  const found = await Promise.all([mounts(parts), endedContainers(parts), switches(parts), staged(parts)]);
   return found.flat();
 }
 

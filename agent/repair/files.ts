@@ -33,7 +33,8 @@ const CONTAINER_ID = /^[0-9a-f]{64}/;
 
 /** Everything in the run and state directories that nobody needs any more; parts apart. */
 export async function filesLeft(parts: FileParts): Promise<Leftover[]> {
-  const found = await Promise.all([endedContainers(parts), switches(parts), staged(parts), mounts(parts)]);
+  // Mounts first: what they are on can be removed then.
+  const found = await Promise.all([mounts(parts), endedContainers(parts), switches(parts), staged(parts)]);
   return found.flat();
 }
 
@@ -120,10 +121,11 @@ async function staged({ directories, rounds, restores }: FileParts): Promise<Lef
       ['restore', restores],
     ] as const)
       for (const name of await list(join(base, folder))) {
+        // A stage is one task's: its key follows.
+        const id = name.split('.')[0] ?? '';
+        if (owner.has(id)) continue;
         const subject = join(base, folder, name);
-        const inUse = owner.has(name) ? `${folder === 'stage' ? 'round' : 'restore or migration'} ${name}` : undefined;
-        if (inUse !== undefined) continue;
-        const detail = `${folder === 'stage' ? 'round' : 'restore'} ${name} is over`;
+        const detail = `${folder === 'stage' ? 'round' : 'restore'} ${id} is over`;
         found.push({ kind: 'stage', subject, detail, clear: () => rm(subject, { recursive: true, force: true }) });
       }
   return found;

@@ -62,7 +62,8 @@ export async function carryOut(world: World, step: Step): Promise<Outcome> {
   judgeAnswer(step, ended, disturbed);
   if (disturbed) await settled(stacks);
   if (step.operation === 'snapshot' && ended.exitCode === 0)
-    await keep(world, (ended.result as { id: string }).id, before);
+    world.kept.push({ id: (ended.result as { id: string }).id, before });
+  if (disturbed || step.operation === 'snapshot') await prune(world);
 
   const detail = [args.slice(1).join(' '), trouble, sentence(ended)].filter(Boolean).join('; ');
   const deadly = step.fault?.kind === 'engine' || (step.fault?.kind === 'sidecar' && hit !== undefined);
@@ -215,14 +216,16 @@ async function bringBack(world: World, before: BankCheck): Promise<BankCheck> {
   return audit(world.stacks, snapshot.before);
 }
 
-/** So many snapshots are kept; older ones are removed. */
+/** So many snapshots are kept. */
 const KEPT = 3;
 
-async function keep(world: World, id: string, before: BankCheck): Promise<void> {
-  world.kept.push({ id, before });
-  const old = world.kept.slice(0, -KEPT);
+/** Removes all other snapshots: older ones, and what a coordinator has finished that was killed before it could say so. */
+async function prune(world: World): Promise<void> {
   world.kept = world.kept.slice(-KEPT);
-  for (const { id: oldId } of old) await world.stacks.coordinate(['rm', oldId]);
+  const wanted = new Set(world.kept.map(({ id }) => id));
+  const listed = await world.stacks.coordinate<{ id: string }[]>(['list', STACK]);
+  const others = listed.map(({ id }) => id).filter((id) => !wanted.has(id));
+  if (others.length > 0) await world.stacks.coordinate(['rm', ...others]);
 }
 
 function whichAre(before: readonly RunningTask[], now: readonly RunningTask[]): 'none' | 'some' | 'all' {

@@ -90,7 +90,8 @@ export async function soak(context: SoakContext): Promise<SoakReport> {
       reasons.push(...grownText(comparisons));
     }
   }
-  if (reasons.length === 0) {
+  // A bank that has failed stays for a look, if the bed does.
+  if (reasons.length === 0 || options.goOn) {
     await stacks.remove(STACK, { volumes: true });
     await stacks.must('n1', ['docker', 'service', 'rm', BYSTANDER]);
     for (const { id } of world.kept) await stacks.coordinate(['rm', id]);

@@ -80,11 +80,17 @@ describe('files that are left', () => {
 
   test('are stages of rounds and restores that are over', async () => {
     for (const id of ['over', 'under-way'])
-      for (const folder of ['run/stage', 'state/stage', 'run/restore', 'state/restore']) file(`${folder}/${id}/x/y`);
+      for (const folder of ['run/stage', 'state/stage', 'run/restore', 'state/restore'])
+        file(`${folder}/${id}${folder.endsWith('stage') ? '.bank_branch-a.1' : ''}/x/y`);
     const found = await filesLeft(parts);
-    expect(names(found)).toEqual(['run/restore/over', 'run/stage/over', 'state/restore/over', 'state/stage/over']);
+    expect(names(found)).toEqual([
+      'run/restore/over',
+      'run/stage/over.bank_branch-a.1',
+      'state/restore/over',
+      'state/stage/over.bank_branch-a.1',
+    ]);
     for (const { clear } of found) await clear();
-    expect(readdirSync(join(base, 'run/stage'))).toEqual(['under-way']);
+    expect(readdirSync(join(base, 'run/stage'))).toEqual(['under-way.bank_branch-a.1']);
   });
 
   test('are switches that wait for nothing, and their words; not that of a task that has moved away', async () => {

@@ -121,7 +121,7 @@ describe('leftovers', () => {
     await expectGoesOn(STACK);
   });
 
-  test('rules of a block alone are cleared, and a task that a user has paused stays paused', async () => {
+  test('a task that a user has paused is none of ours, and stays paused', async () => {
     const { node, containerId } = client;
     await stacks.must(node, ['docker', 'pause', containerId]);
     try {

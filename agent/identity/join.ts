@@ -140,7 +140,7 @@ function ask({ host, port }: JoinOptions, authority: string, body: JoinRequest):
           try {
             resolve(answerOf(Buffer.concat(chunks).toString('utf8')));
           } catch (error) {
-            reject(error as Error);
+            reject(error instanceof Error ? error : new Error(messageOf(error)));
           }
         });
       },

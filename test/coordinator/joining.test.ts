@@ -167,7 +167,9 @@ test('a name that is taken: refused, unless it is to be replaced, or its certifi
 
 test.each(['coordinator', '../n4', ''])('no node is called %j', async (node) => {
   const configDirectory = join(base, 'odd');
-  expect(await failureOf(joinAs(node, await listening({ replace: true }), { configDirectory }))).toMatchObject({ code: 'usage' });
+  expect(await failureOf(joinAs(node, await listening({ replace: true }), { configDirectory }))).toMatchObject({
+    code: 'usage',
+  });
 });
 
 test('a token for one node is for no other', async () => {

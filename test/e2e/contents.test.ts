@@ -150,7 +150,8 @@ describe('what a checkpoint contains', () => {
     expect(await read(await shell(), '/volume/secret')).toBe(inVolume);
     expect(await read(await shell(), '/root/secret')).toBe(inLayer);
     expect(await filesWith(marks)).toEqual([]);
-    await expectContents();
+    expect(await expectGoesOn(stack)).toMatchObject({ errors: 0, reconnects: 0 });
+    await expectNoTraces(stack);
   });
 
   /** Files of ours on any node, in memory or on disk, with one of these texts. */

@@ -10,7 +10,6 @@ import {
   certificatesOf,
   revokeCertificates,
   rotateAuthority,
-  type Authority,
   type CoordinatorContext,
 } from '../../../coordinator/operations/index.ts';
 import { openCatalogue } from '../../../coordinator/operations/session/catalogue.ts';
@@ -229,7 +228,7 @@ describe('rotation of the authority', () => {
     'dies at %s (%s it was done): done again, it comes to its end',
     async (step, when) => {
       let died = false;
-      const dying = new Proxy(authority as Authority, {
+      const dying = new Proxy(authority, {
         get(target, name) {
           const value: unknown = Reflect.get(target, name, target);
           if (typeof value !== 'function') return value;
@@ -272,6 +271,26 @@ describe('rotation of the authority', () => {
     const second = await authority.exclusively(() => failureOf(rotate()));
     expect(second).toMatchObject({ code: 'conflict' });
     await rotate();
+  });
+
+  test('waits for what was begun before, and not for what a killed process has left', async () => {
+    const locks = join(ctx.directories.run, 'locks');
+    mkdirSync(locks, { recursive: true });
+    // Whoever runs this test is a process that is there, and not the one that rotates.
+    const holder = { pid: process.ppid, command: 'restore', id: 'r1', since: '' };
+    writeFileSync(join(locks, 'bank.lock'), JSON.stringify(holder));
+    writeFileSync(join(locks, 'shop.lock'), JSON.stringify({ ...holder, pid: 2 ** 22 + 1, id: 'r2' }));
+    const told: string[] = [];
+    ctx = {
+      ...ctx,
+      emit: (event) => {
+        if (event.kind !== 'information') return;
+        told.push(event.message);
+        writeFileSync(join(locks, 'bank.lock'), '');
+      },
+    };
+    await rotate();
+    expect(told).toEqual(['waiting for the restore of stack bank to end (id r1)']);
   });
 
   test('shows where it stands', async () => {

@@ -105,23 +105,34 @@ export async function issueForNode(
   return { files: [...written, stackKey], notAfter: identity.notAfter };
 }
 
+/** Who gets a certificate. */
+export type CertificateFor =
+  | { readonly role: 'coordinator' }
+  | {
+      readonly role: 'agent';
+      readonly node: string;
+      /** Under which the agent is reached. */
+      readonly addresses: readonly string[];
+    };
+
 /**
- * A certificate for a key that somebody else has: an agent, or the coordinator itself.
- * @param name a node's, or `coordinator`
+ * A certificate for a key that somebody else has.
+ * @param request PKCS #10, PEM; what names it asks for does not count
  * @throws SwarmcutError `usage` for a bad name, address or request, `not-found` when there is no authority, `damaged` when it cannot be used
  */
 export async function issueForRequest(
   configDirectory: string,
-  name: string,
+  whom: CertificateFor,
   request: string,
-  options: { readonly addresses: readonly string[]; readonly days: number; readonly now: Date },
+  options: { readonly days: number; readonly now: Date },
 ): Promise<string> {
-  const subject = name === COORDINATOR.commonName ? COORDINATOR : agentSubject(name, options.addresses);
+  const subject = whom.role === 'coordinator' ? COORDINATOR : agentSubject(whom.node, whom.addresses);
+  const name = subject.commonName;
   const key = await requestedKey(request);
   if (key === undefined)
     throw new SwarmcutError(
       'usage',
-      `the request for a certificate of ${name} is none, or its signature does not match`,
+      `what ${name} sends is no request for a certificate, or its signature does not match`,
     );
   const authority = await issuingAuthority(configDirectory);
   const { certificatePem } = await orDamaged(configDirectory, () =>
@@ -133,7 +144,8 @@ export async function issueForRequest(
 
 /** @throws SwarmcutError `usage` for a bad node name or address */
 function agentSubject(node: string, addresses: readonly string[]): { commonName: string; names: SubjectName[] } {
-  if (!NODE_PATTERN.test(node)) {
+  // Records name certificates by node, and the coordinator's by this.
+  if (!NODE_PATTERN.test(node) || node === COORDINATOR.commonName) {
     throw new SwarmcutError('usage', `"${node}" is not a node's host name`, {
       advice: 'give the name as `docker node ls` shows it (letters, digits, dots, dashes, underscores)',
     });

@@ -4,7 +4,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import { PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE } from '../../src/platform/files.ts';
 import { tryLockFile } from '../../src/platform/flock.ts';
 import type { Trust } from '../../src/rpc/identity/identity-files.ts';
-import { DEFAULT_AUTHORITY_DAYS, DEFAULT_CERTIFICATE_DAYS, issueForRequest } from './authority.ts';
+import { DEFAULT_AUTHORITY_DAYS, DEFAULT_CERTIFICATE_DAYS, issueForRequest, type CertificateFor } from './authority.ts';
 import { issuedCertificates } from './issued.ts';
 import { coordinatorIdentityDirectory } from './layout.ts';
 import {
@@ -76,9 +76,8 @@ export class LocalAuthority {
     return presentTrust(this.#configDirectory);
   }
 
-  readonly issue = (name: string, request: string, addresses: readonly string[]): Promise<string> =>
-    issueForRequest(this.#configDirectory, name, request, {
-      addresses,
+  readonly issue = (whom: CertificateFor, request: string): Promise<string> =>
+    issueForRequest(this.#configDirectory, whom, request, {
       days: this.#days.certificate,
       now: new Date(),
     });

@@ -23,6 +23,7 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
   lint: async () => (await import('./verbs/lint.ts')).lintCommand(),
   simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
   ca: async () => (await import('./verbs/ca.ts')).caCommand(),
+  'join-token': async () => (await import('./security/join-token.ts')).joinTokenCommand(),
   testbed: loadTestbed,
   'resume-after': async () => (await import('./guardian/resume-after.ts')).resumeAfterCommand(),
 };

@@ -6,6 +6,7 @@ import { isInMemory, orDiskFull } from '../../../src/platform/disk-full.ts';
 import { openSealed } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartKeys } from '../../../src/storage/encryption/snapshot-key.ts';
 import { megabytes } from '../../../src/model/size.ts';
+import { promptCollection } from '../../transfer/prompt-collection.ts';
 import { concurrently } from './concurrently.ts';
 import { pathInside } from './parts.ts';
 import type { PartStore } from './parts.ts';
@@ -34,6 +35,7 @@ export async function unseal(part: Part, target: string, { store, keys, signal }
   const source = await store.path(part.sha256);
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   await rm(target, { force: true });
+  using _collection = promptCollection();
   try {
     await using file = await open(target, 'wx', 0o600);
     for await (const plain of openSealed(source, key, signal === undefined ? {} : { signal }))

@@ -12,6 +12,7 @@ import { orDiskFull } from '../../../src/platform/disk-full.ts';
 import { exists, syncDirectory } from '../../../src/platform/files.ts';
 import { sealFile } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartSealing } from '../../../src/storage/encryption/part-sealing.ts';
+import { promptCollection } from '../../transfer/prompt-collection.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
 
@@ -98,6 +99,7 @@ export class PartStore {
   }
 
   async #adoptSealed(file: string, sealing: PartSealing, options: AdoptOptions): Promise<Adopted> {
+    using _collection = promptCollection();
     // Twice over the file: the key comes from all of it. It lies in memory.
     const plain = await hashFile(file);
     const key = sealing.keyOf(plain.sha256);

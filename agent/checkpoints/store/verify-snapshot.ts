@@ -9,7 +9,7 @@ import { checkSealed } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartKeys } from '../../../src/storage/encryption/snapshot-key.ts';
 import { readDump } from '../../runtime/criu/read-dump.ts';
 import type { LedgerEntry } from './ledger.ts';
-import { openedKey, unsealInto } from './opened.ts';
+import { openedKey, refuseDisk, unsealInto } from './opened.ts';
 import type { PartStore } from './parts.ts';
 
 export interface VerifyOptions {
@@ -72,8 +72,13 @@ async function readConnections(
   await mkdir(base, { recursive: true, mode: 0o700 });
   const dir = await mkdtemp(join(base, 'swarmcut-verify-'));
   try {
-    if (sealed) await unsealInto(images, dir, { store, keys });
-    else await store.materialize(images, dir);
+    if (sealed) {
+      await refuseDisk(
+        dir,
+        images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      );
+      await unsealInto(images, dir, { store, keys });
+    } else await store.materialize(images, dir);
     return (await readDump(dir)).connections;
   } finally {
     await rm(dir, { recursive: true, force: true });

@@ -28,7 +28,7 @@ export async function bringCertificate(
   const present = new X509Certificate(certificate);
   if (issuerIn(newAuthority, present)) return false;
   const { request } = await agent.requestCertificate({}, { signal });
-  const issued = await authority.issue(agent.node, request, addressesOf(present));
+  const issued = await authority.issue({ role: 'agent', node: agent.node, addresses: addressesOf(present) }, request);
   await agent.installCertificate({ certificate: issued }, { signal });
   return true;
 }

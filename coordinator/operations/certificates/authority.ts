@@ -28,8 +28,11 @@ export interface Authority {
   end(): Promise<void>;
   /** Whom everybody is to trust now. */
   trust(): Promise<Trust>;
-  /** @param name a node's, or `coordinator` @param request PEM @returns a certificate of the authority that issues now, PEM */
-  issue(name: string, request: string, addresses: readonly string[]): Promise<string>;
-  /** Serial numbers of all certificates that were issued for a name, as far as they were noted. */
+  /** @param request PEM @returns a certificate of the authority that issues now, PEM */
+  issue(
+    whom: { role: 'coordinator' } | { role: 'agent'; node: string; addresses: readonly string[] },
+    request: string,
+  ): Promise<string>;
+  /** Serial numbers of all certificates that were issued for a node, or for `coordinator`, as far as they were noted. */
   issued(name: string): Promise<readonly string[]>;
 }

@@ -10,5 +10,5 @@ export async function renewOwnCertificate({
   const known = readNextKey(identityFolder)?.toString('utf8');
   const key = known ?? (await newPrivateKey());
   if (known === undefined) await writeNextKey(identityFolder, key);
-  await writeNextCertificate(identityFolder, await issue('coordinator', await certificateRequest(key), []));
+  await writeNextCertificate(identityFolder, await issue({ role: 'coordinator' }, await certificateRequest(key)));
 }

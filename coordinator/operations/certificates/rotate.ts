@@ -75,6 +75,7 @@ async function issueAll(
   nodes: readonly ClusterNode[],
   { newCertificate }: RotationState,
 ): Promise<RotationState> {
+  await earlierHaveEnded(ctx);
   await everyAgent(ctx, nodes, 'issue', 'get a certificate', async (agent) => {
     // Also one that has come to the Swarm since, with a certificate of the old authority.
     await bringTrust(agent, await authority.trust(), ctx.signal);
@@ -85,14 +86,13 @@ async function issueAll(
   return authority.enterDropping();
 }
 
-/** A command that was begun before has the former certificate in its memory, and may have to connect again. */
 async function dropOld(
   ctx: CoordinatorContext,
   authority: Authority,
   nodes: readonly ClusterNode[],
   { newCertificate }: RotationState,
 ): Promise<void> {
-  await othersHaveEnded(ctx);
+  await earlierHaveEnded(ctx);
   await everyAgent(ctx, nodes, 'drop', 'get a certificate', async (agent) => {
     await bringCertificate(agent, newCertificate, authority, ctx.signal);
   });
@@ -104,9 +104,14 @@ async function dropOld(
   await authority.end();
 }
 
-async function othersHaveEnded({ directories, emit, signal }: CoordinatorContext): Promise<void> {
+/**
+ * A command that was begun before knows neither what is trusted now nor the new certificates, and may have to connect again: it is waited for. One that begins
+ * meanwhile does.
+ */
+async function earlierHaveEnded({ directories, emit, signal }: CoordinatorContext): Promise<void> {
+  const earlier = new Set((await heldLocks(directories.run)).map(({ id }) => id));
   for (let told = false; ; told = true) {
-    const [held] = await heldLocks(directories.run);
+    const held = (await heldLocks(directories.run)).find(({ id }) => earlier.has(id));
     if (held === undefined) return;
     if (!told)
       emit({
@@ -114,9 +119,13 @@ async function othersHaveEnded({ directories, emit, signal }: CoordinatorContext
         message: `waiting for the ${held.command} of stack ${held.stack} to end (id ${held.id})`,
       });
     await delay(LOOK_EVERY_MS, undefined, { signal }).catch(() => {
-      throw new SwarmcutError('interrupted', 'interrupted: both authorities are trusted', {
-        advice: '`coordinator ca rotate` goes on with it',
-      });
+      throw new SwarmcutError(
+        'interrupted',
+        'interrupted: the rotation stays in its phase, in which everything works',
+        {
+          advice: '`coordinator ca rotate` goes on with it',
+        },
+      );
     });
   }
 }

@@ -5,6 +5,7 @@ import type { AgentImplementation } from '../src/rpc/index.ts';
 import type { Containers } from './runtime/docker/containers.ts';
 import { listConnections, resetConnections } from './network/rewriting/connections.ts';
 import { KernelInterceptor } from './network/interceptor.ts';
+import { findObstacles } from './obstacles/look.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Restores } from './restores/restores.ts';
@@ -35,6 +36,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
   const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
+    look: async ({ containerId }) => ({ obstacles: await findObstacles(await containers.facts(containerId)) }),
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {

@@ -2,7 +2,7 @@
 export { takeSnapshot } from './snapshot.ts';
 export { verifySnapshot } from './verify.ts';
 export { removeSnapshot } from './remove.ts';
-export { checkNodes } from './check.ts';
+export { checkNodes, checkStack } from './check.ts';
 export { restoreSnapshot } from './restore.ts';
 export { resumeStack } from './transaction/resume.ts';
 export { channelBytes } from './rounds/channel-bytes.ts';

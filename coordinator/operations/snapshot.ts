@@ -15,6 +15,7 @@ import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { buildManifest } from './rounds/manifest.ts';
 import { roundTasks } from './rounds/participants.ts';
+import { untilItPasses } from './rounds/again.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
@@ -37,7 +38,7 @@ export async function takeSnapshot(
   const id = newId(Date.now(), Math.random());
   const lock = await acquireStackLock(ctx.directories.run, stackName, { command: 'snapshot', id });
   try {
-    return await snapshotLocked(ctx, session, stack, id, settings, algorithm);
+    return await untilItPasses(ctx, id, (round) => snapshotLocked(ctx, session, stack, round, settings, algorithm));
   } finally {
     await lock.release();
   }

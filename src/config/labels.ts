@@ -17,6 +17,11 @@ export const LABELS = {
   external: 'swarmcut.external',
   /** Longest time that a task may stay frozen: a duration such as `30s`. */
   freezeTimeout: 'swarmcut.freeze-timeout',
+  /**
+   * `keep`: programs that ask for Multipath TCP get it, and cannot be snapshotted then. `tcp`, the default wherever there is a label of ours:
+   * they get TCP. Only on containers: nodes do not see those of services.
+   */
+  mptcp: 'swarmcut.mptcp',
 } as const;
 
 /** The longest freeze that may be asked for. TCP peers outside give up after some minutes. */
@@ -63,6 +68,10 @@ export function checkLabel(label: string, value: string, algorithms: readonly st
       return value === 'close' || value === 'refuse'
         ? undefined
         : unknownValue(label, value, ['close', 'refuse'], `${label} is "${excerpt(value)}"`);
+    case LABELS.mptcp:
+      return value === 'keep' || value === 'tcp'
+        ? undefined
+        : unknownValue(label, value, ['tcp', 'keep'], `${label} is "${excerpt(value)}"`);
     case LABELS.freezeTimeout:
       return freezeTimeoutProblem(label, value);
     default: {

@@ -38,6 +38,7 @@ const MINUTE = 60 * SECOND;
  */
 export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   info: 15 * SECOND,
+  look: 30 * SECOND,
   attach: MINUTE,
   detach: MINUTE,
   sidecars: 15 * SECOND,

@@ -4,22 +4,32 @@ import type { NodeInfo } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
 import { globalOptionsOf } from '../options.ts';
 import { paint, say, sayJson, table } from '../output/output.ts';
+import { stackCheckExitCode, stackCheckText } from '../output/stack-check.ts';
 
 /** `coordinator check`. */
 export function checkCommand(): Command {
   return new Command('check')
-    .description('whether every node can snapshot and restore, and what to do about it')
+    .description('whether every node can snapshot and restore, or what of a running stack CRIU does not carry')
+    .argument('[stack]', 'look into the tasks of this stack instead')
     .addHelpText(
       'after',
       `
-Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed.
+Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed. Nothing is stopped or changed.
 
 Examples:
   coordinator check
+  coordinator check mystack
   coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'`,
     )
-    .action(async (_options: unknown, command: Command) => {
-      const { checkNodes } = await import('../../operations/index.ts');
+    .action(async (stack: string | undefined, _options: unknown, command: Command) => {
+      const { checkNodes, checkStack } = await import('../../operations/index.ts');
+      if (stack !== undefined) {
+        const tasks = await runOperation(command, `check of stack ${stack}`, (ctx) => checkStack(ctx, stack));
+        if (globalOptionsOf(command).json) sayJson(tasks);
+        else say(stackCheckText(stack, tasks));
+        process.exitCode = stackCheckExitCode(tasks);
+        return;
+      }
       const nodes = await runOperation(command, 'check of the nodes', (ctx) => checkNodes(ctx));
       if (globalOptionsOf(command).json) sayJson(nodes);
       else say(checkText(nodes));

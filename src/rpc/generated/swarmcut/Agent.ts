@@ -19,6 +19,8 @@ import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_I
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
+import type { LookReply as _swarmcut_LookReply, LookReply__Output as _swarmcut_LookReply__Output } from '../swarmcut/LookReply.ts';
+import type { LookRequest as _swarmcut_LookRequest, LookRequest__Output as _swarmcut_LookRequest__Output } from '../swarmcut/LookRequest.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
@@ -160,6 +162,15 @@ export interface AgentClient extends grpc.Client {
   listSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  
+  Look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
   
   Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   Pass(argument: _swarmcut_ContainerRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -341,6 +352,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
   
+  Look: grpc.handleUnaryCall<_swarmcut_LookRequest__Output, _swarmcut_LookReply>;
+  
   Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
   
   Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_Empty>;
@@ -392,6 +405,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
+  Look: MethodDefinition<_swarmcut_LookRequest, _swarmcut_LookReply, _swarmcut_LookRequest__Output, _swarmcut_LookReply__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>

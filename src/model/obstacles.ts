@@ -103,6 +103,12 @@ export const OBSTACLES = {
     what: 'has a deleted directory open whose name has been made anew',
     advice: 'let the program close it, or start it again, after such a deployment',
   },
+  'other-user': {
+    effect: 'refused',
+    what: 'belongs to another user than root, and the agent has no right to read its limits',
+    advice: 'the agent needs CAP_SYS_RESOURCE: `coordinator check` shows on which nodes it lacks it',
+    criu: /Can't get rlimit/,
+  },
   'unaccepted-stream': {
     effect: 'refused',
     what: 'has a Unix connection with data that nobody has accepted yet',

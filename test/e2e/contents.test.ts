@@ -43,13 +43,6 @@ describe('what a checkpoint contains', () => {
           configs: [{ source: 'settings', target: '/settings' }],
           deploy: { ...redis.deploy, resources: { limits: { memory: '200M' } } },
         };
-        // Does its work once, and has done it at the snapshot.
-        services.once = {
-          image: redis.image ?? '',
-          command: ['true'],
-          networks: ['redis'],
-          deploy: { ...redis.deploy, restart_policy: { condition: 'none' } },
-        };
         compose.volumes = { data: {}, shell: {} };
         compose.configs = { settings: { external: true, name: 'contents_settings' } };
       },
@@ -62,6 +55,12 @@ describe('what a checkpoint contains', () => {
     const redis = await stacks.task(stack, 'redis');
     await stacks.inTask(redis, ['redis-cli', 'set', 'e2e', 'before']);
     await stacks.inTask(redis, ['sh', '-c', 'echo before > /data/file']);
+    // Does its work once, and has done it at the snapshot. Part of the stack by its label.
+    await stacks.must('n1', [
+      ...['docker', 'service', 'create', '--detach', '--no-resolve-image', '--restart-condition', 'none'],
+      ...['--label', `com.docker.stack.namespace=${stack}`, '--network', `${stack}_redis`, '--name', `${stack}_once`],
+      ...['swarmcut/examples:latest', 'true'],
+    ]);
     await waitFor('the end of the one-shot service', async () => (await tasksOf('once')).includes('Complete'), {
       timeoutMs: PATIENCE_MS,
     });
@@ -85,6 +84,13 @@ describe('what a checkpoint contains', () => {
   async function read(task: RunningTask, file: string): Promise<string> {
     return stacks.inTask(task, ['sh', '-c', `cat ${file} 2>&1 || true`]);
   }
+
+  test('a look into it finds nothing that a snapshot would not carry', async () => {
+    const looked = await stacks.coordinator<{ service: string; obstacles: { effect: string }[] }[]>(['check', stack]);
+    expect(looked.exitCode).toBe(0);
+    expect(looked.result?.map(({ service }) => service)).toContain(`${stack}_shell`);
+    expect(looked.result?.flatMap(({ obstacles }) => obstacles).filter(({ effect }) => effect !== 'lost')).toEqual([]);
+  });
 
   test('its description names processes, threads and parts', async () => {
     const manifest = await stacks.coordinate<Manifest>(['inspect', id]);

@@ -6,6 +6,7 @@ import type { Containers } from './runtime/docker/containers.ts';
 import { listConnections, resetConnections } from './network/rewriting/connections.ts';
 import { KernelInterceptor } from './network/interceptor.ts';
 import type { IdentityService } from './identity/identity-service.ts';
+import { findObstacles } from './obstacles/look.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Repair } from './repair/repair.ts';
@@ -62,6 +63,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
     leftovers: ({ clear }) => repair.run(clear),
+    look: async ({ containerId }) => ({ obstacles: await findObstacles(await containers.facts(containerId)) }),
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {

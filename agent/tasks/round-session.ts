@@ -8,6 +8,7 @@ import type { Logger } from '../../src/platform/logger.ts';
 import { chooseStage, estimateBytes } from '../checkpoints/stage.ts';
 import type { Ledger } from '../checkpoints/store/index.ts';
 import { watchedPaths } from '../linux/inotify.ts';
+import { findObstacles, refuseObstacles } from '../obstacles/look.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
 import { ProxiedTaskInterceptor } from '../network/proxied-task.ts';
@@ -83,6 +84,8 @@ export async function openRoundSession(
   const { containers, directories, ledger, held: owner } = options;
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
+  // Better told now than by CRIU, when every task of the stack stands still.
+  refuseObstacles(await findObstacles(facts));
   const estimatedBytes = await estimateBytes(facts);
   const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);
   // Not a folder in one of the round's, of which nobody would be the last.

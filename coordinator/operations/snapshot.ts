@@ -17,6 +17,7 @@ import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { buildManifest } from './rounds/manifest.ts';
 import { roundTasks } from './rounds/participants.ts';
+import { untilItPasses } from './rounds/again.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
@@ -40,7 +41,9 @@ export async function takeSnapshot(
   const id = newId(Date.now(), Math.random());
   return await withStackLock(ctx, session, stackName, { command: 'snapshot', id }, async (locked, own) => {
     await failPoint('coordinator.locked');
-    return await snapshotLocked(locked, own, stackName, id, settings, algorithm);
+    return await untilItPasses(locked, id, (round) =>
+      snapshotLocked(locked, own, stackName, round, settings, algorithm),
+    );
   });
 }
 

@@ -32,7 +32,10 @@ import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output
 import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from './swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from './swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
+import type { LookReply as _swarmcut_LookReply, LookReply__Output as _swarmcut_LookReply__Output } from './swarmcut/LookReply.ts';
+import type { LookRequest as _swarmcut_LookRequest, LookRequest__Output as _swarmcut_LookRequest__Output } from './swarmcut/LookRequest.ts';
 import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from './swarmcut/NetworkPlan.ts';
+import type { Obstacle as _swarmcut_Obstacle, Obstacle__Output as _swarmcut_Obstacle__Output } from './swarmcut/Obstacle.ts';
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
 import type { PartEncryption as _swarmcut_PartEncryption, PartEncryption__Output as _swarmcut_PartEncryption__Output } from './swarmcut/PartEncryption.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
@@ -107,7 +110,10 @@ export interface ProtoGrpcType {
     LeftoversRequest: MessageTypeDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversRequest__Output>
     ListRestoresReply: MessageTypeDefinition<_swarmcut_ListRestoresReply, _swarmcut_ListRestoresReply__Output>
     ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
+    LookReply: MessageTypeDefinition<_swarmcut_LookReply, _swarmcut_LookReply__Output>
+    LookRequest: MessageTypeDefinition<_swarmcut_LookRequest, _swarmcut_LookRequest__Output>
     NetworkPlan: MessageTypeDefinition<_swarmcut_NetworkPlan, _swarmcut_NetworkPlan__Output>
+    Obstacle: MessageTypeDefinition<_swarmcut_Obstacle, _swarmcut_Obstacle__Output>
     Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
     PartEncryption: MessageTypeDefinition<_swarmcut_PartEncryption, _swarmcut_PartEncryption__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>

@@ -15,8 +15,9 @@ import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
-import { forgetEnded } from './leftovers.ts';
+import { forgetEnded, leadAgain } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
+import { FormerAddresses } from './network/former-addresses.ts';
 import { NetworkMemory } from './network/network-memory.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
 import { Restores } from './restores/restores.ts';
@@ -82,13 +83,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
   await forgetEnded(containers, { memory, expectations, log });
+  const discovery = new Discovery({ inspect: engineInspect(containers.engine), log });
+  const formerAddresses = new FormerAddresses({ source: discovery, log });
   const sidecars = new Sidecars({
     directories,
     containers,
     dataRoot,
     nodeName: node,
     registrations: new Registrations(directories),
-    views: new NetworkViews({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
+    views: new NetworkViews({ source: discovery, log }),
     log,
   });
   const held = new HeldTasks({
@@ -120,7 +123,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     runDir: directories.run,
     expectations,
     stager,
-    network: new RestoredNetwork(memory),
+    network: new RestoredNetwork(memory, formerAddresses),
     held,
     sidecars,
     log,
@@ -137,12 +140,25 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
+  await leadAgain(containers, { memory, former: formerAddresses, log });
   await adoptTasks(directories.run, journal, held, (containerId) => openTask(containers, containerId), log);
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets }),
+    agentService({
+      nodeInfo,
+      containers,
+      rounds,
+      restores,
+      held,
+      sidecars,
+      memory,
+      formerAddresses,
+      ledger,
+      store,
+      tickets,
+    }),
     {
       host: options.host,
       port: options.port,
@@ -166,5 +182,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   // What is still blocked or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, { journal, standstills, log });
   engineWatch.close();
+  formerAddresses.close();
   sidecars.close();
 }

@@ -57,5 +57,6 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
     aliases: [...aliases],
     notes: [...staged.files.notes],
     streams: [...(channels?.streams ?? [])],
+    datagrams: dump.datagrams,
   };
 }

@@ -9,6 +9,7 @@ import { acquireStackLock } from '../../src/storage/locks.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
+import { foreignAddresses } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { openClusterSession, type ClusterSession } from './session/session.ts';
 import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
@@ -109,7 +110,13 @@ class Restore {
         await old.suspend(this.#timeoutMs);
         return saved;
       },
-      plan: (arrivals) => restorePlans(manifest, arrivals),
+      plan: async (arrivals) => {
+        const stack = await cluster.stack(manifest.stack, nodes);
+        const own = stack.services.flatMap(({ virtualAddresses = [] }) =>
+          virtualAddresses.map(({ address }) => address),
+        );
+        return restorePlans(manifest, arrivals, [...own, ...(await foreignAddresses(cluster, nodes, stack))]);
+      },
       undo: () => resources.undo(),
     };
     const done = await guarded(this.#ctx, manifest.stack, () => relocate(this.#ctx, relocation, replacement, steps));

@@ -14,7 +14,7 @@ import { acquireStackLock } from '../../src/storage/locks.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { buildManifest } from './rounds/manifest.ts';
-import { roundTasks } from './rounds/participants.ts';
+import { foreignAddresses, roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
@@ -56,9 +56,10 @@ async function snapshotLocked(
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
-  const [infos, resources] = await Promise.all([
+  const [infos, resources, foreign] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
     session.cluster.resourcesOf(stack),
+    foreignAddresses(session.cluster, session.nodes, stack),
   ]);
   const epoch = await nextEpoch(ctx.directories.state, stack.name);
   const startedAtMs = Date.now();
@@ -77,6 +78,7 @@ async function snapshotLocked(
     epoch,
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
+    foreign,
     emit: ctx.emit,
     ending: {
       kind: 'commit',

@@ -103,6 +103,8 @@ export interface ClusterService {
   readonly labels: Readonly<Record<string, string>>;
   readonly containerLabels: Readonly<Record<string, string>>;
   readonly publishesHostPorts: boolean;
+  /** Addresses that stand for its tasks, by the network's id. */
+  readonly virtualAddresses?: readonly { readonly networkId: string; readonly address: string }[];
 }
 
 /** A task with its container. */

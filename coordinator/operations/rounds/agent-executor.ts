@@ -21,6 +21,8 @@ export interface AgentExecutorOptions {
   readonly epoch: number;
   readonly freezeTimeoutMs: number;
   readonly tasks: readonly RoundTask[];
+  /** Addresses of tasks of other stacks on the same networks. */
+  readonly foreign?: readonly string[];
   readonly emit: Emit;
   /** Must be the one that the round was made with (`keepFrozen`). */
   readonly ending: RoundEnding;
@@ -51,7 +53,7 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   prepare(key: string): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
+    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, foreign = [] } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await agent.prepare({
         snapshotId,
@@ -60,6 +62,7 @@ export class AgentExecutor implements RoundExecutor {
         epoch,
         task: ref,
         subnets: this.#subnets,
+        foreign: [...foreign],
         deadlineMs: freezeTimeoutMs,
         keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],

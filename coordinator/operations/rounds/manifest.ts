@@ -39,7 +39,15 @@ export function buildManifest(input: ManifestInput): Manifest {
     }),
     services: input.stack.services
       .filter((service) => service.mode !== 'job')
-      .map(({ name, mode, spec }) => ({ name, mode: mode === 'global' ? 'global' : 'replicated', spec })),
+      .map(({ name, mode, spec, virtualAddresses = [] }) => ({
+        name,
+        mode: mode === 'global' ? 'global' : 'replicated',
+        spec,
+        virtual: virtualAddresses.flatMap(({ networkId, address }) => {
+          const network = networkName(input.stack, networkId);
+          return network === undefined ? [] : [{ address, network }];
+        }),
+      })),
     ...input.resources,
     versions: Object.fromEntries(
       input.infos.map((info) => [
@@ -48,4 +56,9 @@ export function buildManifest(input: ManifestInput): Manifest {
       ]),
     ),
   };
+}
+
+/** Only networks between tasks: what leads in from outside has virtual addresses, too. */
+function networkName({ tasks }: Stack, id: string): string | undefined {
+  return tasks.flatMap(({ networks }) => networks).find((network) => network.id === id)?.name;
 }

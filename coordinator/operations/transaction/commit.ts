@@ -24,9 +24,10 @@ export interface CommitBed {
 export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<void> {
   const { restoreId, ctx } = bed;
   await Promise.all(
-    commit.rewrites.map(({ key, node, containerId, rewrites, close }) =>
-      patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close })).catch((error: unknown) =>
-        ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` }),
+    commit.rewrites.map(({ key, node, containerId, rewrites, close, former }) =>
+      patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close, former })).catch(
+        (error: unknown) =>
+          ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` }),
       ),
     ),
   );

@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Connection, RewriteEntry } from '../../../src/model/connection.ts';
+import type { FormerAddress } from '../../../src/model/plans/former-addresses.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { syncDirectory, writeDurably } from '../../../src/platform/files.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
@@ -37,9 +38,21 @@ const commitSchema = z.object({
           socketRemote: endpointSchema,
           wireLocal: endpointSchema,
           wireRemote: endpointSchema,
+          datagrams: z.boolean().default(false),
         }),
       ) satisfies z.ZodType<RewriteEntry[]>,
       close: z.array(z.looseObject({})) as unknown as z.ZodType<Connection[]>,
+      former: z
+        .array(
+          z.object({
+            address: z.string(),
+            to: z.array(z.string()),
+            from: z.string(),
+            network: z.string(),
+            service: z.string(),
+          }),
+        )
+        .default([]) satisfies z.ZodType<FormerAddress[]>,
     }),
   ),
 });

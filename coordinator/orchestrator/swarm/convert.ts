@@ -37,6 +37,9 @@ export function toService(raw: RawService): ClusterService {
     labels: raw.Spec.Labels ?? {},
     containerLabels: template.ContainerSpec?.Labels ?? {},
     publishesHostPorts: raw.Endpoint?.Ports?.some((port) => port.PublishMode === 'host') ?? false,
+    virtualAddresses: (raw.Endpoint?.VirtualIPs ?? []).flatMap(({ NetworkID: networkId, Addr: address }) =>
+      address === undefined ? [] : [{ networkId, address: address.replace(/\/\d+$/, '') }],
+    ),
   };
 }
 

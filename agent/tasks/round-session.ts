@@ -38,6 +38,8 @@ export interface PrepareOptions {
   readonly task: TaskRef;
   /** CIDR of the overlay networks between the tasks of the round. */
   readonly subnets: readonly string[];
+  /** Addresses in there of tasks of other stacks. */
+  readonly foreign?: readonly string[];
   /** Longest time frozen. */
   readonly deadlineMs: number;
   /** The task stays frozen when the round is over, for a relocation to take over. */
@@ -122,7 +124,7 @@ export async function openRoundSession(
 }
 
 async function preparedTask(
-  { subnets, epoch, deadlineMs }: PrepareOptions,
+  { subnets, foreign = [], epoch, deadlineMs }: PrepareOptions,
   parts: {
     readonly held: HeldTask;
     readonly facts: ContainerFacts;
@@ -132,7 +134,7 @@ async function preparedTask(
     readonly surroundings: Surroundings;
   },
 ): Promise<ContainerTask> {
-  await parts.held.interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
+  await parts.held.interceptor.prepare({ subnets, foreign, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
   return new ContainerTask({ ...parts, deadlineMs, inotifyPaths: (await watchedPaths(parts.facts.pid)).paths });
 }
 

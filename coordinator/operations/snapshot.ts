@@ -16,7 +16,7 @@ import { existingStack, openClusterSession } from './session/session.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { buildManifest } from './rounds/manifest.ts';
-import { roundTasks } from './rounds/participants.ts';
+import { foreignAddresses, roundTasks } from './rounds/participants.ts';
 import { untilItPasses } from './rounds/again.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
@@ -61,9 +61,10 @@ async function snapshotLocked(
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, session, stack.name);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
-  const [infos, resources] = await Promise.all([
+  const [infos, resources, foreign] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
     session.cluster.resourcesOf(stack),
+    foreignAddresses(session.cluster, session.nodes, stack),
   ]);
   // Before anything is frozen: a key that cannot be read is no reason for a stack to stand still.
   const sealing = await session.encryption.begin(id, stack.name, settings.encrypt);
@@ -84,6 +85,7 @@ async function snapshotLocked(
     epoch,
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
+    foreign,
     emit: ctx.emit,
     encryption: sealing?.keys,
     ending: {

@@ -108,7 +108,7 @@ describe('a round whose commit fails', () => {
     } as unknown as ConstructorParameters<typeof AgentExecutor>[0]);
   }
 
-  test.each([
+  test.each<[string, Error, string[]]>([
     ['it is not known whether it is written: nothing is discarded', new InDoubtError(new Error('no answer')), []],
     ['somebody else has the lock: it never will be', new LockLostError('it is lost'), ['n1 abort s1']],
   ])('%s', async (_, error, expected) => {

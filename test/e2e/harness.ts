@@ -239,7 +239,13 @@ export async function startCoordinator(
   const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
   const ended = stacks.run(node, ['sh', '-c', script, 'sh', ...args]);
   const pid = await waitFor('the coordinator', () => outerPid(node, file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
-  return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
+  const [, parent] = /^PPid:\t(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => {
+    process.kill(pid, signal);
+    // nsenter, by which it was started, stops with its child, and would not notice its end.
+    if (signal === 'SIGCONT') process.kill(Number(parent), signal);
+  };
+  return { ended, kill };
 }
 
 /**

@@ -17,6 +17,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/system/**'],
+          // The machine may be busy with other things: only what hangs is late.
+          testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },
       },

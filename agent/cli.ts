@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Command, Option } from 'commander';
 import { SwarmcutError } from '../src/model/errors.ts';
@@ -12,6 +13,7 @@ export function agentProgram(): Command {
     .description("swarmcut's agent: freezes, dumps and restores this node's containers on behalf of the coordinator")
     .version(swarmcutVersion())
     .addCommand(runCommand())
+    .addCommand(joinCommand())
     .addCommand(installCommand())
     .addCommand(uninstallCommand());
 }
@@ -64,6 +66,44 @@ function runCommand(): Command {
     });
 }
 
+function joinCommand(): Command {
+  return new Command('join')
+    .description("get this node's certificate from a coordinator that waits for it (`coordinator join-token --wait`)")
+    .argument('<host:port>', 'where the coordinator waits')
+    .requiredOption('--token <token>', 'as the coordinator shows it')
+    .option('--node <name>', 'name of this node, as Swarm has it (default: its host name)')
+    .option('--address <ip...>', 'addresses under which this agent is reached')
+    .addOption(
+      new Option('--config-dir <dir>', 'the identity is written into its agent/')
+        .env('SWARMCUT_CONFIG_DIR')
+        .default(DEFAULT_DIRECTORIES.config),
+    )
+    .option('--force', 'replace the identity that this node has')
+    .action(
+      async (
+        where: string,
+        options: { token: string; node?: string; address?: string[]; configDir: string; force?: true },
+      ) => {
+        const { joinCluster } = await import('./identity/join.ts');
+        const [host, port] = splitAddress(where, '<host:port>');
+        const folder = await joinCluster({
+          token: options.token,
+          host,
+          port,
+          node: options.node ?? hostname(),
+          addresses: options.address ?? [],
+          configDirectory: options.configDir,
+          force: options.force ?? false,
+        });
+        process.stdout.write(
+          visibleLines(
+            `wrote ${folder}\nnext: \`agent install\`, or \`systemctl restart swarmcut-agent\` where it is installed\n`,
+          ),
+        );
+      },
+    );
+}
+
 /**
  * The agent runs beside other people's tasks: memory before speed. Measured with all of its modules loaded: 79 MB resident instead of
  * 92. Must be called before they are.
@@ -72,11 +112,11 @@ function keepSmall(): void {
   for (const flag of ['--optimize-for-size', '--max-semi-space-size=1']) setFlagsFromString(flag);
 }
 
-function splitAddress(text: string): [string, number] {
+function splitAddress(text: string, option = '--listen'): [string, number] {
   const match = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
-    throw new SwarmcutError('usage', `--listen ${text}: expected host:port, such as 0.0.0.0:${DEFAULT_AGENT_PORT}`);
+    throw new SwarmcutError('usage', `${option} ${text}: expected host:port, such as 0.0.0.0:${DEFAULT_AGENT_PORT}`);
   }
   return [match[1] ?? match[2] ?? '', port];
 }

@@ -3,22 +3,17 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, SwarmcutError } from '../src/model/errors.ts';
 import type { Directories } from '../src/model/paths.ts';
-import {
-  SignatureCheck,
-  clientCredentials,
-  createAgentServer,
-  packageRoot,
-  serverCredentials,
-  validUntil,
-} from '../src/rpc/index.ts';
+import { LiveIdentity, SignatureCheck, createAgentServer, packageRoot, validUntil } from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
+import { IdentityService } from './identity/identity-service.ts';
 import { Fences } from './fences.ts';
 import { forgetEnded } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { NetworkMemory } from './network/network-memory.ts';
+import { Repair } from './repair/repair.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
 import { Restores } from './restores/restores.ts';
 import { StateStager } from './restores/state-stager.ts';
@@ -86,12 +81,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
   await forgetEnded(containers, { memory, expectations, log });
+  const registrations = new Registrations(directories);
   const sidecars = new Sidecars({
     directories,
     containers,
     dataRoot,
     nodeName: node,
-    registrations: new Registrations(directories),
+    registrations,
     views: new NetworkViews({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
     log,
   });
@@ -107,7 +103,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const fences = new Fences(directories);
   const tickets = new Tickets(new SignatureCheck(certificates));
-  const peers = new PeerAgents(clientCredentials(certificates));
+  const identity = new LiveIdentity(certificates);
+  const peers = new PeerAgents(() => identity.clientCredentials());
   const { file, until } = validUntil(certificates);
   // What is blocked or frozen must still be put back; so it runs, although nobody will talk to it.
   if (until.getTime() < Date.now())
@@ -130,6 +127,20 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     sidecars,
     log,
   });
+  const repair = new Repair({
+    directories,
+    containers,
+    held,
+    rounds,
+    restores,
+    journal,
+    standstills,
+    expectations,
+    sidecars,
+    registrations,
+    ledger,
+    log,
+  });
   const engineWatch = new EngineWatch({
     engine: containers.engine,
     changed: (there) => {
@@ -146,12 +157,29 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
+  const identityService = new IdentityService({ identity, node, changed: () => peers.close(), log });
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, manifests, store, tickets }),
+    agentService({
+      directories,
+      nodeInfo,
+      containers,
+      rounds,
+      restores,
+      held,
+      sidecars,
+      memory,
+      ledger,
+      manifests,
+      store,
+      tickets,
+      repair,
+      certificates: identityService,
+    }),
     {
       host: options.host,
       port: options.port,
-      credentials: serverCredentials(certificates),
+      credentials: identity.serverCredentials(),
+      revocations: identity.revocations,
       admit: (fence) => fences.admit(fence),
       onInternalError: (error, method) =>
         log.error(

@@ -5,8 +5,10 @@ import type { AgentImplementation } from '../src/rpc/index.ts';
 import type { Containers } from './runtime/docker/containers.ts';
 import { listConnections, resetConnections } from './network/rewriting/connections.ts';
 import { KernelInterceptor } from './network/interceptor.ts';
+import type { IdentityService } from './identity/identity-service.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
+import type { Repair } from './repair/repair.ts';
 import type { Restores } from './restores/restores.ts';
 import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
@@ -15,9 +17,15 @@ import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
+import { partSealing, type PartSealing } from '../src/storage/encryption/part-sealing.ts';
+import { KEY_BYTES, PartKeys } from '../src/storage/encryption/snapshot-key.ts';
+import type { Directories } from '../src/model/paths.ts';
+import type { PartEncryption__Output } from '../src/rpc/generated/swarmcut/PartEncryption.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
+import { failPoint } from '../src/platform/fail-points.ts';
 
 export interface AgentParts {
+  readonly directories: Directories;
   readonly nodeInfo: NodeInfo;
   readonly containers: Containers;
   readonly rounds: Rounds;
@@ -29,13 +37,31 @@ export interface AgentParts {
   readonly manifests: Manifests;
   readonly store: PartStore;
   readonly tickets: Tickets;
+  readonly repair: Pick<Repair, 'run'>;
+  readonly certificates: IdentityService;
 }
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, manifests, store, tickets } = parts;
+  const {
+    directories,
+    nodeInfo,
+    containers,
+    rounds,
+    restores,
+    held,
+    sidecars,
+    memory,
+    ledger,
+    manifests,
+    store,
+    tickets,
+    repair,
+    certificates,
+  } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
+    leftovers: ({ clear }) => repair.run(clear),
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {
@@ -62,7 +88,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await rounds.release(snapshotId, present(task));
       return {};
     },
-    collect: ({ snapshotId, task, inMemory }) => rounds.collect(snapshotId, present(task), inMemory),
+    collect: ({ snapshotId, task, inMemory, encryption }) =>
+      rounds.collect(snapshotId, present(task), inMemory, sealingOf(encryption)),
     finish: async ({ snapshotId }) => {
       await rounds.finish(snapshotId);
       return {};
@@ -77,9 +104,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
       snapshots: ledger.list().map((entry) => ({ ...entry, hasManifest: manifests.has(entry.snapshotId) })),
       removed: [...manifests.removals],
     }),
-    keepManifest: async ({ snapshotId, manifest, signature }) => {
+    keepManifest: async ({ snapshotId, manifest, signature, key }) => {
       ledger.get(snapshotId);
-      await manifests.keep(snapshotId, { manifest, signature });
+      await manifests.keep(snapshotId, { manifest, signature, key });
       return {};
     },
     manifest: async ({ snapshotId }) => ({ snapshotId, ...(await manifests.read(snapshotId)) }),
@@ -88,7 +115,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
       const { stack, state, tasks } = ledger.get(snapshotId);
       return { stack, state, tasks: Object.values(tasks) };
     },
-    verify: async ({ snapshotId }, { signal }) => verifySnapshot(ledger.get(snapshotId), store, signal),
+    verify: async ({ snapshotId, snapshotKey }, { signal }) =>
+      verifySnapshot(ledger.get(snapshotId), { store, keys: partKeys(snapshotKey), scratch: directories.run, signal }),
     remove: async ({ snapshotId, removal }) => {
       // Remembered first: what is half removed is then removed to the end by whoever asks next.
       if (removal !== null) await manifests.noteRemoval({ ...removal, snapshotId });
@@ -98,7 +126,8 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),
 
-    expect: ({ restoreId, stack, services }) => {
+    expect: async ({ restoreId, stack, services }) => {
+      await failPoint('agent.expect');
       restores.expect(restoreId, stack, services);
       return {};
     },
@@ -107,12 +136,15 @@ export function agentService(parts: AgentParts): AgentImplementation {
       restores.pass(restoreId, containerId);
       return {};
     },
-    stage: async ({ restoreId, containerId, savedTask, parts: wanted, sources, inMemory, ticket }, { signal }) => {
+    stage: async (
+      { restoreId, containerId, savedTask, parts: wanted, sources, inMemory, ticket, snapshotKey },
+      { signal },
+    ) => {
       const saved = present(savedTask);
       const fetchedBytes = await restores.stage(
         restoreId,
         containerId,
-        { saved, parts: wanted, sources, inMemory, ticket },
+        { saved, parts: wanted, sources, inMemory, ticket, keys: partKeys(snapshotKey) },
         signal,
       );
       return { fetchedBytes };
@@ -122,15 +154,18 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return { wallMs: await restores.restore(restoreId, containerId, network, connections as Connection[], proxy) };
     },
     releaseRestored: async ({ restoreId, containerId }) => {
+      await failPoint('agent.release');
       await restores.releaseRestored(restoreId, containerId);
       return {};
     },
     abortRestore: async ({ restoreId, reason, servicesAreBack }) => {
+      await failPoint('agent.abort-restore');
       tickets.end(restoreId);
       await restores.abort(restoreId, reason, servicesAreBack);
       return {};
     },
     endRestore: async ({ restoreId }) => {
+      await failPoint('agent.end');
       tickets.end(restoreId);
       await restores.end(restoreId);
       return {};
@@ -141,14 +176,17 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     takeOver: async ({ restoreId, containerId, snapshotId }) => {
+      await failPoint('agent.take-over');
       await held.takeOver(relocation(restoreId), round(snapshotId), containerId);
       return {};
     },
     prepareRetirement: async ({ restoreId, containerId, deadlineMs }) => {
+      await failPoint('agent.prepare-retirement');
       await held.prepareRetirement(relocation(restoreId), containerId, deadlineMs);
       return {};
     },
     retire: async ({ restoreId, containerId }) => {
+      await failPoint('agent.retire');
       await held.retire(relocation(restoreId), containerId);
       return {};
     },
@@ -170,10 +208,33 @@ export function agentService(parts: AgentParts): AgentImplementation {
       if (close.length > 0) await resetConnections(facts.networkNamespace, close as Connection[]);
       return {};
     },
+
+    identity: () => certificates.identity(),
+    trust: async (trust) => {
+      await certificates.trust(trust);
+      return {};
+    },
+    requestCertificate: async () => ({ request: await certificates.request() }),
+    installCertificate: async ({ certificate }) => {
+      await certificates.install(certificate);
+      return {};
+    },
   };
 }
 
 function present(task: TaskRef | null): TaskRef {
   if (task === null) throw new SwarmcutError('usage', 'the request names no task');
   return task;
+}
+
+/** @throws SwarmcutError `usage` for keys that are none: nothing may be stored as if it were encrypted */
+function sealingOf(encryption: PartEncryption__Output | null): PartSealing | undefined {
+  if (encryption === null) return undefined;
+  const { snapshotKey, contentKey } = encryption;
+  if (snapshotKey.length === KEY_BYTES && contentKey.length === KEY_BYTES) return partSealing(snapshotKey, contentKey);
+  throw new SwarmcutError('usage', 'the request has no keys to encrypt with');
+}
+
+function partKeys(snapshotKey: Uint8Array): PartKeys | undefined {
+  return snapshotKey.length === KEY_BYTES ? new PartKeys(snapshotKey) : undefined;
 }

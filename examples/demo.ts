@@ -4,7 +4,7 @@
  * Exit code 0 only if everything went well.
  */
 import { parseArgs } from 'node:util';
-import { TestbedError, down, up } from './testbed/index.ts';
+import { TestbedError, claimBed, down, up } from './testbed/index.ts';
 import { CommandFailed, Stacks } from './demo/stacks.ts';
 import { Story } from './demo/story.ts';
 import type { BankCheck } from './demo/stacks.ts';
@@ -145,6 +145,14 @@ async function main(): Promise<number> {
   });
   const story = new Story();
   const stacks = new Stacks(values.name);
+  try {
+    // Until this process ends.
+    await claimBed(stacks.bed, 'npm run demo');
+  } catch (error) {
+    if (!(error instanceof TestbedError)) throw error;
+    story.bad(error.message);
+    return 1;
+  }
   // What a demo that was killed has left behind would only confuse this one.
   await down(stacks.bed, ({ message, level }) => level === 'warning' && story.detail(message));
   const interrupted = new Promise<never>((_, reject) => {

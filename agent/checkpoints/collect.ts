@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { DumpTimes, Part, StreamCut, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
 import { readDump } from '../runtime/criu/read-dump.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import { concurrently, type PartStore } from './store/index.ts';
 import type { StagedDump } from '../tasks/container-task.ts';
+import type { PartSealing } from '../../src/storage/encryption/part-sealing.ts';
 
 /** Files hashed and moved at the same time. */
 const PARALLEL = 2;
@@ -18,6 +20,8 @@ export interface CollectOptions {
   /** Pins the parts until the ledger names them. */
   readonly owner: string;
   readonly inMemory: boolean;
+  /** Encrypts the parts on their way into the store. */
+  readonly sealing?: PartSealing | undefined;
   /** What the task's sidecar has recorded, if it has one. */
   readonly channels?: SidecarRecord;
 }
@@ -30,7 +34,7 @@ export interface SidecarRecord {
 
 /** Moves everything that `save` has recorded into the store, and reads from the images what the coordinator wants to know. */
 export async function collectCheckpoint(options: CollectOptions): Promise<TaskCheckpoint> {
-  const { task, staged, times, aliases, store, owner, inMemory, channels } = options;
+  const { task, staged, times, aliases, store, owner, inMemory, sealing, channels } = options;
   const dump = await readDump(staged.imageDir, staged.workDir);
   const sources: { kind: Part['kind']; path: string; file: string }[] = [
     ...(await readdir(staged.imageDir))
@@ -45,8 +49,11 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
   ];
   const parts: Part[] = [];
   await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
-    const { sha256, sizeBytes } = await store.adopt(file, { memory: inMemory, owner });
-    parts.push({ kind, path, sha256, sizeBytes });
+    didSome(`${path} is being hashed, ${parts.length} of ${sources.length} parts are stored`);
+    const where = { memory: inMemory, owner };
+    const adopted =
+      sealing === undefined ? await store.adopt(file, where) : await store.adoptSealed(file, sealing, where);
+    parts.push({ kind, path, ...adopted });
   });
   return {
     task,

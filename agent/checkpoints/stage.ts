@@ -36,9 +36,15 @@ export async function estimateBytes(facts: Pick<ContainerFacts, 'pid'>): Promise
 
 /**
  * Where a dump of this size goes first: into memory if there is plenty, since the task stands still meanwhile; else to disk.
+ * @param memoryOnly what is dumped must not touch a disk as it is
  * @throws SwarmcutError `precondition` when neither has room; nothing has been frozen then
  */
-export async function chooseStage(directories: Directories, bytes: number, task: TaskRef): Promise<Stage> {
+export async function chooseStage(
+  directories: Directories,
+  bytes: number,
+  task: TaskRef,
+  memoryOnly = false,
+): Promise<Stage> {
   const run = await statfs(directories.run);
   const meminfo = await readFile('/proc/meminfo', 'utf8');
   const available = kibibytes(meminfo, 'MemAvailable') * 1024;
@@ -56,9 +62,21 @@ export async function chooseStage(directories: Directories, bytes: number, task:
       },
     );
   }
+  if (memoryOnly && !inMemory) throw noMemory(directories.run, bytes, task);
   return inMemory
     ? { kind: 'memory', dir: join(directories.run, 'stage') }
     : { kind: 'disk', dir: join(directories.state, 'stage') };
+}
+
+function noMemory(run: string, bytes: number, { service, slot }: TaskRef): SwarmcutError {
+  return new SwarmcutError(
+    'precondition',
+    `too little memory: an encrypted checkpoint is first dumped into memory, and this one may need ${megabytes(bytes)}`,
+    {
+      where: { service, slot, file: run },
+      advice: `at most half of the available memory is used, and ${run} must be a tmpfs with room; without encryption, the disk would do`,
+    },
+  );
 }
 
 function kibibytes(text: string, field: string): number {

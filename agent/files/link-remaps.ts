@@ -4,7 +4,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import { decodeLinkRemaps, type LinkRemap } from '../../src/formats/criu-remaps.ts';
 import { exists } from '../../src/platform/files.ts';
 import { runProcess } from '../../src/platform/processes.ts';
-import { openFiles, processTree } from '../linux/process-tree.ts';
+import { mappedFiles, openFiles, processTree } from '../linux/process-tree.ts';
 import { saveFiles, type FilesOf, type SavedFiles } from './save.ts';
 
 /**
@@ -25,19 +25,27 @@ export async function saveLinkRemaps(
 ): Promise<SavedFiles> {
   const remaps = await readRemaps(imageDir);
   if (remaps.length === 0) return saved;
-  const files = await openFiles(await processTree(facts.pid));
+  const pids = await processTree(facts.pid);
+  const open = (await openFiles(pids)).map(({ pid, fd, target }) => ({ path: `/proc/${pid}/fd/${fd}`, target }));
+  // glibc's sem_open keeps no descriptor.
+  const files = [...open, ...(await mappedFiles(pids))];
   const made: string[] = [];
   try {
     for (const remap of remaps) {
-      const file = files.find((candidate) => candidate.target === `/${remap.name} (deleted)`);
+      const isIt = ({ target }: { readonly target: string }): boolean => target === `/${remap.name} (deleted)`;
+      const file = files.find(isIt);
       if (file === undefined) {
-        throw new SwarmcutError('failed', `/${remap.name} was deleted and is in use, but no process has it open`, {
-          advice: 'a file that is only mapped cannot be saved once one of its names is gone',
-        });
+        throw new SwarmcutError(
+          'failed',
+          `/${remap.name} was deleted and is in use, but no process has it open or mapped`,
+          {
+            advice: 'it may have been closed at this moment: try again',
+          },
+        );
       }
       const link = join(`/proc/${facts.pid}/root`, remap.link);
       // Follows the link in /proc to the open file itself; Node has no call for it.
-      await runProcess(['ln', '--logical', '--', `/proc/${file.pid}/fd/${file.fd}`, link]);
+      await runProcess(['ln', '--logical', '--', file.path, link]);
       made.push(link);
     }
     return await saveFiles(facts, targetDir, { ...options, withCriuLinks: true });

@@ -40,7 +40,7 @@ export interface UnpackedFiles {
  * @throws SwarmcutError `failed`, `damaged`, `precondition`, `interrupted`; volumes are put back then
  */
 export async function unpackFiles(
-  parts: readonly StagedPart[],
+  parts: Iterable<StagedPart> | AsyncIterable<StagedPart>,
   target: UnpackTarget,
   options: UnpackOptions,
 ): Promise<UnpackedFiles> {
@@ -54,7 +54,7 @@ export async function unpackFiles(
     },
   };
   try {
-    for (const part of parts) {
+    for await (const part of parts) {
       options.signal?.throwIfAborted();
       switch (part.kind) {
         case 'CRIU':

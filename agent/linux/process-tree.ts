@@ -61,3 +61,22 @@ export async function openFiles(pids: readonly number[]): Promise<OpenFile[]> {
   }
   return files;
 }
+
+/** A file that a process has mapped. */
+export interface MappedFile {
+  /** A link in `/proc` that leads to the file itself, whatever has become of its name. */
+  readonly path: string;
+  readonly target: string;
+}
+
+export async function mappedFiles(pids: readonly number[]): Promise<MappedFile[]> {
+  const files: MappedFile[] = [];
+  for (const pid of pids) {
+    for (const range of await readdir(`/proc/${pid}/map_files`).catch(() => [])) {
+      const path = `/proc/${pid}/map_files/${range}`;
+      const target = await readlink(path).catch(() => undefined);
+      if (target !== undefined) files.push({ path, target });
+    }
+  }
+  return files;
+}

@@ -25,6 +25,7 @@ interface Libc {
   readonly close: Call;
   readonly open: Call;
   readonly setns: Call;
+  readonly unshare: Call;
   readonly fcntl: Call;
   readonly poll: Call;
   readonly syscall: Call;
@@ -54,6 +55,7 @@ function libc(): Libc {
     close: call('int close(int)'),
     open: call('int open(const char *, int, ...)'),
     setns: call('int setns(int, int)'),
+    unshare: call('int unshare(int)'),
     fcntl: call('int fcntl(int, int, ...)'),
     poll: call('int poll(void *, unsigned long, int)'),
     syscall: call('long syscall(long, ...)'),
@@ -102,6 +104,7 @@ const CLONE_NEWNET = 0x40000000;
 const F_DUPFD_CLOEXEC = 1030;
 /** The same number on all architectures; closed on exec. glibc has the call only since 2.36. */
 const SYS_PIDFD_OPEN = 434;
+const SYS_PIDFD_GETFD = 438;
 const POLLERR = 8;
 const POLLFD_BYTES = 8;
 const POLLFD_REVENTS_AT = 6;
@@ -251,6 +254,11 @@ export function tryOpenProcess(pid: number): number {
   return libc().syscall(SYS_PIDFD_OPEN, 'int', pid, 'uint', 0);
 }
 
+/** @returns a descriptor of our own of what another process has open (Linux 5.6), or -1 with {@link lastError}. @param process its pidfd */
+export function tryTakeDescriptor(process: number, fd: number): number {
+  return libc().syscall(SYS_PIDFD_GETFD, 'int', process, 'int', fd, 'uint', 0);
+}
+
 /** Another descriptor of the same socket, which stays open when the first one is closed. */
 export function duplicateDescriptor(fd: number): number {
   return checked(libc().fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0), 'fcntl F_DUPFD_CLOEXEC');
@@ -281,6 +289,24 @@ export function inNetns<T>(path: string, work: () => T): T {
     } finally {
       closeDescriptor(there);
     }
+    try {
+      return work();
+    } finally {
+      if (libc().setns(back, CLONE_NEWNET) < 0) process.abort();
+    }
+  } finally {
+    closeDescriptor(back);
+  }
+}
+
+/**
+ * Runs `work` with this thread in a new network namespace, as the kernel makes it, which is gone afterwards. As {@link inNetns}.
+ * @throws SystemCallError
+ */
+export function inNewNetns<T>(work: () => T): T {
+  const back = openNamespace('/proc/thread-self/ns/net');
+  try {
+    checked(libc().unshare(CLONE_NEWNET), 'unshare');
     try {
       return work();
     } finally {

@@ -1,9 +1,9 @@
 import { familyOf } from '../linux/addresses.ts';
 import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Epoch } from '../../src/algorithms/contract.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
+import { pause } from '../../src/platform/deadlines.ts';
 import type { PrepareOptions, TaskInterceptor } from './task-interceptor.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
 import { block, openInwards, unblock } from './block.ts';
@@ -95,7 +95,7 @@ export class KernelInterceptor implements TaskInterceptor {
    */
   async openRestored(pid: number, skewMs = OPEN_SKEW_MS): Promise<void> {
     if (!(await openInwards(this.netns, skewMs))) throw this.#noBlock();
-    await sleep(skewMs);
+    await pause(skewMs);
     await this.unblock();
     pushUnsent(await openFiles(await processTree(pid)));
   }

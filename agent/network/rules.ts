@@ -21,10 +21,8 @@ export const TABLE = 'inet swarmcut';
 const COLOUR_TIMEOUT_MS = 300_000;
 
 /** In the order in which they can be deleted. */
-const BLOCK_CHAINS = ['block_out', 'answer_blocked', 'block_in'] as const;
+const BLOCK_CHAINS = ['block_out', 'lose_out', 'block_in'] as const;
 const BLOCKED_SETS = ['blocked_out', 'blocked_in'] as const;
-/** Matches the answer to what is blocked. */
-export const HOST_UNREACHABLE = 'icmp type destination-unreachable icmp code 1';
 
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
@@ -52,29 +50,33 @@ const DECLARE_BLOCKED = BLOCKED_SETS.map((set) => `add set ${TABLE} ${set} { typ
  * Docker's embedded DNS server is reached over `lo` by UDP, and a query lost there costs the application 5 s; nothing on `lo` leaves the
  * task, so that is let through. TCP over `lo` is blocked: CRIU dumps the two ends one after the other (`network-lock skip`).
  *
- * A segment that is dropped in the output hook makes TCP back off: 20, 40, 80 … ms. With "host unreachable" as the answer it does not
- * (RFC 6069; tcp_ld_RTO_revert in the kernel): it tries again at an even pace, so that the stream goes on at once when the block
- * ends. Not for SYN, whose connect() would fail.
+ * What is held is lost without a word, in a way that no application can see:
+ * - A TCP segment is dropped in the output hook. TCP itself is told (EPERM), the application is not: what was not sent before counts as unsent, what
+ *   was is sent again. No ICMP answer, although one would keep TCP at an even pace (RFC 6069): its error stays with the socket, and an idle one
+ *   shows it at the next look (SO_ERROR), or at once with IP_RECVERR. When the block ends, whoever opens it prods what waits (`prodStalled`).
+ * - Anything else that is dropped there gives its sender EPERM, which few programs expect. So it leaves as a packet that is none (version 0), which
+ *   every next hop drops without an answer (InHdrErrors); that holds for each fragment of it, too.
  *
- * A datagram that is dropped in the output hook would give its sender EPERM, which few programs expect. With a wrong header checksum
- * it is lost at the next hop instead, as a datagram may be. (The one in 65536 whose checksum is that value was sent before the cut.)
+ * IPv6's neighbour discovery passes: it is the kernel's, not the task's, and a neighbour that cannot be found is an error at its sockets.
  */
+const NEIGHBOUR_DISCOVERY =
+  'icmpv6 type { mld-listener-query, mld-listener-report, mld2-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }';
 const BLOCK_RULES = [
   // CRIU makes a half-closed connection by sending itself the peer's FIN (soccr/soccr.c), and marks that packet for its own lock.
   `add rule ${TABLE} block_out meta mark ${CRIU_MARK} accept`,
   `add rule ${TABLE} block_out meta mark ${SIDECAR_MARK} accept`,
   `add rule ${TABLE} block_out oifname "lo" meta l4proto != tcp accept`,
-  // The answer itself, which to a restored connection goes to an old address of the task: rewrite_out turns it to where that is.
-  `add rule ${TABLE} block_out ${HOST_UNREACHABLE} accept`,
-  `add rule ${TABLE} block_out meta nfproto @blocked_out goto answer_blocked`,
-  `add rule ${TABLE} answer_blocked ip protocol tcp tcp flags & (syn | rst) == 0 reject with icmp type host-unreachable`,
-  `add rule ${TABLE} answer_blocked ip protocol udp ip checksum set 0xdead accept`,
-  `add rule ${TABLE} answer_blocked drop`,
+  `add rule ${TABLE} block_out ${NEIGHBOUR_DISCOVERY} accept`,
+  `add rule ${TABLE} block_out meta nfproto @blocked_out goto lose_out`,
+  `add rule ${TABLE} lose_out meta l4proto tcp drop`,
+  `add rule ${TABLE} lose_out ip version set 0 accept`,
+  `add rule ${TABLE} lose_out ip6 version set 0 accept`,
   `add rule ${TABLE} block_in meta mark ${CRIU_MARK} accept`,
   // Nothing of the application has these ports: the sidecar has them (a captured SYN to them is refused).
   `add rule ${TABLE} block_in iifname != "lo" tcp dport ${TUNNEL_PORT} accept`,
   `add rule ${TABLE} block_in iifname != "lo" tcp sport ${TUNNEL_PORT} accept`,
   `add rule ${TABLE} block_in iifname "lo" meta l4proto != tcp accept`,
+  `add rule ${TABLE} block_in ${NEIGHBOUR_DISCOVERY} accept`,
   `add rule ${TABLE} block_in meta nfproto @blocked_in drop`,
 ];
 
@@ -83,7 +85,7 @@ function declareBlock(): string[] {
     ...DECLARE_TABLE,
     ...DECLARE_BLOCKED,
     `add chain ${TABLE} block_out { type filter hook output priority -400; policy accept; }`,
-    `add chain ${TABLE} answer_blocked`,
+    `add chain ${TABLE} lose_out`,
     `add chain ${TABLE} block_in { type filter hook prerouting priority -400; policy accept; }`,
     ...BLOCK_CHAINS.map((chain) => `flush chain ${TABLE} ${chain}`),
     ...BLOCK_RULES,
@@ -151,6 +153,7 @@ export function prepareScript(subnets: readonly string[], epoch: Epoch, timeoutM
 export function advanceScript(epoch: Epoch): string {
   const colour = colourOf(epoch);
   return script(DECLARE_TABLE, DECLARE_BLOCKED, declareColours(), [
+    `add rule ${TABLE} colour_out ${NEIGHBOUR_DISCOVERY} accept`,
     `add rule ${TABLE} colour_out ip daddr @subnets4 ip dscp set ${colour}`,
     `add rule ${TABLE} colour_out ip6 daddr @subnets6 ip6 dscp set ${colour}`,
     ...FLUSH_BLOCKED,

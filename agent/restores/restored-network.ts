@@ -7,6 +7,7 @@ import { listConnections, resetConnections } from '../network/rewriting/connecti
 import { KernelInterceptor } from '../network/interceptor.ts';
 import { markUnsent } from '../network/rewriting/mark-unsent.ts';
 import { restoreHook } from '../network/rewriting/restore-hook.ts';
+import { prepareSurroundings } from '../surroundings/restore.ts';
 import { addPrestartHook } from './bundle.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
 
@@ -32,7 +33,7 @@ export class RestoredNetwork {
     this.#memory = memory;
   }
 
-  /** Sees to it that the container wakes up blocked, with the addresses that its sockets know. */
+  /** Sees to it that the container wakes up blocked, with the addresses that its sockets know, and in the surroundings that it had. */
   async prepare(options: {
     readonly bundle: string;
     readonly dir: string;
@@ -48,7 +49,8 @@ export class RestoredNetwork {
     const { close, ...rest } = checked(plan);
     // Their remote addresses need a route, too, when the sockets are made; the sidecar's rules are not there yet.
     const hookPlan = { ...rest, close: [...close, ...proxied.connections] };
-    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, blockTimeoutMs, dir }));
+    const surroundings = await prepareSurroundings({ bundle, imageDir });
+    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, blockTimeoutMs, dir, ...surroundings }));
   }
 
   /**

@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from '../../src/model/connection.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import type { ProxyPlan__Output } from '../../src/rpc/generated/swarmcut/ProxyPlan.ts';
 import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import { followed } from '../../src/platform/activity.ts';
+import { within } from '../../src/platform/deadlines.ts';
 import type { Logger } from '../../src/platform/logger.ts';
+import { restoreProgress } from '../runtime/criu/progress.ts';
 import { restoreArguments, restoreEnvironment } from '../runtime/criu/runc.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
@@ -20,6 +22,7 @@ import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
 import { WaitingContainer } from './waiting-container.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 /** A sidecar that does not answer `resume` must not keep its task from being released: what it carries ends by its own time-outs. */
 const RESUME_TIMEOUT_MS = 5_000;
@@ -86,6 +89,11 @@ export class Restores implements ShimHandler {
     return this.#options.expectations.restores();
   }
 
+  /** Whether it is under way here, or expected to go on. */
+  has(restoreId: string): boolean {
+    return this.#sessions.has(restoreId);
+  }
+
   async *watch(restoreId: string, signal: AbortSignal): AsyncGenerator<RestoreEvent> {
     yield* this.#session(restoreId).watch(signal);
   }
@@ -103,13 +111,14 @@ export class Restores implements ShimHandler {
   async stage(
     restoreId: string,
     containerId: string,
-    request: Pick<StageOptions, 'saved' | 'parts' | 'sources' | 'inMemory' | 'ticket'>,
+    request: Pick<StageOptions, 'saved' | 'parts' | 'sources' | 'inMemory' | 'ticket' | 'keys'>,
     signal: AbortSignal,
   ): Promise<number> {
     const session = this.#session(restoreId);
     const container = session.container(containerId);
     if (container.staged !== undefined) return container.staged.fetchedBytes;
     container.mustBe('arrived');
+    await failPoint('agent.stage');
     const { bundle } = container.request;
     if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
     const staged = await this.#options.stager.stage(
@@ -117,6 +126,7 @@ export class Restores implements ShimHandler {
       signal,
       (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
     );
+    await failPoint('agent.staged');
     if (container.phase !== 'arrived') {
       await staged.files.undo();
       container.mustBe('arrived');
@@ -150,6 +160,7 @@ export class Restores implements ShimHandler {
       proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
       blockTimeoutMs: BLOCK_MS,
     });
+    await failPoint('agent.restore');
     const begun = performance.now();
     container.phase = 'restoring';
     container.decision.resolve({
@@ -164,7 +175,7 @@ export class Restores implements ShimHandler {
       }),
       env: restoreEnvironment(await this.#options.stager.criuConfig(staged)),
     });
-    const outcome = await container.outcome.promise;
+    const outcome = await outcomeOf(container, staged.workDir);
     if (outcome.code !== 0) {
       const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
       container.fail(error.message);
@@ -177,6 +188,7 @@ export class Restores implements ShimHandler {
       await this.#options.network.check(pid, connections);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
+    await failPoint('agent.restored');
     await this.#records.note({ restoreId, request, plan });
     container.phase = 'restored';
     session.event(container, 'RESTORED');
@@ -193,6 +205,7 @@ export class Restores implements ShimHandler {
     const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
     if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
     await this.#resume(container);
+    await failPoint('agent.released');
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
     session.event(container, 'RELEASED');
@@ -233,6 +246,7 @@ export class Restores implements ShimHandler {
   // --- the shim's side ---
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
+    await failPoint('agent.arrived');
     const restoreId = this.#options.expectations.expectedBy(request.service);
     const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
     if (session === undefined) {
@@ -319,12 +333,11 @@ export class Restores implements ShimHandler {
   /** The block is open: the sidecar wakes its ends and finds the peers' sidecars again. */
   async #resume(container: WaitingContainer): Promise<void> {
     if (container.sidecar === undefined) return;
-    await Promise.race([
-      container.sidecar.call('resume'),
-      delay(RESUME_TIMEOUT_MS, undefined, { ref: false }).then(() => {
-        throw new SwarmcutError('failed', 'its sidecar does not answer');
-      }),
-    ]).catch((error: unknown) => this.#complain('resume the connections of', container, error));
+    const late = (): Error =>
+      new SwarmcutError('failed', `its sidecar did not answer within ${RESUME_TIMEOUT_MS / 1000} s; it may yet do so`);
+    await within(container.sidecar.call('resume'), RESUME_TIMEOUT_MS, late).catch((error: unknown) =>
+      this.#complain('resume the connections of', container, error),
+    );
   }
 
   #session(restoreId: string): RestoreSession {
@@ -348,6 +361,12 @@ export class Restores implements ShimHandler {
   #complain(step: string, container: WaitingContainer, error: unknown): void {
     this.#options.log.error({ task: container.task, reason: messageOf(error) }, `cannot ${step} a restored task`);
   }
+}
+
+/** What the shim says about `runc restore`. Meanwhile CRIU's log says how far it is. */
+async function outcomeOf(container: WaitingContainer, workDir: string): Promise<RestoredRequest> {
+  using _progress = followed(() => restoreProgress(workDir));
+  return await container.outcome.promise;
 }
 
 /** Where `runc restore` writes the pid of the container's first process. */

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Part } from '../../src/model/checkpoint.ts';
+import { isSealed, type Part } from '../../src/model/checkpoint.ts';
 import type { SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { TaskRef } from '../../src/model/task.ts';
@@ -13,8 +13,11 @@ import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
 import { unpackFiles } from '../files/unpack.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
+import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
+import type { PartKeys } from '../../src/storage/encryption/snapshot-key.ts';
 
 export interface StageOptions {
   readonly restoreId: string;
@@ -25,6 +28,8 @@ export interface StageOptions {
   readonly sources: readonly Source__Output[];
   readonly inMemory: boolean;
   readonly ticket: FetchTicket__Output | null;
+  /** Open encrypted parts. */
+  readonly keys: PartKeys | undefined;
 }
 
 export interface StateStagerOptions {
@@ -53,10 +58,11 @@ export class StateStager {
     signal: AbortSignal,
     onProgress: (doneBytes: number, totalBytes: number) => void,
   ): Promise<StagedState> {
-    const { restoreId, containerId, bundle, parts, sources, inMemory, ticket } = options;
+    const { restoreId, containerId, bundle, parts, sources, inMemory, ticket, keys } = options;
     const { store, peers, dataRoot, nodeName, directories } = this.#options;
-    // On the file system of the parts, so that they can be linked.
-    const dir = join(inMemory ? directories.run : directories.state, 'restore', restoreId, containerId);
+    const sealed = parts.some(isSealed);
+    // On the file system of the parts, so that they can be linked; what was encrypted is opened in memory.
+    const dir = join(inMemory || sealed ? directories.run : directories.state, 'restore', restoreId, containerId);
     store.pin(
       restoreId,
       parts.map(({ sha256 }) => sha256),
@@ -77,20 +83,15 @@ export class StateStager {
     const imageDir = join(dir, 'criu');
     const workDir = join(dir, 'work');
     await mkdir(workDir, { recursive: true, mode: 0o700 });
-    await store.materialize(
-      parts.filter(({ kind }) => kind === 'CRIU'),
-      imageDir,
-    );
     const channels = parts.filter(({ kind }) => kind === 'CHANNELS');
     const channelsDir = channels.length === 0 ? undefined : join(dir, 'channels');
-    if (channelsDir !== undefined) await store.materialize(channels, channelsDir);
+    const state = openState(parts, { store, keys, scratch: join(dir, 'opened'), signal });
+    await state.materialize('CRIU', imageDir);
+    if (channelsDir !== undefined) await state.materialize('CHANNELS', channelsDir);
     const linked = performance.now();
-    const files = await Promise.all(
-      parts
-        .filter(({ kind }) => kind !== 'CRIU' && kind !== 'CHANNELS')
-        .map(async ({ kind, path, sha256 }) => ({ kind, path, file: await store.path(sha256) })),
-    );
-    const unpacked = await unpackFiles(files, await waitingFacts(dataRoot, containerId, bundle, nodeName), {
+    const target = await waitingFacts(dataRoot, containerId, bundle, nodeName);
+    await refuseOtherSurroundings({ imageDir, bundle, containerId, imageDigest: target.imageDigest });
+    const unpacked = await unpackFiles(state.files(), target, {
       restoreId,
       workDir,
       signal,

@@ -125,7 +125,9 @@ export class Sidecar {
       carried,
       awaiting: this.rounds.awaiting.length,
       rssBytes: process.memoryUsage.rss(),
-      ...(round && { round: { epoch: round.epoch, busy: round.busy, outcome: round.outcome } }),
+      ...(round && {
+        round: { epoch: round.epoch, busy: round.busy, outcome: round.outcome, awaited: this.rounds.awaited },
+      }),
     };
   }
 

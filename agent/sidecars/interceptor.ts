@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { TaskHost } from '../../src/execution/real-time-executor.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
-import { poll } from '../../src/platform/deadlines.ts';
+import { ProgressDeadline, passedText, pause, poll } from '../../src/platform/deadlines.ts';
+import { processorTime } from '../../src/platform/processor-time.ts';
 import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
 import {
   answering,
@@ -28,7 +29,9 @@ import { inNetns } from '../linux/sys.ts';
 const RESTART_DELAY_MS = 200;
 /** If it cannot be started, it is tried again at this pace for as long as the task lives. */
 const RETRY_DELAY_MS = 2_000;
+/** A sidecar that starts does nothing for no longer. */
 const START_TIMEOUT_MS = 10_000;
+const START_LOOK_MS = 1_000;
 /** What a killed process may take to be gone. */
 const KILL_TIMEOUT_MS = 5_000;
 
@@ -274,14 +277,14 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
   }
 
   async #restart(): Promise<void> {
-    await sleep(RESTART_DELAY_MS);
+    await pause(RESTART_DELAY_MS);
     while (this.#wanted()) {
       try {
         await this.#start();
         return;
       } catch (error) {
         this.#options.onCrash?.(messageOf(error));
-        await sleep(RETRY_DELAY_MS);
+        await pause(RETRY_DELAY_MS);
       }
     }
     if (!this.taskAlive) this.#options.onTaskEnd?.();
@@ -347,16 +350,32 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
 
 /** What a new sidecar says, or how it ended instead. */
 async function firstWords(child: ChildProcess): Promise<string> {
-  const timeout = AbortSignal.timeout(START_TIMEOUT_MS);
-  const signal = { signal: timeout };
+  using deadline = new ProgressDeadline({
+    limitMs: START_TIMEOUT_MS,
+    late: (passed) => new Error(`no answer, and ${passedText(passed)}`),
+  });
+  const { pid } = child;
+  const look = setInterval(() => {
+    if (pid === undefined) return;
+    processorTime(pid).then(
+      (time) => {
+        const doing = `it has had ${Number(time / 1_000_000n)} ms of a processor`;
+        if (deadline.note({ doing, mark: String(time) })) didSome(doing);
+      },
+      () => undefined,
+    );
+  }, START_LOOK_MS);
+  const { signal } = deadline;
   try {
     const [first] = (await Promise.race([
-      child.stdout ? once(child.stdout, 'data', signal) : [''],
-      once(child, 'exit', signal).then(([code]) => [`exit code ${String(code)}`]),
+      child.stdout ? once(child.stdout, 'data', { signal }) : [''],
+      once(child, 'exit', { signal }).then(([code]) => [`exit code ${String(code)}`]),
     ])) as [unknown];
     return String(first);
   } catch (error) {
-    return timeout.aborted ? `no answer within ${START_TIMEOUT_MS} ms` : messageOf(error);
+    return messageOf(signal.aborted ? signal.reason : error);
+  } finally {
+    clearInterval(look);
   }
 }
 

@@ -5,6 +5,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { HealthCheck } from '../runtime/docker/health.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 /** The dead man's switch leaves the agent, which lets go at the deadline by itself, this much time to do so. Milliseconds. */
 const DEADMAN_MARGIN_MS = 2_000;
@@ -85,6 +86,7 @@ export class HeldTask {
   block(deadlineMs: number): Promise<void> {
     return this.#unlessMoved(async () => {
       const { containerId, interceptor, runc, arm, health, probesEnd } = this.#options;
+      await failPoint('agent.block');
       this.#deadlineMs = performance.now() + deadlineMs;
       // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
       this.#deadman ??= await arm({
@@ -103,6 +105,7 @@ export class HeldTask {
 
   freeze(): Promise<void> {
     return this.#unlessMoved(async () => {
+      await failPoint('agent.freeze');
       await this.#options.runc.pause(this.containerId);
       this.#state = 'frozen';
     });
@@ -110,7 +113,10 @@ export class HeldTask {
 
   /** Opens the block and carries the new epoch from here on, as one transaction. */
   advance(epoch: Epoch): Promise<void> {
-    return this.#unlessMoved(() => this.interceptor.advance(epoch));
+    return this.#unlessMoved(async () => {
+      await failPoint('agent.advance');
+      await this.interceptor.advance(epoch);
+    });
   }
 
   unblock(): Promise<void> {
@@ -120,6 +126,7 @@ export class HeldTask {
   /** Lets it run on and calls the dead man's switch off. @param awake called between the two */
   thaw(awake: () => void = () => undefined): Promise<void> {
     return this.#unlessMoved(async () => {
+      await failPoint('agent.thaw');
       await this.#options.runc.resume(this.containerId);
       awake();
       await this.#runsOn();

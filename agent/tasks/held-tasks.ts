@@ -6,7 +6,7 @@ import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
 import { isMoved, runsOn, taken, type Entry } from './held-entry.ts';
 import { HeldTask, type HeldTaskOptions } from './held-task.ts';
-import { ClosedHolders, sameHolder, suspendedTask, type Holder, type Keeper } from './holder.ts';
+import { ClosedHolders, holderText, sameHolder, suspendedTask, type Holder, type Keeper } from './holder.ts';
 import type { Journal } from './journal.ts';
 import type { OpenedTask } from './open-task.ts';
 import { RequestQueues } from './request-queues.ts';
@@ -173,6 +173,12 @@ export class HeldTasks {
   /** The holder gets no task any more. */
   close(holder: Holder): void {
     this.#closed.add(holder);
+  }
+
+  /** Who has a task, in words; undefined: nobody. */
+  holderOf(containerId: string): string | undefined {
+    const entry = this.#entries.get(containerId);
+    return entry === undefined ? undefined : holderText(entry.holder);
   }
 
   /** @throws SwarmcutError `interrupted` when the holder has given up, `conflict` when another one has the task */

@@ -1,4 +1,5 @@
 import type { Epoch, Participant, ParticipantOutcome } from '../../src/algorithms/index.ts';
+import type { Progress } from '../../src/platform/deadlines.ts';
 import { RealTimeExecutor, type TaskHandle, type UntimedInput } from '../../src/execution/real-time-executor.ts';
 
 /** One task's part in a round, wherever its participant runs. */
@@ -7,6 +8,8 @@ export interface TaskRunner {
   cut(epoch: Epoch): Promise<ParticipantOutcome>;
   /** Tells it the coordinator's word; resolves when it is done. */
   feed(input: { readonly kind: 'release' } | { readonly kind: 'abort'; readonly reason: string }): Promise<void>;
+  /** What it waits for from others, if that can be seen here. */
+  progress?(): Promise<Progress>;
   /** True while the task is blocked, frozen or saved on behalf of the round. */
   readonly busy: boolean;
   /** The participant's last report. */

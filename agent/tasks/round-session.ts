@@ -16,6 +16,8 @@ import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import type { ContainerFacts, Containers } from '../runtime/docker/containers.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
+import type { Surroundings } from '../surroundings/record.ts';
+import { surroundingsOf } from '../surroundings/save.ts';
 import { ContainerTask } from './container-task.ts';
 import type { HeldTask } from './held-task.ts';
 import type { HeldTasks } from './held-tasks.ts';
@@ -40,6 +42,8 @@ export interface PrepareOptions {
   /** The task stays frozen when the round is over, for a relocation to take over. */
   readonly keepFrozen: boolean;
   readonly aliases: readonly Alias[];
+  /** The dump must not touch a disk before it is encrypted. */
+  readonly stageInMemory: boolean;
 }
 
 /** One task in one round. */
@@ -51,7 +55,6 @@ export interface RoundSession {
   readonly runner: TaskRunner;
   readonly aliases: readonly Alias[];
   readonly stageDir: string;
-  readonly prepared: { readonly estimatedBytes: number; readonly stage: 'memory' | 'disk' };
   collected: Promise<TaskCheckpoint> | undefined;
 }
 
@@ -81,20 +84,23 @@ export async function openRoundSession(
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
   const estimatedBytes = await estimateBytes(facts);
-  const stage = await chooseStage(directories, estimatedBytes, ref);
-  const stageDir = join(stage.dir, snapshotId, taskKey(ref));
+  const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);
+  // Not a folder in one of the round's, of which nobody would be the last.
+  const stageDir = join(stage.dir, `${snapshotId}.${taskKey(ref)}`);
   await ledger.begin(snapshotId, stack);
   const Interceptor = sidecar === undefined ? KernelInterceptor : ProxiedTaskInterceptor;
   const interceptor = new Interceptor({ netns: facts.networkNamespace });
+  const runcRoot = await findRuncRoot(ref.containerId);
+  const surroundings = await surroundingsOf(facts, join(runcRoot, ref.containerId, 'state.json'));
   const runc = new Runc({
-    root: await findRuncRoot(ref.containerId),
+    root: runcRoot,
     keptLogs: keptLogsFolder(directories.state),
   });
   // From here on there is something in the task that another agent must know of if this one dies.
   const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, health: facts.health, stageDir };
   const held = await owner.take(roundHolder(snapshotId), opened, keeper);
   try {
-    const task = await preparedTask(round, { held, facts, runc, stageDir });
+    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes, surroundings });
     return {
       snapshotId,
       ref,
@@ -103,7 +109,6 @@ export async function openRoundSession(
       runner: await runnerFor(round, sidecar, task, options.log),
       aliases: await options.memory.aliasesOf(ref.containerId, round.aliases),
       stageDir,
-      prepared: { estimatedBytes, stage: stage.kind },
       collected: undefined,
     };
   } catch (error) {
@@ -115,7 +120,14 @@ export async function openRoundSession(
 
 async function preparedTask(
   { subnets, epoch, deadlineMs }: PrepareOptions,
-  parts: { readonly held: HeldTask; readonly facts: ContainerFacts; readonly runc: Runc; readonly stageDir: string },
+  parts: {
+    readonly held: HeldTask;
+    readonly facts: ContainerFacts;
+    readonly runc: Runc;
+    readonly stageDir: string;
+    readonly estimatedBytes: number;
+    readonly surroundings: Surroundings;
+  },
 ): Promise<ContainerTask> {
   await parts.held.interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
   return new ContainerTask({ ...parts, deadlineMs, inotifyPaths: (await watchedPaths(parts.facts.pid)).paths });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Epoch, ParticipantOutcome } from '../../src/algorithms/index.ts';
 import { streamCutSchema } from '../../src/model/checkpoint.ts';
 import { messageOf } from '../../src/model/errors.ts';
-import { within } from '../../src/platform/deadlines.ts';
+import { within, type Progress } from '../../src/platform/deadlines.ts';
 import type { TaskHandle, TaskHost } from '../../src/execution/real-time-executor.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 import type { SidecarRecord } from '../checkpoints/collect.ts';
@@ -13,6 +13,9 @@ const DEADLINE_MARGIN_MS = 1_000;
 
 /** A sidecar that is told to give up and has not done so after this long (CRIU must come to its end) is taken for dead. Milliseconds. */
 const ABORT_TIMEOUT_MS = 5_000;
+
+/** Longest wait for a sidecar to say how far its round is. Milliseconds. */
+const STATUS_TIMEOUT_MS = 2_000;
 
 /** Deadline of a participant whose task is kept frozen: the agent watches over it, since it may be put off (agent/tasks/held-tasks.ts). */
 const KEPT_DEADLINE_MS = 24 * 3_600_000;
@@ -40,6 +43,8 @@ export class SidecarRunner implements TaskRunner {
   #outcome: ParticipantOutcome | undefined;
   #waiting: ((outcome: ParticipantOutcome) => void)[] = [];
   #deadline: NodeJS.Timeout | undefined;
+  /** There is nothing to be watched over any more. */
+  #closed = false;
   /** What is being undone because the sidecar has died. */
   #undoing: Promise<void> | undefined;
 
@@ -93,7 +98,19 @@ export class SidecarRunner implements TaskRunner {
     return this.#outcome;
   }
 
+  /** Markers that it still waits for: each is a peer that has got on. */
+  async progress(): Promise<Progress> {
+    const { round } = await within(
+      this.#options.sidecar.call('status'),
+      STATUS_TIMEOUT_MS,
+      () => new Error('no answer'),
+    );
+    const awaited = round?.epoch === this.#options.epoch ? round.awaited : 0;
+    return { doing: awaited === 0 ? '' : `${awaited} markers are still to come`, mark: String(awaited) };
+  }
+
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#deadline);
   }
 
@@ -127,7 +144,8 @@ export class SidecarRunner implements TaskRunner {
       thaw: async () => {
         await task.thaw();
         this.#blocked = false;
-        if (this.#outcome !== undefined) this.close();
+        // What it waits for from now on, markers of its peers, may take as long as these need.
+        this.close();
       },
       discard: () => task.discard(),
       report: (outcome) => {
@@ -149,6 +167,7 @@ export class SidecarRunner implements TaskRunner {
   #watch(): void {
     const { deadlineMs, keepFrozen } = this.#options;
     const afterMs = keepFrozen ? deadlineMs : deadlineMs + DEADLINE_MARGIN_MS;
+    if (this.#closed) return;
     this.#deadline ??= setTimeout(() => void this.feed({ kind: 'abort', reason: 'the deadline has passed' }), afterMs);
   }
 

@@ -4,6 +4,8 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf, RequestOf } from '../../src/rpc/index.ts';
+import { megabytes } from '../../src/model/size.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
@@ -80,23 +82,24 @@ interface Wanted {
 /** An agent's connections to the agents of other nodes: made when first needed, and kept, since making one takes longer than most parts. */
 export class PeerAgents {
   readonly #clients = new Map<string, AgentClient>();
-  readonly #credentials: ChannelCredentials;
+  readonly #credentials: () => ChannelCredentials;
 
-  /** @param credentials this agent's own certificate */
-  constructor(credentials: ChannelCredentials) {
-    this.#credentials = credentials;
+  /** @param credentials this agent's own certificate, asked for with each connection */
+  constructor(credentials: ChannelCredentials | (() => ChannelCredentials)) {
+    this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
   }
 
   client({ node, address }: PartSource): AgentClient {
     const key = `${node} ${address}`;
     let client = this.#clients.get(key);
     if (client === undefined) {
-      client = connectAgent({ node, address, credentials: this.#credentials });
+      client = connectAgent({ node, address, credentials: this.#credentials() });
       this.#clients.set(key, client);
     }
     return client;
   }
 
+  /** Ends the connections as soon as their calls have ended; others are made when they are needed. */
   close(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
@@ -144,9 +147,11 @@ class Progress {
   /** Negative: a source has failed, and what came from it does not count. */
   add(bytes: number): void {
     this.#done += bytes;
+    didSome();
     const now = performance.now();
     if (now - this.#reportedAt < REPORT_EVERY_MS && this.#done < this.#total) return;
     this.#reportedAt = now;
+    didSome(`${megabytes(this.#done)} of ${megabytes(this.#total)} are here`);
     this.#report?.(this.#done, this.#total);
   }
 }

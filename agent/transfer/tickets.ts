@@ -1,9 +1,6 @@
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { DEADLINES_MS, peerText, readFetchGrant } from '../../src/rpc/index.ts';
+import { LONGEST_TICKET_MS, peerText, readFetchGrant } from '../../src/rpc/index.ts';
 import type { FetchGrant, Peer, ReceivedOf, SignatureCheck } from '../../src/rpc/index.ts';
-
-/** Coordinators make no ticket that is good for longer. Milliseconds. */
-const LONGEST_MS = DEADLINES_MS.stage;
 
 /**
  * Who may fetch what. Another node's agent shows a ticket that the coordinator has signed for it: for the parts that a restore assigns to that
@@ -25,7 +22,7 @@ export class Tickets {
   /** The restore is over or was given up: its tickets are worth nothing any more. */
   end(restoreId: string): void {
     const now = this.#nowMs();
-    for (const [id, at] of this.#ended) if (now - at > LONGEST_MS) this.#ended.delete(id);
+    for (const [id, at] of this.#ended) if (now - at > LONGEST_TICKET_MS) this.#ended.delete(id);
     this.#ended.set(restoreId, now);
   }
 
@@ -62,7 +59,7 @@ export class Tickets {
       const [end, here] = [expiresAtMs, now].map((ms) => new Date(ms).toISOString());
       throw refused(peer, `its ticket for restore ${restoreId} ended at ${end}, and it is ${here} here`);
     }
-    if (expiresAtMs - now > LONGEST_MS + CLOCKS_APART_MS)
+    if (expiresAtMs - now > LONGEST_TICKET_MS + CLOCKS_APART_MS)
       throw refused(peer, `its ticket for restore ${restoreId} is for longer than any restore may take`);
   }
 }

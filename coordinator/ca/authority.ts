@@ -5,12 +5,17 @@ import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { writeDurably } from '../../src/platform/files.ts';
-import { createAuthority, issueCertificate } from './certificates.ts';
+import { requestedKey } from '../../src/rpc/identity/certificate-request.ts';
+import { writeTrust, type Trust } from '../../src/rpc/identity/identity-files.ts';
+import { certify, createAuthority, issueCertificate } from './certificates.ts';
 import type { Identity, SubjectName } from './certificates.ts';
+import { noteIssued } from './issued.ts';
+import { issuingAuthority, presentTrust } from './rotation.ts';
 import {
   STACK_KEY_BYTES,
   STACK_KEY_FILE,
   authorityFiles,
+  authorityRecords,
   coordinatorIdentityDirectory,
   identityFiles,
 } from './layout.ts';
@@ -58,17 +63,17 @@ export async function initAuthority(
     }
   }
   const authority = await createAuthority(options.days, options.now);
+  // What was rotated, issued and revoked was the former authority's.
+  for (const file of Object.values(authorityRecords(configDirectory))) await rm(file, { force: true });
   await writeDurably(files.key, authority.keyPem);
   await writeDurably(files.certificate, authority.certificatePem, CERTIFICATE_FILE_MODE);
   const stackKey = join(dirname(files.key), STACK_KEY_FILE);
   await writeDurably(stackKey, randomBytes(STACK_KEY_BYTES));
 
   const identity = await issueCertificate(authority, COORDINATOR, options.certificateDays, options.now);
-  const written = await writeIdentity(
-    coordinatorIdentityDirectory(configDirectory),
-    authority.certificatePem,
-    identity,
-  );
+  await noteIssued(configDirectory, COORDINATOR.commonName, identity.certificatePem, options.now);
+  const trust: Trust = { trusted: authority.certificatePem, retired: '', revoked: [] };
+  const written = await writeIdentity(coordinatorIdentityDirectory(configDirectory), trust, identity);
   return { files: [files.certificate, files.key, stackKey, ...written], notAfter: identity.notAfter };
 }
 
@@ -87,26 +92,82 @@ export async function issueForNode(
     readonly now: Date;
   },
 ): Promise<Issued> {
-  if (!NODE_PATTERN.test(node)) {
+  const subject = agentSubject(node, options.addresses);
+  const authority = await issuingAuthority(configDirectory);
+  const secret = await readStackKey(configDirectory);
+  const identity = await orDamaged(configDirectory, () =>
+    issueCertificate(authority, subject, options.days, options.now),
+  );
+  await noteIssued(configDirectory, node, identity.certificatePem, options.now);
+  const written = await writeIdentity(options.outDirectory, await presentTrust(configDirectory), identity);
+  const stackKey = join(options.outDirectory, STACK_KEY_FILE);
+  await writeDurably(stackKey, secret);
+  return { files: [...written, stackKey], notAfter: identity.notAfter };
+}
+
+/** Who gets a certificate. */
+export type CertificateFor =
+  | { readonly role: 'coordinator' }
+  | {
+      readonly role: 'agent';
+      readonly node: string;
+      /** Under which the agent is reached. */
+      readonly addresses: readonly string[];
+    };
+
+/**
+ * A certificate for a key that somebody else has.
+ * @param request PKCS #10, PEM; what names it asks for does not count
+ * @throws SwarmcutError `usage` for a bad name, address or request, `not-found` when there is no authority, `damaged` when it cannot be used
+ */
+export async function issueForRequest(
+  configDirectory: string,
+  whom: CertificateFor,
+  request: string,
+  options: { readonly days: number; readonly now: Date },
+): Promise<string> {
+  const subject = whom.role === 'coordinator' ? COORDINATOR : agentSubject(whom.node, whom.addresses);
+  const name = subject.commonName;
+  const key = await requestedKey(request);
+  if (key === undefined)
+    throw new SwarmcutError(
+      'usage',
+      `what ${name} sends is no request for a certificate, or its signature does not match`,
+    );
+  const authority = await issuingAuthority(configDirectory);
+  const { certificatePem } = await orDamaged(configDirectory, () =>
+    certify(authority, key, subject, options.days, options.now),
+  );
+  await noteIssued(configDirectory, name, certificatePem, options.now);
+  return certificatePem;
+}
+
+/** @throws SwarmcutError `usage` for a bad node name or address */
+function agentSubject(node: string, addresses: readonly string[]): { commonName: string; names: SubjectName[] } {
+  // Records name certificates by node, and the coordinator's by this.
+  if (!NODE_PATTERN.test(node) || node === COORDINATOR.commonName) {
     throw new SwarmcutError('usage', `"${node}" is not a node's host name`, {
       advice: 'give the name as `docker node ls` shows it (letters, digits, dots, dashes, underscores)',
     });
   }
-  for (const address of options.addresses) {
+  for (const address of addresses) {
     if (isIP(address) === 0) {
       throw new SwarmcutError('usage', `"${address}" is not an IP address`, { where: { node } });
     }
   }
-  const authority = await readAuthority(configDirectory);
-  const secret = await readStackKey(configDirectory);
-  const names: SubjectName[] = [
-    { type: 'dns', value: node },
-    ...options.addresses.map((value): SubjectName => ({ type: 'ip', value })),
-    { type: 'url', value: `swarmcut://agent/${node}` },
-  ];
-  let identity: Identity;
+  return {
+    commonName: node,
+    names: [
+      { type: 'dns', value: node },
+      ...addresses.map((value): SubjectName => ({ type: 'ip', value })),
+      { type: 'url', value: `swarmcut://agent/${node}` },
+    ],
+  };
+}
+
+async function orDamaged<Result>(configDirectory: string, issue: () => Promise<Result>): Promise<Result> {
   try {
-    identity = await issueCertificate(authority, { commonName: node, names }, options.days, options.now);
+    return await issue();
   } catch (cause) {
     throw new SwarmcutError('damaged', 'the certificate authority cannot be used: its files are not what they were', {
       where: { file: authorityFiles(configDirectory).key },
@@ -114,10 +175,6 @@ export async function issueForNode(
       cause,
     });
   }
-  const written = await writeIdentity(options.outDirectory, authority.certificatePem, identity);
-  const stackKey = join(options.outDirectory, STACK_KEY_FILE);
-  await writeDurably(stackKey, secret);
-  return { files: [...written, stackKey], notAfter: identity.notAfter };
 }
 
 /**
@@ -128,14 +185,17 @@ export async function issueForCoordinator(
   configDirectory: string,
   options: { readonly outDirectory: string; readonly days: number; readonly now: Date },
 ): Promise<Issued> {
-  const authority = await readAuthority(configDirectory);
-  const identity = await issueCertificate(authority, COORDINATOR, options.days, options.now);
-  const files = await writeIdentity(options.outDirectory, authority.certificatePem, identity);
+  const authority = await issuingAuthority(configDirectory);
+  const identity = await orDamaged(configDirectory, () =>
+    issueCertificate(authority, COORDINATOR, options.days, options.now),
+  );
+  await noteIssued(configDirectory, COORDINATOR.commonName, identity.certificatePem, options.now);
+  const files = await writeIdentity(options.outDirectory, await presentTrust(configDirectory), identity);
   return { files, notAfter: identity.notAfter };
 }
 
 /** The secret of the stacks' keys; made here if the authority is older than it. All nodes get the same one. */
-async function readStackKey(configDirectory: string): Promise<Buffer> {
+export async function readStackKey(configDirectory: string): Promise<Buffer> {
   const file = join(dirname(authorityFiles(configDirectory).key), STACK_KEY_FILE);
   if (!existsSync(file)) {
     const made = `${file}.${randomBytes(6).toString('hex')}`;
@@ -154,27 +214,9 @@ async function readStackKey(configDirectory: string): Promise<Buffer> {
   });
 }
 
-async function readAuthority(configDirectory: string): Promise<{ certificatePem: string; keyPem: string }> {
-  const files = authorityFiles(configDirectory);
-  try {
-    const [certificatePem, keyPem] = await Promise.all([
-      readFile(files.certificate, 'utf8'),
-      readFile(files.key, 'utf8'),
-    ]);
-    return { certificatePem, keyPem };
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
-    throw new SwarmcutError('not-found', 'there is no certificate authority', {
-      where: { file: files.key },
-      advice: 'make one with `coordinator ca init`, or say with --config-dir where it is',
-      cause,
-    });
-  }
-}
-
-async function writeIdentity(directory: string, authorityPem: string, identity: Identity): Promise<string[]> {
+async function writeIdentity(directory: string, trust: Trust, identity: Identity): Promise<string[]> {
   const files = identityFiles(directory);
-  await writeDurably(files.authority, authorityPem, CERTIFICATE_FILE_MODE);
+  await writeTrust(directory, trust);
   await writeDurably(files.certificate, identity.certificatePem, CERTIFICATE_FILE_MODE);
   await writeDurably(files.key, identity.keyPem);
   return [files.authority, files.certificate, files.key];

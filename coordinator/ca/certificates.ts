@@ -54,8 +54,21 @@ export async function issueCertificate(
   days: number,
   now: Date,
 ): Promise<Identity> {
-  const issuer = new x509.X509Certificate(authority.certificatePem);
   const keys = await newKeys();
+  const certified = await certify(authority, keys.publicKey, subject, days, now);
+  const der = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { ...certified, keyPem: `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n` };
+}
+
+/** A certificate for a key that somebody else has. @throws as {@link issueCertificate} */
+export async function certify(
+  authority: Pick<Identity, 'certificatePem' | 'keyPem'>,
+  publicKey: webcrypto.CryptoKey,
+  subject: { readonly commonName: string; readonly names: readonly SubjectName[] },
+  days: number,
+  now: Date,
+): Promise<Omit<Identity, 'keyPem'>> {
+  const issuer = new x509.X509Certificate(authority.certificatePem);
   // A certificate that outlives its authority is only refused later and less clearly.
   const validity = validityOf(days, now);
   const notAfter = validity.notAfter < issuer.notAfter ? validity.notAfter : issuer.notAfter;
@@ -66,7 +79,7 @@ export async function issueCertificate(
       issuer: issuer.subjectName,
       notBefore: validity.notBefore,
       notAfter,
-      publicKey: keys.publicKey,
+      publicKey,
       signingKey: await importKey(authority.keyPem),
       signingAlgorithm: SIGNATURE,
       extensions: [
@@ -75,12 +88,12 @@ export async function issueCertificate(
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
         new x509.SubjectAlternativeNameExtension([...subject.names]),
         await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, webcrypto),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
       ],
     },
     webcrypto,
   );
-  return identityOf(certificate, keys, notAfter);
+  return { certificatePem: `${certificate.toString('pem')}\n`, notAfter };
 }
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {

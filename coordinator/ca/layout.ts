@@ -13,6 +13,20 @@ export function authorityFiles(configDirectory: string): { certificate: string; 
   return { certificate: join(configDirectory, 'ca', 'ca.crt'), key: join(configDirectory, 'ca', 'ca.key') };
 }
 
+/** What the authority keeps besides its own certificate and key, all in its directory. */
+export function authorityRecords(configDirectory: string): {
+  readonly issued: string;
+  readonly rotation: string;
+  readonly nextKey: string;
+} {
+  const folder = join(configDirectory, 'ca');
+  return {
+    issued: join(folder, 'issued.jsonl'),
+    rotation: join(folder, 'rotation.json'),
+    nextKey: join(folder, 'next.key'),
+  };
+}
+
 /**
  * The secret from which the keys of all stacks come: beside the authority, and with each agent, whose sidecars prove to each other with it
  * that they belong to the same stack (agent/sidecars/stack-key.ts).

@@ -6,7 +6,7 @@ import { logListener } from '../operations/events/log.ts';
 import { operate } from '../operations/events/operate.ts';
 import type { CoordinatorContext } from '../operations/index.ts';
 import { startGuardian } from './guardian/start.ts';
-import { globalOptionsOf } from './options.ts';
+import { encryptionOptionsOf, globalOptionsOf } from './options.ts';
 import { displaysOf } from './listeners/index.ts';
 
 /**
@@ -49,6 +49,7 @@ export async function runOperation<Result>(
       signal: aborter.signal,
       emit,
       cluster: connectSwarm({ socketPath: options.dockerSocket, agentPort: options.agentPort }),
+      encryption: encryptionOptionsOf(command),
       guard: (stack) => startGuardian(options, stack, log),
     };
     return await operate(emit, title, () => operation(ctx));

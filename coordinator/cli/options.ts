@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { durationAdvice, parseDurationMs } from '../../src/config/duration.ts';
 import { DEFAULT_AGENT_PORT, DEFAULT_DIRECTORIES } from '../../src/model/paths.ts';
 import type { Directories } from '../../src/model/paths.ts';
+import type { EncryptionFiles } from '../../src/storage/encryption/key-files.ts';
 import { PROGRESS, type ProgressKind } from './listeners/kinds.ts';
 
 /** What every verb knows from the options before or behind it. */
@@ -65,6 +66,35 @@ export function addGlobalOptions(program: Command): Command {
     )
     .option('--verbose', 'write debug lines to the log, and show stack traces of internal errors')
     .option('--log-file <file>', 'where to log (default: <state-dir>/log/coordinator.log)');
+}
+
+/** Adds the options that say what snapshots are encrypted with, and opened. */
+export function addEncryptionOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--encrypt-key-file <file>',
+        '32 random bytes that encrypt snapshots (default: <config-dir>/coordinator/encrypt.key, if it is there)',
+      ).env('SWARMCUT_ENCRYPT_KEY_FILE'),
+    )
+    .addOption(
+      new Option(
+        '--encrypt-passphrase-file <file>',
+        'a passphrase instead (default: <config-dir>/coordinator/encrypt.passphrase, if it is there)',
+      ).env('SWARMCUT_ENCRYPT_PASSPHRASE_FILE'),
+    );
+}
+
+/** What the options of {@link addEncryptionOptions} say; nothing for verbs that have none of them. */
+export function encryptionOptionsOf(command: Command): EncryptionFiles {
+  const { encryptKeyFile, encryptPassphraseFile } = command.opts<{
+    encryptKeyFile?: string;
+    encryptPassphraseFile?: string;
+  }>();
+  return {
+    ...(encryptKeyFile === undefined ? {} : { keyFile: encryptKeyFile }),
+    ...(encryptPassphraseFile === undefined ? {} : { passphraseFile: encryptPassphraseFile }),
+  };
 }
 
 export function globalOptionsOf(command: Command): GlobalOptions {

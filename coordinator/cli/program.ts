@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
   list: async () => (await import('./verbs/list.ts')).listCommand(),
   inspect: async () => (await import('./verbs/inspect.ts')).inspectCommand(),
   verify: async () => (await import('./verbs/verify.ts')).verifyCommand(),
+  rekey: async () => (await import('./security/rekey.ts')).rekeyCommand(),
   rm: async () => (await import('./verbs/rm.ts')).rmCommand(),
   attach: async () => (await import('./verbs/attach.ts')).attachCommand(),
   detach: async () => (await import('./verbs/detach.ts')).detachCommand(),
@@ -22,6 +23,7 @@ const VERBS: Readonly<Record<string, () => Promise<Command | undefined>>> = {
   lint: async () => (await import('./verbs/lint.ts')).lintCommand(),
   simulate: async () => (await import('./verbs/simulate.ts')).simulateCommand(),
   ca: async () => (await import('./verbs/ca.ts')).caCommand(),
+  'join-token': async () => (await import('./security/join-token.ts')).joinTokenCommand(),
   testbed: loadTestbed,
   'resume-after': async () => (await import('./guardian/resume-after.ts')).resumeAfterCommand(),
 };

@@ -2,8 +2,16 @@
 export { takeSnapshot } from './snapshot.ts';
 export { verifySnapshot } from './verify.ts';
 export { removeSnapshot } from './remove.ts';
+export { rotateAuthority } from './certificates/rotate.ts';
+export { revokeCertificates } from './certificates/revoke.ts';
+export { certificatesOf } from './certificates/status.ts';
+export type * from './certificates/authority.ts';
+export type * from './certificates/rotate.ts';
+export type * from './certificates/revoke.ts';
+export type * from './certificates/status.ts';
 export { gatherSnapshots } from './session/gather.ts';
 export { checkNodes } from './check.ts';
+export { clearLeftovers, findLeftovers } from './repair/repair.ts';
 export { restoreSnapshot } from './restore.ts';
 export { resumeStack } from './transaction/resume.ts';
 export { channelBytes } from './rounds/channel-bytes.ts';

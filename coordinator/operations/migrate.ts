@@ -19,6 +19,7 @@ import { putServicesBack } from './transaction/recovery.ts';
 import type { CommitRecord } from './transaction/replacement-journal.ts';
 import { relocate, type ArrivalsByKey, type RelocationSteps } from './relocation/sequence.ts';
 import { knownNode } from './relocation/targets.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 
@@ -31,6 +32,7 @@ export async function migrate(ctx: CoordinatorContext, what: string, options: Mi
   if (to !== undefined && to === from) throw new SwarmcutError('usage', `--from and --to are the same node, ${to}`);
   const { name } = (await findTarget(opened, what)).stack;
   return await withStackLock(ctx, opened, name, { command: 'migration', id }, async (ctx, session) => {
+    await failPoint('coordinator.locked');
     await putServicesBack(ctx, session, name);
     // Looked up again: it may have been waited for the lock.
     const { stack, services } = await findTarget(session, what);
@@ -104,13 +106,12 @@ class Migration implements RelocationSteps<MigrationPlans> {
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#stack.name },
-      this.#who.services.map((service) => ({
-        name: service.name,
-        present: service,
-        spec: service.spec,
-        placement,
-        tasks: this.#who.moving.filter(({ task }) => task.serviceId === service.id).length,
-      })),
+      this.#who.services.map((service) => {
+        const tasks = this.#who.moving.filter(({ task }) => task.serviceId === service.id).length;
+        // Those that have ended are not run again.
+        const counted = tasks < service.replicas ? this.#session.cluster.withTasks(service.spec, tasks) : undefined;
+        return { name: service.name, present: service, spec: counted ?? service.spec, placement, tasks };
+      }),
     );
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
     const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session.lock, this.#stack.name, () =>
@@ -128,8 +129,8 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const { moving, staying } = this.#who;
     const snapshotId = newId(Date.now(), Math.random());
     this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
-    const cut = await finalCut(this.#ctx, this.#session, this.#stack, snapshotId, moving, () =>
-      this.#old.takeOver(snapshotId),
+    const cut = await finalCut(this.#ctx, this.#session, this.#stack, snapshotId, moving, (limitMs) =>
+      this.#old.takeOver(snapshotId, limitMs),
     );
     this.#cut = { ...cut, snapshotId };
     if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });

@@ -2,6 +2,7 @@ import type { Manifest } from '../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { newId } from '../../src/model/ids.ts';
 import { taskKey } from '../../src/model/task.ts';
+import { ProgressDeadline, passedText, pause } from '../../src/platform/deadlines.ts';
 import { megabytes } from '../../src/model/size.ts';
 import type { StoredSnapshot } from '../../src/storage/catalogue.ts';
 import type { Vouching } from '../../src/storage/manifest-signature.ts';
@@ -24,8 +25,12 @@ import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './transaction/recovery.ts';
 import { relocate, type Relocated, type RelocationSteps } from './relocation/sequence.ts';
 import { readTargets } from './relocation/targets.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
+
+/** Between two looks at what is left of a removed stack. Milliseconds. */
+const REMNANTS_LOOK_MS = 250;
 
 /** Puts a stack back to a snapshot, on the nodes asked for. All tasks or none. */
 export async function restoreSnapshot(
@@ -38,13 +43,16 @@ export async function restoreSnapshot(
   // Without a task there is nothing to go back to: the stack would only lose what it has.
   if (manifest.tasks.length === 0) throw new SwarmcutError('damaged', `snapshot ${manifest.id} has no tasks`);
   using session = await openClusterSession(ctx);
+  const snapshotKey = await session.encryption.open(manifest, session.catalogue.wrappedKeyPath(manifest.id));
   const id = newId(Date.now(), Math.random());
   const services = manifest.services.map(({ name }) => name);
   const targets = readTargets(options.to, manifest.stack, services, session.nodes);
   if ((options.external ?? manifest.external) === 'refuse') refuseExternal(manifest);
-  return await withStackLock(ctx, session, manifest.stack, { command: 'restore', id }, (locked, own) =>
-    new Restore(locked, own, id, snapshot, targets, options.timeoutMs ?? DEFAULT_TIMEOUT_MS).run(),
-  );
+  return await withStackLock(ctx, session, manifest.stack, { command: 'restore', id }, async (locked, own) => {
+    await failPoint('coordinator.locked');
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return await new Restore(locked, own, id, { ...snapshot, snapshotKey }, targets, timeoutMs).run();
+  });
 }
 
 class Restore {
@@ -55,12 +63,13 @@ class Restore {
   readonly #vouching: Vouching;
   readonly #targets: ReadonlyMap<string, string>;
   readonly #timeoutMs: number;
+  readonly #snapshotKey: Buffer | undefined;
 
   constructor(
     ctx: CoordinatorContext,
     session: LockedSession,
     id: string,
-    { manifest, vouching }: StoredSnapshot,
+    { manifest, vouching, snapshotKey }: StoredSnapshot & { readonly snapshotKey: Buffer | undefined },
     targets: ReadonlyMap<string, string>,
     timeoutMs: number,
   ) {
@@ -71,6 +80,7 @@ class Restore {
     this.#vouching = vouching;
     this.#targets = targets;
     this.#timeoutMs = timeoutMs;
+    this.#snapshotKey = snapshotKey;
   }
 
   async run(): Promise<RestoreReport> {
@@ -84,28 +94,34 @@ class Restore {
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    await failPoint('coordinator.check-parts');
     await this.#partsAreThere(agents);
     await this.#remnantsAreGone(before);
     const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
     );
+    const idle = await this.#makeIdle(before, resources);
     const replacement = this.#replacement(before, resources, excluded);
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
     let suspendedAtMs = 0;
     const steps: RelocationSteps<RestorePlans> = {
       stack: manifest.stack,
-      services: manifest.services.map(({ name }) => name),
+      services: this.#restored.map(({ name }) => name),
       keys: saved.map(({ key }) => key),
       timeoutMs: this.#timeoutMs,
       inMemory: false,
+      snapshotKey: this.#snapshotKey,
       stopOld: async () => {
         suspendedAtMs = Date.now();
         await old.suspend(this.#timeoutMs);
         return saved;
       },
       plan: (arrivals) => restorePlans(manifest, arrivals),
-      undo: () => resources.undo(),
+      undo: async () => {
+        await idle.undo();
+        await resources.undo();
+      },
     };
     const done = await guarded(this.#ctx, this.#session.lock, manifest.stack, () =>
       relocate(this.#ctx, relocation, replacement, steps),
@@ -120,18 +136,65 @@ class Restore {
       this.#ctx,
       this.#session,
       { id: this.#id, stack: this.#manifest.stack },
-      this.#manifest.services.map(({ name, mode, spec }) => {
+      this.#restored.map(({ name, mode, spec }) => {
         const target = this.#targets.get(name);
         const present = before.services.find((service) => service.name === name);
+        const tasks = this.#tasksOf(name);
+        // Those that had ended at the snapshot are not run again.
+        const counted = mode === 'global' ? undefined : this.#session.cluster.withTasks(spec, tasks);
         return {
           name,
           present,
-          spec: resources.translate(spec),
+          spec: resources.translate(counted ?? spec),
           placement: mode === 'global' ? {} : target === undefined ? { except: excluded } : { only: target },
-          tasks: this.#manifest.tasks.filter(({ task }) => task.service === name).length,
+          tasks,
         };
       }),
     );
+  }
+
+  /** Services of which the snapshot has tasks. The others had done their work, or were scaled to 0. */
+  get #restored(): Manifest['services'] {
+    return this.#manifest.services.filter(({ name }) => this.#tasksOf(name) > 0);
+  }
+
+  #tasksOf(service: string): number {
+    return this.#manifest.tasks.filter(({ task }) => task.service === service).length;
+  }
+
+  /** Services that had no task at the snapshot: one that is gone is made again, so that nothing of it runs; one that is there is left alone. */
+  async #makeIdle(before: Stack, resources: Resources): Promise<{ undo(): Promise<void> }> {
+    const { cluster } = this.#session;
+    const { stack } = this.#manifest;
+    const made: string[] = [];
+    const undo = async (): Promise<void> => {
+      for (const id of made.splice(0)) await cluster.remove(id).catch(() => undefined);
+    };
+    const warn = (message: string): void => this.#ctx.emit({ kind: 'warning', message });
+    try {
+      for (const { name, spec } of this.#manifest.services) {
+        if (this.#tasksOf(name) > 0) continue;
+        const present = before.services.find((service) => service.name === name);
+        if (present === undefined) {
+          const id = await cluster.createIdle(resources.translate(spec));
+          if (id === undefined) warn(`service ${name} had ended, and is not made again: it would run on every node`);
+          else made.push(id);
+        } else if (before.tasks.some(({ serviceId }) => serviceId === present.id)) {
+          warn(`service ${name} had no task at the snapshot and has some now: it is left as it is`);
+        }
+      }
+    } catch (error) {
+      await undo();
+      await resources.undo();
+      throw error;
+    }
+    if (made.length > 0) {
+      this.#ctx.emit({
+        kind: 'information',
+        message: `${made.length} services of ${stack} had done their work: made again with no task`,
+      });
+    }
+    return { undo };
   }
 
   /** Two tasks cannot have one port of a node: Swarm would have to end the old one before it is known whether the restore succeeds. */
@@ -139,7 +202,7 @@ class Restore {
     const found = services.find(
       ({ id, name, publishesHostPorts }) =>
         publishesHostPorts &&
-        this.#manifest.services.some((saved) => saved.name === name) &&
+        this.#restored.some((saved) => saved.name === name) &&
         tasks.some(({ serviceId }) => serviceId === id),
     );
     if (found === undefined) return;
@@ -156,7 +219,7 @@ class Restore {
 
   #oldTasks(before: Stack): OldTasks {
     const running = before.tasks.filter(
-      ({ state, service }) => state === 'running' && this.#manifest.services.some(({ name }) => name === service),
+      ({ state, service }) => state === 'running' && this.#restored.some(({ name }) => name === service),
     );
     const old = running.map((task) => ({
       key: taskKey(task),
@@ -223,7 +286,10 @@ class Restore {
     const { id, stack } = this.#manifest;
     const agent = this.#session.agents.of(node);
     this.#ctx.emit({ kind: 'step-begun', node, step: 'check parts' });
-    const { problems, verifiedBytes } = await agent.verify({ snapshotId: id }, { signal: this.#ctx.signal });
+    const { problems, verifiedBytes } = await agent.verify(
+      { snapshotId: id, ...(this.#snapshotKey === undefined ? {} : { snapshotKey: this.#snapshotKey }) },
+      { signal: this.#ctx.signal },
+    );
     const [first] = problems;
     if (first !== undefined) {
       const { task, part, problem } = first;
@@ -242,21 +308,25 @@ class Restore {
    * must not reach its predecessor.
    */
   async #remnantsAreGone(before: Stack): Promise<void> {
-    const deadline = performance.now() + this.#timeoutMs;
+    using deadline = new ProgressDeadline({
+      limitMs: this.#timeoutMs,
+      late: (passed) =>
+        new SwarmcutError(
+          'failed',
+          `tasks of the removed stack ${this.#manifest.stack} do not end: ${passedText(passed)}`,
+          { where: { stack: this.#manifest.stack }, advice: '`docker ps` on the nodes shows them; is a node down?' },
+        ),
+    });
     const present = new Set(before.services.map(({ id }) => id));
     for (let told = false; ; told = true) {
       const remnants = await this.#session.cluster.remnants(this.#manifest.stack, present);
       if (remnants === 0) return;
       if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: nothing has been done');
-      if (performance.now() > deadline) {
-        throw new SwarmcutError('failed', `${remnants} tasks of the removed stack ${this.#manifest.stack} do not end`, {
-          where: { stack: this.#manifest.stack },
-          advice: '`docker ps` on the nodes shows them; is a node down?',
-        });
-      }
+      deadline.note({ doing: `${remnants} tasks are left`, mark: String(remnants) });
+      deadline.check();
       if (!told)
         this.#ctx.emit({ kind: 'information', message: `waiting for ${remnants} tasks of the removed stack to end` });
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await pause(REMNANTS_LOOK_MS);
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { WrappedKey } from '../../src/storage/encryption/wrapped-key.ts';
 import { algorithms } from '../../src/algorithms/index.ts';
 import type { Algorithm } from '../../src/algorithms/index.ts';
 import type { StackSettings } from '../../src/config/labels.ts';
@@ -19,8 +20,9 @@ import { roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 
-/** Beyond the freeze itself, a round may take this much longer until everybody has saved. */
+/** A round may be without any progress for this much longer than a task may stand still: agents' own deadlines speak first. Milliseconds. */
 const ROUND_MARGIN_MS = 30_000;
 
 /** Takes a snapshot of a running stack. When it has returned, the manifest is on disk. */
@@ -36,9 +38,10 @@ export async function takeSnapshot(
   if (algorithm === undefined) throw new SwarmcutError('internal', `no algorithm ${settings.algorithm}`);
   if (algorithm.interceptor === 'proxy') refuseUndeclared(stack, algorithm.name);
   const id = newId(Date.now(), Math.random());
-  return await withStackLock(ctx, session, stackName, { command: 'snapshot', id }, (locked, own) =>
-    snapshotLocked(locked, own, stackName, id, settings, algorithm),
-  );
+  return await withStackLock(ctx, session, stackName, { command: 'snapshot', id }, async (locked, own) => {
+    await failPoint('coordinator.locked');
+    return await snapshotLocked(locked, own, stackName, id, settings, algorithm);
+  });
 }
 
 async function snapshotLocked(
@@ -59,6 +62,8 @@ async function snapshotLocked(
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
     session.cluster.resourcesOf(stack),
   ]);
+  // Before anything is frozen: a key that cannot be read is no reason for a stack to stand still.
+  const sealing = await session.encryption.begin(id, stack.name, settings.encrypt);
   const epoch = await nextEpoch(ctx, session, stack.name);
   const startedAtMs = Date.now();
   const processes = tasks.map(({ key }) => key);
@@ -77,6 +82,7 @@ async function snapshotLocked(
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
     emit: ctx.emit,
+    encryption: sealing?.keys,
     ending: {
       kind: 'commit',
       commit: async (checkpoints) => {
@@ -91,11 +97,12 @@ async function snapshotLocked(
           checkpoints,
           infos,
           resources,
+          snapshotKey: sealing?.snapshotKeyId,
         });
         // A snapshot that breaks the cut condition must never be called complete.
         assertConsistentCut(built.stack, cutOf(built));
         if (settings.external === 'refuse') refuseExternal(built);
-        await commitSnapshot(ctx, session, built, agents);
+        await commitSnapshot(ctx, session, built, agents, sealing?.wrapped);
         manifest = built;
       },
     },
@@ -119,10 +126,16 @@ async function commitSnapshot(
   { catalogue, lock }: LockedSession,
   manifest: Manifest,
   agents: readonly AgentClient[],
+  key: WrappedKey | undefined,
 ): Promise<void> {
-  const sealed = catalogue.seal(manifest);
+  const sealed = catalogue.seal(manifest, key);
   const { id } = sealed;
-  const message = { snapshotId: id, manifest: Buffer.from(sealed.manifest), signature: Buffer.from(sealed.signature) };
+  const message = {
+    snapshotId: id,
+    manifest: Buffer.from(sealed.manifest),
+    signature: Buffer.from(sealed.signature),
+    key: Buffer.from(sealed.key ?? []),
+  };
   await Promise.all(agents.map((agent) => agent.keepManifest(message)));
   await lock.commit({ id, nodes: agents.map(({ node }) => node) });
   // It exists. That this manager, too, has its manifest is convenient and no more.

@@ -7,6 +7,7 @@ import { megabytes } from '../../src/model/size.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { VerifyOptions, VerifyReport } from './session/reports.ts';
 import { openClusterSession, type ClusterSession } from './session/session.ts';
+import { readWrappedKey } from '../../src/storage/encryption/wrapped-key.ts';
 import { compareLedgers } from './soundness/ledgers.ts';
 import { cutOf, verifiedChannel } from './rounds/cut-check.ts';
 
@@ -23,6 +24,7 @@ export async function verifySnapshot(
     if (options.allowUnsigned === true) ctx.emit({ kind: 'warning', message: `snapshot ${manifest.id}: ${unvouched}` });
     else problems.push(`${unvouched}: \`restore\` refuses it without --allow-unsigned`);
   }
+  const key = await keyFor(ctx, session, manifest, problems);
   problems.push(...(await ledgerProblems(ctx, session, manifest)));
   const reread = new Map<string, TaskCheckpoint>();
   let verifiedBytes = 0;
@@ -31,7 +33,12 @@ export async function verifySnapshot(
     nodes.map(async (node) => {
       ctx.emit({ kind: 'step-begun', node, step: 'verify' });
       try {
-        const reply = await session.agents.of(node).verify({ snapshotId: manifest.id }, { signal: ctx.signal });
+        const reply = await session.agents
+          .of(node)
+          .verify(
+            { snapshotId: manifest.id, ...(key?.bytes === undefined ? {} : { snapshotKey: key.bytes }) },
+            { signal: ctx.signal },
+          );
         verifiedBytes += reply.verifiedBytes;
         for (const { task, part, problem } of reply.problems) {
           problems.push(`${task === null ? '?' : taskKey(task)} on ${node}: ${part?.path ?? 'a part'} ${problem}`);
@@ -61,7 +68,37 @@ export async function verifySnapshot(
   const cut = cutOf({ ...manifest, tasks });
   const channels = cut.channels.map(verifiedChannel);
   const ok = problems.length === 0 && [...cut.directions, ...channels].every((checked) => checked.ok);
-  return { ok, manifest: vouching.state, verifiedBytes, problems, connections: cut.directions, channels };
+  const encryption = key === undefined ? {} : { encryption: { keyId: key.id, opened: key.bytes !== undefined } };
+  return {
+    ok,
+    manifest: vouching.state,
+    ...encryption,
+    verifiedBytes,
+    problems,
+    connections: cut.directions,
+    channels,
+  };
+}
+
+/** Which key an encrypted snapshot has, and its own key if that can be had. Hashes can be checked without. */
+async function keyFor(
+  ctx: CoordinatorContext,
+  { encryption, catalogue }: ClusterSession,
+  manifest: Manifest,
+  problems: string[],
+): Promise<{ readonly id: string; readonly bytes: Buffer | undefined } | undefined> {
+  if (manifest.encryption === undefined) return undefined;
+  const file = catalogue.wrappedKeyPath(manifest.id);
+  let id = 'unknown';
+  try {
+    ({ keyId: id } = await readWrappedKey(file, manifest.id));
+    return { id, bytes: await encryption.open(manifest, file) };
+  } catch (error) {
+    if (!(error instanceof SwarmcutError)) throw error;
+    if (error.code === 'damaged') problems.push(error.message);
+    else if (encryption.keys.source !== undefined) ctx.emit({ kind: 'warning', message: error.message });
+    return { id, bytes: undefined };
+  }
 }
 
 /** Where the manifest and what the nodes have recorded differ. Nodes that do not answer and have a part in it are told by the re-reading. */

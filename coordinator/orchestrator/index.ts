@@ -60,6 +60,12 @@ export interface Cluster {
   /** A service that is gone, made again as {@link replace} would have it. @returns its new id */
   create(spec: ServiceSpec, generation: number): Promise<string>;
 
+  /** The same settings for this many tasks; undefined when the service's kind does not allow it. */
+  withTasks(spec: ServiceSpec, tasks: number): ServiceSpec | undefined;
+
+  /** Makes a service that is gone and whose work is done: nothing of it runs. @returns its id; undefined as {@link withTasks} */
+  createIdle(spec: ServiceSpec): Promise<string | undefined>;
+
   /**
    * Whether new tasks, of whatever service, may be placed on a node. Tasks that run there are left alone.
    * @returns false when there was nothing to do: the node has been taken out of service otherwise, or is back already
@@ -92,6 +98,9 @@ export interface Cluster {
 export interface SharedRecords {
   /** Undefined when there is none of that name. As the cluster agrees on it at the moment, not as this manager last heard. */
   read(name: string): Promise<SharedRecord | undefined>;
+
+  /** Those whose names begin so, as this manager last heard. Of names that the cluster does not take as they are, only the beginning is known. */
+  all(prefix: string): Promise<SharedRecord[]>;
 
   /** @returns false when there is one of that name: nothing was done */
   create(name: string, value: RecordValue): Promise<boolean>;
@@ -148,7 +157,13 @@ export interface ClusterService {
   readonly generation: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly containerLabels: Readonly<Record<string, string>>;
+  /** A new task has been called healthy, or has failed, within this time, by the check that the service declares. 0: it declares none. Milliseconds. */
+  readonly verdictMs: number;
   readonly publishesHostPorts: boolean;
+  /** Its tasks may come to an end and are not started again then: a job, or one whose restart condition says so. */
+  readonly endsByItself?: boolean;
+  /** The orchestrator is replacing its tasks. */
+  readonly updating?: boolean;
 }
 
 /** A task with its container. */
@@ -165,6 +180,8 @@ export interface ClusterTask {
   readonly error: string;
   readonly createdAt: string;
   readonly generation: number;
+  /** It was made from settings that its service has no longer. */
+  readonly outdated?: boolean;
   /** On networks between the tasks, not on those that lead in from outside. */
   readonly addresses: readonly { readonly network: string; readonly address: string }[];
   readonly networks: readonly ClusterNetwork[];
@@ -182,6 +199,8 @@ export interface Stack {
   readonly services: readonly ClusterService[];
   /** Tasks that are wanted running. */
   readonly tasks: readonly ClusterTask[];
+  /** Of services that {@link ClusterService.endsByItself}: how many tasks have ended and will not run again, by service id. */
+  readonly ended?: ReadonlyMap<string, number>;
 }
 
 /** On which nodes new tasks may be placed, besides what the service itself says. Host names. */

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { Stacks } from '../demo/stacks.ts';
-import { down, listBeds, up } from '../testbed/index.ts';
+import { TestbedError, claimBed, down, listBeds, up } from '../testbed/index.ts';
 import { projectDir } from '../testbed/layout.ts';
 import { reached, rounded } from './bench.ts';
 import type { BenchItem, Figure } from './bench.ts';
@@ -112,6 +112,8 @@ async function main(): Promise<number> {
   const existed = (await listBeds()).some(({ name }) => name === values.name);
   const bedNeeded = items.some(({ withoutBed }) => withoutBed !== true);
   const stacks = new Stacks(values.name);
+  // Until this process ends.
+  if (bedNeeded) await claimBed(stacks.bed, 'npm run bench');
   if (bedNeeded) await up({ ...stacks.bed, nodes: 3 }, ({ message }) => process.stderr.write(`[testbed] ${message}\n`));
   const outcomes: Outcome[] = [];
   try {
@@ -129,4 +131,8 @@ async function main(): Promise<number> {
   return outcomes.some(({ error }) => error !== undefined) ? 1 : 0;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof TestbedError)) throw error;
+  process.stderr.write(`bench: ${error.message}\n`);
+  return 1;
+});

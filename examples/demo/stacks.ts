@@ -6,11 +6,11 @@ import { execOn, waitFor } from '../testbed/index.ts';
 import type { BedOptions, ExecOptions, ExecResult } from '../testbed/index.ts';
 import { projectDir } from '../testbed/layout.ts';
 
-/** Longest time for a stack to come up or to go, milliseconds; 2-12 s were seen. */
-const STACK_TIMEOUT_MS = 90_000;
+/** Longest time for a stack to come up or to go, milliseconds; 2-12 s were seen, and more on a busy machine. */
+const STACK_TIMEOUT_MS = 180_000;
 
-/** Longest time for one command of ours, milliseconds. */
-const COMMAND_TIMEOUT_MS = 180_000;
+/** Longest time for one command of ours, milliseconds. It has limits of its own. */
+const COMMAND_TIMEOUT_MS = 300_000;
 
 /** As much of a compose file as the users of this file change. */
 export interface ComposeService {

@@ -46,22 +46,38 @@ export async function bedCgroups(bed: string): Promise<string[]> {
 
 /** Thaws every group of the bed: with cgroup v1, a frozen process does not even die of SIGKILL. */
 export async function thawAll(bed: string): Promise<void> {
-  for (const root of await bedCgroups(bed)) {
-    for (const dir of await tree(root)) {
-      await writeFile(path.join(dir, 'freezer.state'), 'THAWED', { flag: 'r+' }).catch(() => undefined);
-      await writeFile(path.join(dir, 'cgroup.freeze'), '0', { flag: 'r+' }).catch(() => undefined);
-    }
+  for (const root of await bedCgroups(bed)) await thaw(root);
+}
+
+/** As {@link thawAll}, for one host. */
+export async function thawHost(bed: string, node: string): Promise<void> {
+  for (const root of await bedCgroups(bed)) await thaw(path.join(root, node));
+}
+
+async function thaw(root: string): Promise<void> {
+  for (const dir of await tree(root)) {
+    await writeFile(path.join(dir, 'freezer.state'), 'THAWED', { flag: 'r+' }).catch(() => undefined);
+    await writeFile(path.join(dir, 'cgroup.freeze'), '0', { flag: 'r+' }).catch(() => undefined);
   }
+}
+
+/** Removes a host's groups, which must have no processes any more. */
+export async function removeHostCgroups(bed: string, node: string): Promise<void> {
+  await removeAll(`removing the control groups of ${node}`, async () =>
+    (await bedCgroups(bed)).map((root) => path.join(root, node)).filter((dir) => existsSync(dir)),
+  );
 }
 
 /** Removes the bed's groups, which must have no processes any more (the kernel may need a moment to notice). */
 export async function removeCgroups(bed: string): Promise<void> {
+  await removeAll(`removing the control groups ${paths.cgroup(bed)}`, () => bedCgroups(bed));
+}
+
+async function removeAll(what: string, roots: () => Promise<readonly string[]>): Promise<void> {
   await waitFor(
-    `removing the control groups ${paths.cgroup(bed)}`,
+    what,
     async () => {
-      for (const root of await bedCgroups(bed)) {
-        for (const dir of (await tree(root)).reverse()) await rmdir(dir);
-      }
+      for (const root of await roots()) for (const dir of (await tree(root)).reverse()) await rmdir(dir);
       return true;
     },
     { timeoutMs: 10_000, hint: 'some process is still in there: see cgroup.procs' },

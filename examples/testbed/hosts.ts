@@ -135,13 +135,13 @@ export async function hostPid(bed: string, node: string): Promise<number | undef
   return fields?.start === start && fields.state !== 'Z' ? Number(pid) : undefined;
 }
 
-/** State and start time (clock ticks since boot) of a process; `undefined` if there is none. */
-async function statFields(pid: number): Promise<{ state: string; start: string } | undefined> {
+/** State, parent and start time (clock ticks since boot) of a process; `undefined` if there is none. */
+export async function statFields(pid: number): Promise<{ state: string; parent: number; start: string } | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   // The second field is the command's name in parentheses and may contain anything: count from its end.
   const rest = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state, start] = [rest?.[0], rest?.[19]];
-  return state === undefined || start === undefined ? undefined : { state, start };
+  return state === undefined || start === undefined ? undefined : { state, parent: Number(rest?.[1]), start };
 }
 
 /** Where a command's standard streams go, and how long it may take. */

@@ -6,11 +6,12 @@ import { platform } from 'node:process';
 import { isCgroupV2 } from './cgroups.ts';
 import { refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
+import { refuseClaimed } from './locks/claim.ts';
 import { hostPid, prepareHost, startHost } from './hosts.ts';
 import { examplesImage } from './images/image.ts';
 import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
-import { withLock } from './lock.ts';
+import { withLock } from './locks/lock.ts';
 import { createNetwork, freePrefix, loadModules } from './network.ts';
 import { Reporter, waitFor } from './progress.ts';
 import type { Report } from './progress.ts';
@@ -22,8 +23,11 @@ import { leftovers, teardown } from './teardown.ts';
 export { AGENT_PORT, EXAMPLES_IMAGE, TestbedError } from './layout.ts';
 export type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
 export type { Progress, Report } from './progress.ts';
+export { claimBed } from './locks/claim.ts';
+export type { Claim } from './locks/claim.ts';
 export { execOn, pathInHost } from './hosts.ts';
 export type { ExecOptions, ExecResult } from './hosts.ts';
+export { killHost, startKilledHost } from './power.ts';
 export { waitFor } from './progress.ts';
 export { listBeds } from './record.ts';
 export { leftovers } from './teardown.ts';
@@ -57,8 +61,8 @@ export interface UpOptions extends BedOptions {
  * then only what is missing or out of date is done (the image, for one, after a new build). A bed with a dead host is made anew.
  *
  * @param report told of every step and of what is waited for.
- * @throws TestbedError if this machine cannot carry a bed, or a step fails; whatever has been made stays, for a look, and the next
- *   `up` or `down` removes it.
+ * @throws TestbedError if this machine cannot carry a bed, another run has it ({@link claimBed}), or a step fails; whatever has been made
+ *   stays, for a look, and the next `up` or `down` removes it.
  */
 export async function up(options: UpOptions = {}, report?: Report): Promise<BedRecord> {
   const bed = bedName(options);
@@ -67,7 +71,10 @@ export async function up(options: UpOptions = {}, report?: Report): Promise<BedR
   return withLock(
     paths.lock(bed),
     () => reporter.info(`waiting for another command on test bed '${bed}'`),
-    () => upLocked(bed, options.nodes, reporter),
+    async () => {
+      await refuseClaimed(bed);
+      return upLocked(bed, options.nodes, reporter);
+    },
   );
 }
 
@@ -158,7 +165,7 @@ async function waitForAgent(bed: string, node: HostRecord): Promise<void> {
  * Removes a bed: stops its engines, kills what does not stop, and leaves no process, mount, namespace, link, control group or
  * directory of it. Works on a half-made or crashed bed, and is harmless if there is none. Takes up to some 25 s if engines hang.
  *
- * @throws TestbedError naming what would not go.
+ * @throws TestbedError naming what would not go, or the run that has the bed ({@link claimBed}).
  */
 export async function down(
   options: BedOptions & {
@@ -173,6 +180,7 @@ export async function down(
     paths.lock(bed),
     () => reporter.info(`waiting for another command on test bed '${bed}'`),
     async () => {
+      await refuseClaimed(bed);
       if ((await leftovers(bed)).length === 0) {
         reporter.info(`there is no test bed '${bed}'`);
       } else {

@@ -76,6 +76,8 @@ export const paths = {
     path.join(BEDS_DIR, bed, 'nodes', node, 'log', `${service}.log`),
   /** Lock file of a bed; a file without content in a tmpfs, left there. */
   lock: (bed: string): string => `/run/lock/swarmcut-testbed-${bed}.lock`,
+  /** Says which run has the bed, and is locked by it (claim.ts). */
+  owner: (bed: string): string => `/run/lock/swarmcut-testbed-${bed}.owner`,
   /** Network namespace of a host. */
   netns: (bed: string, node: string): string => `swarmcut-${bed}-${node}`,
   /** Network namespace with the bed's bridge. */

@@ -9,7 +9,7 @@ import { readdir } from 'node:fs/promises';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { TestbedError, paths } from './layout.ts';
-import type { BedRecord } from './layout.ts';
+import type { BedRecord, HostRecord } from './layout.ts';
 import { listBeds } from './record.ts';
 
 const NETNS_DIR = '/run/netns';
@@ -36,18 +36,29 @@ export async function createNetwork(record: BedRecord): Promise<void> {
   await ip(['address', 'add', `${record.prefix}.${MACHINE_OCTET}/24`, 'dev', uplink]);
   await ip(['link', 'set', uplink, 'up']);
   await ipBatch(lan, ['link set uplink master br0 up']);
-  for (const node of record.nodes) {
-    const netns = paths.netns(record.name, node.name);
-    await ip(['netns', 'add', netns]);
-    await ip(['link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', node.name, 'netns', lan]);
-    await ipBatch(lan, [`link set ${node.name} master br0 up`]);
-    await ipBatch(netns, [
-      'link set lo up',
-      `address add ${node.address}/24 dev eth0`,
-      'link set eth0 up',
-      `route add default via ${record.prefix}.${MACHINE_OCTET}`,
-    ]);
-  }
+  for (const node of record.nodes) await connectHost(record, node);
+}
+
+/** Makes a host's namespace and its cable to the bridge. Nothing of them may exist. */
+export async function connectHost(record: BedRecord, node: HostRecord): Promise<void> {
+  const netns = paths.netns(record.name, node.name);
+  const lan = paths.lan(record.name);
+  await ip(['netns', 'add', netns]);
+  await ip(['link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', node.name, 'netns', lan]);
+  await ipBatch(lan, [`link set ${node.name} master br0 up`]);
+  await ipBatch(netns, [
+    'link set lo up',
+    `address add ${node.address}/24 dev eth0`,
+    'link set eth0 up',
+    `route add default via ${record.prefix}.${MACHINE_OCTET}`,
+  ]);
+}
+
+/** Removes a host's namespace and its cable. Its processes must be gone. */
+export async function disconnectHost(bed: string, node: string): Promise<void> {
+  // The namespace may live on for a moment; the name of the cable's other end must be free at once.
+  await execa('ip', ['-netns', paths.lan(bed), 'link', 'delete', node], { reject: false });
+  await execa('ip', ['netns', 'delete', paths.netns(bed, node)], { reject: false });
 }
 
 /** Removes whatever exists of the bed's network. Its processes must be gone: a namespace lives on while one is in it. */

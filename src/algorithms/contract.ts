@@ -110,7 +110,10 @@ export interface ParticipantOptions {
   readonly process: ProcessId;
   /** The epoch that the process has reached when it joins. */
   readonly epoch: Epoch;
-  /** A local checkpoint that is not over after this long is aborted by the participant itself. Milliseconds. */
+  /**
+   * A local checkpoint that is not over after this long is aborted by the participant itself: so long may the process stand still. What a
+   * participant that runs again still waits for may take as long as it takes, but not so long without any progress. Milliseconds.
+   */
   readonly deadlineMs: number;
   /** Stay frozen and blocked after the save until `release` (live migration: the task goes on elsewhere, or here). */
   readonly keepFrozen: boolean;
@@ -129,6 +132,8 @@ export type RoundInput =
   | { readonly kind: 'released'; readonly process: ProcessId; readonly now: TimeMs }
   /** The checkpoint of this process lies in the store, hashed: it is *tentative* in the sense of Koo & Toueg 1987. */
   | { readonly kind: 'collected'; readonly process: ProcessId; readonly now: TimeMs }
+  /** Nothing of the above yet, but this process has got on with it. */
+  | { readonly kind: 'progress'; readonly process: ProcessId; readonly doing: string; readonly now: TimeMs }
   /** The manifest is on disk: the point of no return. */
   | { readonly kind: 'committed'; readonly now: TimeMs }
   | { readonly kind: 'failed'; readonly process?: ProcessId; readonly reason: string; readonly now: TimeMs }
@@ -172,7 +177,7 @@ export interface Round {
 export interface RoundOptions {
   readonly processes: readonly ProcessId[];
   readonly epoch: Epoch;
-  /** Longest time from `begin` until all have saved (and been released). Milliseconds. */
+  /** Longest time without progress of any process until all have saved (and been released). Milliseconds. */
   readonly deadlineMs: number;
   /** The processes stay frozen when the round ends (live migration): it ends by `hand-over`, not by `commit`. */
   readonly keepFrozen: boolean;

@@ -17,6 +17,8 @@ export const LABELS = {
   external: 'swarmcut.external',
   /** Longest time that a task may stay frozen: a duration such as `30s`. */
   freezeTimeout: 'swarmcut.freeze-timeout',
+  /** Whether snapshots must be encrypted: `required` or `optional`. */
+  encrypt: 'swarmcut.encrypt',
 } as const;
 
 /** The longest freeze that may be asked for. TCP peers outside give up after some minutes. */
@@ -36,6 +38,8 @@ export interface StackSettings {
   readonly algorithm: string;
   readonly external: 'close' | 'refuse';
   readonly freezeTimeoutMs: number;
+  /** `required`: without an encryption key there is no snapshot. */
+  readonly encrypt: 'required' | 'optional';
 }
 
 /** What is known about algorithms by whoever asks: this folder knows none. */
@@ -63,6 +67,10 @@ export function checkLabel(label: string, value: string, algorithms: readonly st
       return value === 'close' || value === 'refuse'
         ? undefined
         : unknownValue(label, value, ['close', 'refuse'], `${label} is "${excerpt(value)}"`);
+    case LABELS.encrypt:
+      return value === 'required' || value === 'optional'
+        ? undefined
+        : unknownValue(label, value, ['required', 'optional'], `${label} is "${excerpt(value)}"`);
     case LABELS.freezeTimeout:
       return freezeTimeoutProblem(label, value);
     default: {
@@ -94,10 +102,12 @@ export function stackSettings(stack: string, services: readonly ServiceLabels[],
     }
   }
   const external = agreed(stack, services, LABELS.external);
+  const encrypt = agreed(stack, services, LABELS.encrypt);
   const freezeTimeout = agreed(stack, services, LABELS.freezeTimeout, parseDurationMs);
   return {
     algorithm: agreed(stack, services, LABELS.algorithm) ?? context.defaults.algorithm,
     external: external === 'close' || external === 'refuse' ? external : context.defaults.external,
+    encrypt: encrypt === 'required' || encrypt === 'optional' ? encrypt : context.defaults.encrypt,
     freezeTimeoutMs:
       (freezeTimeout === undefined ? undefined : parseDurationMs(freezeTimeout)) ?? context.defaults.freezeTimeoutMs,
   };

@@ -38,14 +38,33 @@ export function isPath(text: string): boolean {
 /** PATH_MAX of Linux. */
 const MAX_PATH_LENGTH = 4096;
 
-const partSchema = z.object({
-  kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM', 'CHANNELS']),
-  path: z.string().refine(isPath, 'no file can have this path'),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  sizeBytes: count,
-});
+const partSchema = z
+  .object({
+    kind: z.enum(['CRIU', 'UPPER', 'VOLUME', 'SHM', 'CHANNELS']),
+    path: z.string().refine(isPath, 'no file can have this path'),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    sizeBytes: count,
+    /** Of an encrypted part: its key, wrapped by the snapshot's, base 64. Hash and size are those of the encrypted bytes. */
+    wrappedKey: z.base64().max(1024).optional(),
+  })
+  // An agent says of a part that is not encrypted that its key is empty.
+  .transform(({ wrappedKey, ...part }): Part =>
+    wrappedKey === undefined || wrappedKey === '' ? part : { ...part, wrappedKey },
+  );
+
 /** One piece of a checkpoint, addressed by its hash. */
-export type Part = z.infer<typeof partSchema>;
+export interface Part {
+  readonly kind: 'CRIU' | 'UPPER' | 'VOLUME' | 'SHM' | 'CHANNELS';
+  readonly path: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly wrappedKey?: string;
+}
+
+/** Whether a part is encrypted. Agents send an empty key for one that is not. */
+export function isSealed({ wrappedKey }: Pick<Part, 'wrappedKey'>): boolean {
+  return wrappedKey !== undefined && wrappedKey !== '';
+}
 
 const dumpTimesSchema = z.object({
   holdAtMs: count,
@@ -117,8 +136,11 @@ const versionsSchema = z.object({
 
 export const MANIFEST_SCHEMA_VERSION = 1;
 
+/** Of a manifest whose parts are encrypted: what knows only the former must not take them for images. */
+export const ENCRYPTED_SCHEMA_VERSION = 2;
+
 const manifestShape = z.object({
-  schemaVersion: z.literal(MANIFEST_SCHEMA_VERSION),
+  schemaVersion: z.union([z.literal(MANIFEST_SCHEMA_VERSION), z.literal(ENCRYPTED_SCHEMA_VERSION)]),
   id: z.string(),
   stack: z.string(),
   algorithm: z.string(),
@@ -130,6 +152,8 @@ const manifestShape = z.object({
   wallMs: count,
   /** What happens on restore to connections that lead out of the snapshot. */
   external: z.enum(['close', 'refuse']),
+  /** With version 2 only. `snapshotKey`: which key wraps those of the parts, as `keyId` in src/storage/encryption/snapshot-key.ts says. */
+  encryption: z.object({ snapshotKey: z.string().regex(/^[0-9a-f]{16}$/) }).optional(),
   tasks: z.array(
     taskCheckpointSchema.extend({
       node: z.string(),

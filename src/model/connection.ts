@@ -34,6 +34,14 @@ export interface RewriteEntry {
   readonly socketRemote: Endpoint;
   readonly wireLocal: Endpoint;
   readonly wireRemote: Endpoint;
+  /** Of a connected UDP socket; else of a TCP connection. */
+  readonly datagrams?: boolean;
+}
+
+/** A UDP socket that its application has connected, or one end of it as its packets have it. Same shape as `DatagramSocket` in proto/types.proto. */
+export interface DatagramSocket {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
 }
 
 export function endpointText(endpoint: Endpoint): string {

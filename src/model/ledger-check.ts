@@ -70,6 +70,9 @@ function compareTask(node: string, task: ManifestTask, recorded: TaskCheckpoint 
       differences.push(
         atPart(node, task, part.path, `it has ${part.sizeBytes} bytes, and the node has recorded ${other.sizeBytes}`),
       );
+    // Without a key an agent says that it is empty.
+    else if ((other.wrappedKey ?? '') !== (part.wrappedKey ?? ''))
+      differences.push(atPart(node, task, part.path, 'its wrapped key is not the one that the node has recorded'));
   }
   for (const { path } of theirs.values())
     differences.push(atPart(node, task, path, 'the node has recorded this part, and the manifest lacks it'));

@@ -10,8 +10,11 @@ export interface RuledManifest {
   readonly tasks: readonly {
     readonly task: TaskRef;
     readonly node: string;
-    readonly parts: readonly { readonly kind: string; readonly path: string }[];
+    readonly parts: readonly { readonly kind: string; readonly path: string; readonly wrappedKey?: string }[];
   }[];
+  readonly encryption?: object | undefined;
+  /** 1 without encryption, 2 with it. */
+  readonly schemaVersion: number;
   readonly services: readonly { readonly name: string }[];
 }
 
@@ -37,6 +40,9 @@ export function brokenRules(manifest: RuledManifest): BrokenRule[] {
   if (!ID_PATTERN.test(manifest.id)) refuse('is not the id of a snapshot', 'id');
   if (!isStackName(manifest.stack)) refuse('is not the name of a stack', 'stack');
   if (manifest.tasks.length === 0) refuse('a snapshot has at least one task', 'tasks');
+  const encrypted = manifest.encryption !== undefined;
+  if (encrypted !== (manifest.schemaVersion === 2))
+    refuse(`schema version ${manifest.schemaVersion} does not say so`, 'encryption');
   const services = new Set<string>();
   manifest.services.forEach(({ name }, index) => {
     if (!isStackName(name)) refuse('is not the name of a service', 'services', index, 'name');
@@ -56,7 +62,15 @@ export function brokenRules(manifest: RuledManifest): BrokenRule[] {
     tasks.add(key);
     if (parts.length === 0) refuse('a checkpoint has at least one part', ...at, 'parts');
     const names = new Set<string>();
-    parts.forEach(({ kind, path }, part) => {
+    parts.forEach(({ kind, path, wrappedKey }, part) => {
+      if (encrypted !== (wrappedKey !== undefined))
+        refuse(
+          encrypted ? 'an encrypted snapshot has a key for each part' : 'only an encrypted snapshot has keys',
+          ...at,
+          'parts',
+          part,
+          'wrappedKey',
+        );
       if (names.has(`${kind} ${path}`)) refuse(`part ${kind} ${path} is there twice`, ...at, 'parts', part);
       names.add(`${kind} ${path}`);
     });

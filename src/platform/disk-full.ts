@@ -40,6 +40,11 @@ async function diskFull(path: string, code: 'ENOSPC' | 'EDQUOT', cause: unknown)
   });
 }
 
+/** Whether a directory lies in memory: in a tmpfs or ramfs. */
+export async function isInMemory(directory: string): Promise<boolean> {
+  return MEMORY_FILE_SYSTEMS.has((await statfs(directory)).type);
+}
+
 /** The topmost directory of the same device. A path that does not exist (yet) is looked for from its first existing parent. */
 async function mountPoint(path: string): Promise<string> {
   const device = async (file: string): Promise<number | undefined> =>

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
 import { SwarmcutError } from '../model/errors.ts';
+import { didSome, followed } from './activity.ts';
+import { ProgressDeadline, seconds } from './deadlines.ts';
+import { processorTime } from './processor-time.ts';
 
 /** What {@link run} gives a program besides its arguments. */
 export interface RunOptions {
@@ -7,7 +10,10 @@ export interface RunOptions {
   readonly input?: string;
   /** On top of our own environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After so long it is told to end (SIGTERM), and killed a little later. Milliseconds; 0 or left out: never. */
+  /**
+   * Longest time without any use of a processor, by it or its children: then it hangs, is told to end (SIGTERM), and killed a little later. One that
+   * is slow because the machine is busy is not. Ten times as long in all. Milliseconds; 0 or left out: any time.
+   */
   readonly timeoutMs?: number;
   /** Aborted: the same. */
   readonly signal?: AbortSignal | undefined;
@@ -30,6 +36,9 @@ export interface Ended {
 /** A program that was told to end gets so long for it. Milliseconds. */
 const KILL_AFTER_MS = 5_000;
 
+/** A program that uses the processor all the time may be going round in circles: it gets so many times its limit. */
+const IN_ALL = 10;
+
 /** Most that a program may write; what comes after that ends it. Bytes. */
 const OUTPUT_LIMIT_BYTES = 100e6;
 
@@ -47,7 +56,13 @@ export function run([file, ...args]: readonly [string, ...string[]], options: Ru
       child.kill('SIGTERM');
       kill ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
     };
-    const timer = timeoutMs > 0 ? setTimeout(() => end(`no end within ${timeoutMs} ms`), timeoutMs) : undefined;
+    const limit = timeoutMs > 0 && child.pid !== undefined ? watchOver(child.pid, timeoutMs, end) : undefined;
+    const { pid } = child;
+    // For work of its own that takes long, such as unpacking, the program's processor time is the progress.
+    const seen = followed(async () => ({
+      doing: `${file} runs`,
+      mark: pid === undefined ? '' : String(await processorTime(pid)),
+    }));
     const abandon = (): void => end('it was given up');
     if (signal?.aborted === true) abandon();
     else signal?.addEventListener('abort', abandon, { once: true });
@@ -64,8 +79,10 @@ export function run([file, ...args]: readonly [string, ...string[]], options: Ru
     child.stdin.end(input);
 
     const ended = (exitCode: number | undefined, problem: string | undefined, missing: boolean): void => {
-      clearTimeout(timer);
+      limit?.[Symbol.dispose]();
+      seen[Symbol.dispose]();
       clearTimeout(kill);
+      didSome();
       signal?.removeEventListener('abort', abandon);
       const text = (...from: readonly string[]): string =>
         Buffer.concat(chunks.filter((chunk) => from.includes(chunk.from)).map(({ data }) => data))
@@ -85,10 +102,33 @@ export function run([file, ...args]: readonly [string, ...string[]], options: Ru
   });
 }
 
+/** Ends a program that hangs. */
+function watchOver(pid: number, limitMs: number, end: (reason: string) => void): Disposable {
+  const deadline = new ProgressDeadline({
+    limitMs,
+    late: ({ idleMs }) => new Error(`no end, and nothing done for ${seconds(idleMs)}`),
+  });
+  deadline.signal.addEventListener('abort', () => end((deadline.signal.reason as Error).message), { once: true });
+  const look = setInterval(() => {
+    processorTime(pid).then(
+      (time) => deadline.note({ doing: '', mark: String(time) }),
+      () => undefined,
+    );
+  }, limitMs / 3);
+  const inAll = setTimeout(() => end(`no end within ${seconds(IN_ALL * limitMs)}`), IN_ALL * limitMs);
+  return {
+    [Symbol.dispose]: () => {
+      deadline[Symbol.dispose]();
+      clearInterval(look);
+      clearTimeout(inAll);
+    },
+  };
+}
+
 /** Runs one program to its end with `input` on stdin and resolves with its stdout, as {@link runProcess} does. */
 export type Runner = (command: readonly string[], input?: string) => Promise<string>;
 
-/** Nothing that {@link runProcess} is for waits for a peer: a program that takes this long hangs. Milliseconds. */
+/** Nothing that {@link runProcess} is for waits for a peer: a program that does nothing for so long hangs. Milliseconds. */
 const HANGS_AFTER_MS = 20_000;
 
 /**

@@ -1,6 +1,9 @@
-import { credentials, ServerCredentials } from '@grpc/grpc-js';
+import { checkServerIdentity } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
+import { credentials, experimental, ServerCredentials } from '@grpc/grpc-js';
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { readIdentityFile } from './identity-files.ts';
+import { readIdentityFile, readKeyPair, readRevoked } from './identity/identity-files.ts';
+import { Revocations } from './identity/revocations.ts';
 
 interface KeyMaterial {
   readonly ca: Buffer;
@@ -9,11 +12,7 @@ interface KeyMaterial {
 }
 
 function read(folder: string): KeyMaterial {
-  return {
-    ca: readIdentityFile(folder, 'ca'),
-    certificate: readIdentityFile(folder, 'certificate'),
-    key: readIdentityFile(folder, 'key'),
-  };
+  return { ca: readIdentityFile(folder, 'ca'), ...readKeyPair(folder) };
 }
 
 /** TLS for an agent's server: only peers with a certificate of the same authority get through. There is no other mode. */
@@ -22,8 +21,79 @@ export function serverCredentials(folder: string): ServerCredentials {
   return ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
 }
 
-/** TLS for a caller of agents. */
-export function clientCredentials(folder: string): ChannelCredentials {
+/** TLS for a caller of agents. @param revocations servers that are not talked to; default: those that the folder names now */
+export function clientCredentials(
+  folder: string,
+  revocations: Revocations = new Revocations(readRevoked(folder)),
+): ChannelCredentials {
   const { ca, certificate, key } = read(folder);
-  return credentials.createSsl(ca, key, certificate);
+  return credentials.createSsl(ca, key, certificate, {
+    checkServerIdentity: (host: string, shown: PeerCertificate) => {
+      const problem = revocations.problem(shown);
+      return problem === undefined ? checkServerIdentity(host, shown) : new Error(problem);
+    },
+  });
+}
+
+type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0];
+type AuthorityListener = Parameters<Provider['addCaCertificateListener']>[0];
+type OwnListener = Parameters<Provider['addIdentityCertificateListener']>[0];
+
+/**
+ * The identity of a process that runs for long: what it trusts and which certificate it shows can be replaced on the disk, and taken over by {@link reload}.
+ * Connections that there are go on; new ones are made as the files say.
+ */
+export class LiveIdentity {
+  readonly folder: string;
+  readonly revocations: Revocations;
+  #material: KeyMaterial;
+  readonly #authorityListeners = new Set<AuthorityListener>();
+  readonly #ownListeners = new Set<OwnListener>();
+
+  /** @throws SwarmcutError `precondition`, `damaged` when the files cannot be read */
+  constructor(folder: string) {
+    this.folder = folder;
+    this.#material = read(folder);
+    this.revocations = new Revocations(readRevoked(folder));
+  }
+
+  /** Takes over what lies in the folder. @throws as the constructor; everything is as before then */
+  reload(): void {
+    const revoked = readRevoked(this.folder);
+    this.#material = read(this.folder);
+    for (const listener of this.#authorityListeners) listener(this.#authorities);
+    for (const listener of this.#ownListeners) listener(this.#own);
+    this.revocations.replace(revoked);
+  }
+
+  /** For one server. */
+  serverCredentials(): ServerCredentials {
+    const provider: Provider = {
+      // The server looks for the answer only when it has asked.
+      addCaCertificateListener: (listener) => {
+        this.#authorityListeners.add(listener);
+        queueMicrotask(() => listener(this.#authorities));
+      },
+      removeCaCertificateListener: (listener) => void this.#authorityListeners.delete(listener),
+      addIdentityCertificateListener: (listener) => {
+        this.#ownListeners.add(listener);
+        queueMicrotask(() => listener(this.#own));
+      },
+      removeIdentityCertificateListener: (listener) => void this.#ownListeners.delete(listener),
+    };
+    return experimental.createCertificateProviderServerCredentials(provider, provider, true);
+  }
+
+  /** For connections that are made from now on. */
+  clientCredentials(): ChannelCredentials {
+    return clientCredentials(this.folder, this.revocations);
+  }
+
+  get #authorities(): { caCertificate: Buffer } {
+    return { caCertificate: this.#material.ca };
+  }
+
+  get #own(): { certificate: Buffer; privateKey: Buffer } {
+    return { certificate: this.#material.certificate, privateKey: this.#material.key };
+  }
 }

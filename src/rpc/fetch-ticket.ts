@@ -2,6 +2,9 @@ import { z } from 'zod';
 import type { FetchTicket__Output } from './generated/swarmcut/FetchTicket.ts';
 import type { Signer } from './signatures.ts';
 
+/** Longest time for which a ticket is good. Milliseconds. */
+export const LONGEST_TICKET_MS = 60 * 60_000;
+
 const grantSchema = z.strictObject({
   version: z.literal(1),
   restoreId: z.string().min(1),

@@ -1,6 +1,7 @@
 export { agentService, packageRoot } from './definition.ts';
-export { clientCredentials, serverCredentials } from './credentials.ts';
-export { CERTIFICATE_FILES } from './identity-files.ts';
+export { clientCredentials, LiveIdentity, serverCredentials } from './credentials.ts';
+export { CERTIFICATE_FILES } from './identity/identity-files.ts';
+export { Revocations } from './identity/revocations.ts';
 export { assertOwnCertificateValid, validUntil } from './validity.ts';
 export { connectAgent } from './client.ts';
 export type { AgentAddress, AgentClient, CallSettings } from './client.ts';
@@ -11,7 +12,7 @@ export { DEADLINES_MS } from './methods.ts';
 export type { AnswerOf, MethodName, ReceivedOf, ReplyOf, RequestOf } from './methods.ts';
 export { peerOf, peerText, roleUri } from './roles.ts';
 export type { Peer } from './roles.ts';
-export { issueFetchTicket, readFetchGrant } from './fetch-ticket.ts';
+export { LONGEST_TICKET_MS, issueFetchTicket, readFetchGrant } from './fetch-ticket.ts';
 export type { FetchGrant } from './fetch-ticket.ts';
 export { SignatureCheck, Signer } from './signatures.ts';
 export type { Signature, SignedThing } from './signatures.ts';

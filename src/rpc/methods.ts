@@ -12,7 +12,9 @@ type Definitions = {
 export type MethodName = Uncapitalize<keyof Definitions>;
 
 export type StreamName = 'fetch' | 'watchRestore';
-export type UnaryName = Exclude<MethodName, StreamName>;
+/** Asked by the client itself, and answered by the server itself. */
+type OwnName = 'progress';
+export type UnaryName = Exclude<MethodName, StreamName | OwnName>;
 
 type DefinitionOf<Name extends MethodName> = Definitions[Capitalize<Name>];
 
@@ -33,46 +35,55 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 
 /**
- * Longest time a call may take, in milliseconds. These are what keeps a lost agent from being waited for for ever, not what is
- * expected: callers that know better pass their own (`deadlineMs`).
+ * Longest time without progress of a call, as the agent tells it (`Progress`), or of a stream, until its next message; in milliseconds. A call that
+ * gets on takes as long as it takes. These are what keeps a lost agent from being waited for for ever, not what is expected: callers that
+ * know better pass their own (`deadlineMs`).
  */
 export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
-  info: 15 * SECOND,
+  info: 30 * SECOND,
+  leftovers: MINUTE,
+  progress: 10 * SECOND,
   attach: MINUTE,
   detach: MINUTE,
-  sidecars: 15 * SECOND,
-  prepare: 30 * SECOND,
+  sidecars: 30 * SECOND,
+  prepare: MINUTE,
   cut: 2 * MINUTE,
-  release: 30 * SECOND,
-  collect: 30 * MINUTE,
+  release: MINUTE,
+  collect: 2 * MINUTE,
   finish: MINUTE,
   abort: MINUTE,
-  listSnapshots: 15 * SECOND,
-  recorded: 30 * SECOND,
-  keepManifest: 30 * SECOND,
-  manifest: 30 * SECOND,
-  verify: 30 * MINUTE,
+  listSnapshots: 30 * SECOND,
+  recorded: MINUTE,
+  keepManifest: MINUTE,
+  manifest: MINUTE,
+  verify: 2 * MINUTE,
   remove: MINUTE,
-  fetch: 60 * MINUTE,
-  expect: 15 * SECOND,
-  watchRestore: 60 * MINUTE,
+  fetch: MINUTE,
+  expect: 30 * SECOND,
+  watchRestore: Number.POSITIVE_INFINITY,
   pass: 30 * SECOND,
-  stage: 60 * MINUTE,
-  restore: 5 * MINUTE,
-  releaseRestored: 30 * SECOND,
+  stage: 2 * MINUTE,
+  restore: 2 * MINUTE,
+  releaseRestored: MINUTE,
   abortRestore: MINUTE,
-  listRestores: 15 * SECOND,
-  endRestore: 30 * SECOND,
+  listRestores: 30 * SECOND,
+  endRestore: MINUTE,
   suspend: 30 * SECOND,
   takeOver: 30 * SECOND,
   prepareRetirement: 30 * SECOND,
   retire: 30 * SECOND,
-  resume: 15 * SECOND,
+  resume: 30 * SECOND,
   connections: 30 * SECOND,
   rewrite: 30 * SECOND,
+  identity: 15 * SECOND,
+  trust: 15 * SECOND,
+  requestCertificate: 15 * SECOND,
+  installCertificate: 15 * SECOND,
 };
 
-export const METHOD_NAMES = Object.keys(DEADLINES_MS) as readonly MethodName[];
+export const METHOD_NAMES = (Object.keys(DEADLINES_MS) as MethodName[]).filter(
+  (name): name is StreamName | UnaryName => name !== 'progress',
+);
 
 /** Methods that agents may call of each other; everything else is the coordinator's alone. */
 export const AGENT_METHODS: ReadonlySet<MethodName> = new Set<MethodName>(['fetch']);
@@ -80,6 +91,9 @@ export const AGENT_METHODS: ReadonlySet<MethodName> = new Set<MethodName>(['fetc
 export function isStream(method: MethodName): method is StreamName {
   return method === 'fetch' || method === 'watchRestore';
 }
+
+/** The metadata in which a caller names its call, to ask for its progress. */
+export const CALL_KEY = 'swarmcut-call';
 
 /** Messages are small but for 1 MiB chunks and task checkpoints with thousands of connections. Bytes. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;

@@ -8,11 +8,15 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { SwarmcutError, messageOf } from '../model/errors.ts';
+import { Activity, inActivity } from '../platform/activity.ts';
 import { agentService } from './definition.ts';
 import { fenceOf } from './fence.ts';
 import type { Fence } from './fence.ts';
-import { AGENT_METHODS, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
+import type { ProgressReply } from './generated/swarmcut/ProgressReply.ts';
+import type { ProgressRequest__Output } from './generated/swarmcut/ProgressRequest.ts';
+import { AGENT_METHODS, CALL_KEY, isStream, MAX_MESSAGE_BYTES, METHOD_NAMES } from './methods.ts';
 import type { AnswerOf, MethodName, ReceivedOf, StreamName, UnaryName } from './methods.ts';
+import type { Revocations } from './identity/revocations.ts';
 import { peerOf, peerText } from './roles.ts';
 import type { Peer } from './roles.ts';
 import { toStatus } from './status.ts';
@@ -21,7 +25,7 @@ import { toStatus } from './status.ts';
 export interface CallContext {
   readonly method: MethodName;
   readonly peer: Peer;
-  /** Aborted when the caller has cancelled, gone away, or its deadline has passed. */
+  /** Aborted when the caller has given up or gone away. */
   readonly signal: AbortSignal;
 }
 
@@ -42,6 +46,8 @@ export interface AgentServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly credentials: ServerCredentials;
+  /** Callers that are refused although their certificates are good otherwise; their calls under way end when they come to be among them. */
+  readonly revocations?: Revocations;
   /** Asked before each call that is made under a lock. What it throws is the answer. */
   readonly admit?: (fence: Fence) => void;
   /** Called for errors that are not {@link SwarmcutError}s: they are our own mistakes and belong into the log. */
@@ -55,6 +61,9 @@ export interface AgentServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** What a caller may take to answer a ping of HTTP/2: it may be waiting for a processor. Milliseconds. */
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+
 /** Starts an agent's server. Throws `precondition` when the port cannot be had. */
 export async function createAgentServer(
   implementation: AgentImplementation,
@@ -65,11 +74,18 @@ export async function createAgentServer(
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     // Notices a caller whose machine has died, so that its calls are aborted here too.
     'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
-  server.addService(agentService().service, handlers(implementation, options));
+  const calls = new Calls(options);
+  server.addService(agentService().service, handlers(implementation, calls, options.onInternalError));
   const port = await bind(server, options);
-  return { port, close: (graceMs = 2_000) => close(server, graceMs) };
+  return {
+    port,
+    close: async (graceMs = 2_000) => {
+      calls.close();
+      await close(server, graceMs);
+    },
+  };
 }
 
 function bind(server: Server, { host, port, credentials }: AgentServerOptions): Promise<number> {
@@ -103,9 +119,11 @@ async function close(server: Server, graceMs: number): Promise<void> {
 
 function handlers(
   implementation: AgentImplementation,
-  { admit, onInternalError }: Pick<AgentServerOptions, 'admit' | 'onInternalError'>,
+  calls: Calls,
+  onInternalError: AgentServerOptions['onInternalError'],
 ): UntypedServiceImplementation {
-  const result: UntypedServiceImplementation = {};
+  const open = new OpenCalls();
+  const result: UntypedServiceImplementation = { Progress: open.handler };
   const fail = (error: unknown, method: MethodName): ReturnType<typeof toStatus> => {
     if (!(error instanceof SwarmcutError)) onInternalError?.(error, method);
     return toStatus(error);
@@ -113,46 +131,126 @@ function handlers(
   for (const method of METHOD_NAMES) {
     const name = method.charAt(0).toUpperCase() + method.slice(1);
     const handleStream: handleServerStreamingCall<unknown, unknown> = (call) => {
-      serveStream(implementation[method as StreamName] as StreamHandler, method, call, admit).then(
-        () => call.end(),
-        (error: unknown) => call.emit('error', fail(error, method)),
-      );
+      calls
+        .while(method, call, (own) => serveStream(implementation[method as StreamName] as StreamHandler, own, call))
+        .then(
+          () => call.end(),
+          (error: unknown) => call.emit('error', fail(error, method)),
+        );
     };
     const handleUnary: handleUnaryCall<unknown, unknown> = (call, callback) => {
-      serveUnary(implementation[method as UnaryName] as UnaryHandler, method, call, admit).then(
-        (reply) => callback(null, reply),
-        (error: unknown) => callback(fail(error, method)),
-      );
+      const handler = implementation[method as UnaryName] as UnaryHandler;
+      open
+        .track(call, () => calls.while(method, call, async (own) => await handler(call.request as never, own)))
+        .then(
+          (reply) => callback(null, reply),
+          (error: unknown) => callback(fail(error, method)),
+        );
     };
     result[name] = isStream(method) ? handleStream : handleUnary;
   }
   return result;
 }
 
+/** The calls that are not answered yet, and what they are at. */
+class OpenCalls {
+  readonly #activities = new Map<string, Activity>();
+
+  readonly handler: handleUnaryCall<ProgressRequest__Output, ProgressReply> = (call, callback) => {
+    this.#answer(call.request.calls).then(
+      (reply) => callback(null, reply),
+      (error: unknown) => callback(toStatus(error)),
+    );
+  };
+
+  /** Does the work of a call. */
+  async track<T>({ metadata }: ServerUnaryCall<unknown, unknown>, work: () => Promise<T>): Promise<T> {
+    const [id] = metadata.get(CALL_KEY);
+    if (typeof id !== 'string') return work();
+    const activity = new Activity();
+    this.#activities.set(id, activity);
+    try {
+      return await inActivity(activity, work);
+    } finally {
+      this.#activities.delete(id);
+    }
+  }
+
+  async #answer(calls: readonly string[]): Promise<ProgressReply> {
+    const known = calls.flatMap((call) => {
+      const activity = this.#activities.get(call);
+      return activity === undefined ? [] : [activity.progress().then((progress) => ({ call, ...progress }))];
+    });
+    return { calls: await Promise.all(known) };
+  }
+}
+
 type UnaryHandler = (request: never, context: CallContext) => unknown;
 type StreamHandler = (request: never, context: CallContext) => AsyncIterable<unknown>;
 
-async function serveUnary(
-  handler: UnaryHandler,
-  method: MethodName,
-  call: ServerUnaryCall<unknown, unknown>,
-  admit: AgentServerOptions['admit'],
-): Promise<unknown> {
-  const own = context(method, call);
-  const fence = fenceOf(call.metadata);
-  if (fence !== undefined) admit?.(fence);
-  return await handler(call.request as never, own);
+type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
+
+/** The calls under way, so that those of a caller whose certificate is revoked can be ended. */
+class Calls {
+  readonly #revocations: Revocations | undefined;
+  readonly #admit: AgentServerOptions['admit'];
+  readonly #open = new Set<() => void>();
+  readonly #unsubscribe: (() => void) | undefined;
+
+  constructor({ revocations, admit }: Pick<AgentServerOptions, 'revocations' | 'admit'>) {
+    this.#revocations = revocations;
+    this.#admit = admit;
+    this.#unsubscribe = revocations?.onChange(() => {
+      for (const look of this.#open) look();
+    });
+  }
+
+  /** Does the work of a call, unless the caller may not have it done. Rejects at once when the caller's certificate is revoked meanwhile. */
+  async while<Result>(method: MethodName, call: Call, work: (own: CallContext) => Promise<Result>): Promise<Result> {
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    const problem = (): string | undefined =>
+      certificate === undefined ? undefined : this.#revocations?.problem(certificate);
+    const refused = problem();
+    if (refused !== undefined) throw revokedError(refused);
+    const controller = new AbortController();
+    const own = context(method, call, controller);
+    const fence = fenceOf(call.metadata);
+    if (fence !== undefined) this.#admit?.(fence);
+    let look: (() => void) | undefined;
+    const revoked = new Promise<never>((_, reject) => {
+      look = () => {
+        const why = problem();
+        if (why === undefined) return;
+        const error = revokedError(why);
+        controller.abort(error);
+        reject(error);
+      };
+      this.#open.add(look);
+    });
+    try {
+      return await Promise.race([work(own), revoked]);
+    } finally {
+      if (look !== undefined) this.#open.delete(look);
+    }
+  }
+
+  close(): void {
+    this.#unsubscribe?.();
+  }
+}
+
+function revokedError(problem: string): SwarmcutError {
+  return new SwarmcutError('precondition', `${problem}: nothing is done for it`, {
+    advice:
+      'issue another certificate (`coordinator ca issue <node>`, or `coordinator join-token`) if the node is to be trusted again',
+  });
 }
 
 async function serveStream(
   handler: StreamHandler,
-  method: MethodName,
+  own: CallContext,
   call: ServerWritableStream<unknown, unknown>,
-  admit: AgentServerOptions['admit'],
 ): Promise<void> {
-  const own = context(method, call);
-  const fence = fenceOf(call.metadata);
-  if (fence !== undefined) admit?.(fence);
   let goOn: (() => void) | undefined;
   own.signal.addEventListener('abort', () => goOn?.(), { once: true });
   for await (const message of handler(call.request as never, own)) {
@@ -166,17 +264,13 @@ async function serveStream(
   }
 }
 
-function context(
-  method: MethodName,
-  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
-): CallContext {
+function context(method: MethodName, call: Call, controller: AbortController): CallContext {
   const peer = peerOf(call.getAuthContext().sslPeerCertificate);
   if (peer.role !== 'coordinator' && !(peer.role === 'agent' && AGENT_METHODS.has(method))) {
     throw new SwarmcutError('precondition', `${method} is not allowed to ${peerText(peer)}`, {
       advice: 'Use the certificate that `coordinator ca init` made for the coordinator.',
     });
   }
-  const controller = new AbortController();
   const abort = (): void => controller.abort(new SwarmcutError('interrupted', `the caller of ${method} has gone`));
   if (call.cancelled) abort();
   else call.once('cancelled', abort);

@@ -1,6 +1,7 @@
 import { createPrivateKey, sign, verify, X509Certificate } from 'node:crypto';
 import { messageOf } from '../model/errors.ts';
-import { readIdentityFile } from './identity-files.ts';
+import { issuerIn, serialOf } from './identity/authorities.ts';
+import { readKeyPair, readTrust } from './identity/identity-files.ts';
 import { peerOf, peerText } from './roles.ts';
 
 /** What is signed. A signature for one purpose is worth nothing for another, nor is one that was made in TLS. */
@@ -28,16 +29,15 @@ export class Signer {
 
   /** @throws SwarmcutError `precondition` when the identity cannot be read */
   sign(thing: SignedThing, bytes: Uint8Array): Signature {
-    const certificate = readIdentityFile(this.#folder, 'certificate').toString('utf8');
-    const key = createPrivateKey(readIdentityFile(this.#folder, 'key'));
-    return { certificate, signature: sign('sha256', toBeSigned(thing, bytes), key) };
+    const { certificate, key } = readKeyPair(this.#folder);
+    const signature = sign('sha256', toBeSigned(thing, bytes), createPrivateKey(key));
+    return { certificate: certificate.toString('utf8'), signature };
   }
 }
 
-/** Whom to believe: the authority of an identity's folder. */
+/** Whom to believe: the authorities of an identity's folder, as they are there now. Former ones vouch for manifests only. */
 export class SignatureCheck {
   readonly #folder: string;
-  #authority: X509Certificate | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -49,18 +49,20 @@ export class SignatureCheck {
    * @throws SwarmcutError `precondition` when the authority's certificate cannot be read
    */
   problem(thing: SignedThing, bytes: Uint8Array, signature: Signature, now?: Date): string | undefined {
-    const authority = (this.#authority ??= new X509Certificate(readIdentityFile(this.#folder, 'ca')));
+    const { trusted, retired, revoked } = readTrust(this.#folder);
     let certificate: X509Certificate;
     try {
       certificate = new X509Certificate(signature.certificate);
     } catch (error) {
       return `the signer's certificate cannot be read: ${messageOf(error)}`;
     }
-    if (!certificate.checkIssued(authority) || !certificate.verify(authority.publicKey))
+    if (!issuerIn(thing === 'manifest' ? trusted + retired : trusted, certificate))
       return 'the signer has a certificate of another authority';
     const { subjectAltName, validToDate } = certificate;
     const signer = peerOf(subjectAltName === undefined ? undefined : { subjectaltname: subjectAltName });
     if (signer.role !== 'coordinator') return `it was signed by ${peerText(signer)}, not by a coordinator`;
+    if (revoked.includes(serialOf(certificate)))
+      return `the signer's certificate (serial number ${serialOf(certificate)}) was revoked`;
     if (now !== undefined && validToDate < now)
       return `the signer's certificate expired at ${validToDate.toISOString()}`;
     const matches = verify('sha256', toBeSigned(thing, bytes), certificate.publicKey, signature.signature);

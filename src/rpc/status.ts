@@ -98,8 +98,6 @@ function transportError(error: ServiceError, place: CallPlace): SwarmcutError {
         `${agent} cannot be reached for ${method}: ${error.details}`,
         `See on the node: \`systemctl status swarmcut-agent\`, \`journalctl -u swarmcut-agent\`, and that the port is open.`,
       );
-    case status.DEADLINE_EXCEEDED:
-      return make('unreachable', `${agent} did not answer ${method} within ${place.deadlineMs / 1000} s`);
     case status.CANCELLED:
       return make('interrupted', `${method} on node ${node} was interrupted`);
     case status.PERMISSION_DENIED:

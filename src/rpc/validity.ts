@@ -4,7 +4,8 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { SwarmcutError } from '../model/errors.ts';
-import { CERTIFICATE_FILES } from './identity-files.ts';
+import { pemCertificates } from './identity/authorities.ts';
+import { CERTIFICATE_FILES } from './identity/identity-files.ts';
 import type { CallPlace } from './status.ts';
 
 /** For a look at a certificate that was just refused. */
@@ -15,12 +16,15 @@ const LOOK_TIMEOUT_MS = 2_000;
  * @throws the system's error, or that of X509Certificate, when a file cannot be read
  */
 export function validUntil(folder: string): { readonly file: string; readonly until: Date } {
-  const [first, second] = [CERTIFICATE_FILES.certificate, CERTIFICATE_FILES.ca].map((name) => {
-    const file = join(folder, name);
-    return { file, until: new Date(new X509Certificate(readFileSync(file)).validTo) };
-  });
-  if (first === undefined || second === undefined) throw new Error('two files have two dates');
-  return second.until < first.until ? second : first;
+  const own = join(folder, CERTIFICATE_FILES.certificate);
+  const until = new Date(new X509Certificate(readFileSync(own)).validTo);
+  const authority = join(folder, CERTIFICATE_FILES.ca);
+  // Of several authorities, the last one to end counts: any may have issued it.
+  const ends = pemCertificates(readFileSync(authority, 'utf8')).map((pem) =>
+    Date.parse(new X509Certificate(pem).validTo),
+  );
+  const end = new Date(Math.max(...ends));
+  return end < until ? { file: authority, until: end } : { file: own, until };
 }
 
 /**

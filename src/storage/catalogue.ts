@@ -9,6 +9,8 @@ import { assertStackName } from '../model/stack-name.ts';
 import { ensureDirectory, syncDirectory, writeDurably } from '../platform/files.ts';
 import { parseManifest } from './manifest-file.ts';
 import { SIGNATURE, readVouching, signatureFile, vouchingOf } from './manifest-signature.ts';
+import { WRAPPED_KEY } from './encryption/wrapped-key.ts';
+import type { WrappedKey } from './encryption/wrapped-key.ts';
 import type { ManifestSigning, Vouching } from './manifest-signature.ts';
 
 const MANIFEST = 'manifest.json';
@@ -26,6 +28,8 @@ export interface SealedManifest {
   readonly manifest: Uint8Array;
   /** Contents of `manifest.sig.json`. */
   readonly signature: Uint8Array;
+  /** Contents of `key.json`: the wrapped key of an encrypted snapshot. */
+  readonly key?: Uint8Array;
 }
 
 /** One line of the catalogue: a manifest, or why it cannot be read. */
@@ -54,26 +58,33 @@ export class Catalogue {
     return join(this.#directory, id, MANIFEST);
   }
 
-  /** A manifest and its signature as they are kept, here and by the agents. */
-  seal(manifest: Manifest): SealedManifest {
+  /** Where the wrapped key of an encrypted snapshot is. */
+  wrappedKeyPath(id: string): string {
+    return join(this.#directory, id, WRAPPED_KEY);
+  }
+
+  /** A manifest and its signature as they are kept, here and by the agents. @param key of an encrypted one */
+  seal(manifest: Manifest, key?: WrappedKey): SealedManifest {
     const checked = manifestSchema.parse(manifest);
     const bytes = Buffer.from(`${JSON.stringify(checked, undefined, 2)}\n`);
-    return { id: checked.id, manifest: bytes, signature: Buffer.from(signatureFile(bytes, this.#signing)) };
+    const signature = Buffer.from(signatureFile(bytes, this.#signing));
+    return { id: checked.id, manifest: bytes, signature, ...(key && { key: Buffer.from(JSON.stringify(key)) }) };
   }
 
   /** Keeps a manifest, of whatever manager. When this has returned, it survives a power cut. */
-  async keep({ id, manifest, signature }: SealedManifest): Promise<void> {
+  async keep({ id, manifest, signature, key }: SealedManifest): Promise<void> {
     const file = this.manifestPath(id);
     // The signature first: alone it is nothing, and a manifest never lies there without.
     await writeDurably(join(dirname(file), SIGNATURE), signature);
+    if (key !== undefined) await writeDurably(this.wrappedKeyPath(id), key);
     await writeDurably(file, manifest);
     // The new directory's own entry has to be durable too.
     await syncDirectory(this.#directory);
   }
 
   /** As {@link seal} and {@link keep}. */
-  async write(manifest: Manifest): Promise<void> {
-    await this.keep(this.seal(manifest));
+  async write(manifest: Manifest, key?: WrappedKey): Promise<void> {
+    await this.keep(this.seal(manifest, key));
   }
 
   /** All snapshots, newest first. Damaged ones are entries with an error: one bad file must not hide the others. */

@@ -1,4 +1,4 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -57,6 +57,36 @@ export async function acquireStackLock(
   return releaseOnce(file);
 }
 
+/** What a lock file says, looked at from outside. */
+export interface SeenLock {
+  readonly stack: string;
+  readonly file: string;
+  /** Some process has it now. */
+  readonly held: boolean;
+  /** Who has it, or, when nobody does, who had it and ended without giving it back. */
+  readonly holder: LockHolder | undefined;
+}
+
+/** All locks that are held, or were left by processes that are no more. Changes nothing. */
+export async function readStackLocks(runDirectory: string): Promise<SeenLock[]> {
+  const directory = join(runDirectory, 'locks');
+  const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.lock')).sort();
+  const seen = await Promise.all(
+    names.map(async (name): Promise<SeenLock> => {
+      const path = join(directory, name);
+      const stack = decodeURIComponent(name.slice(0, -'.lock'.length));
+      const holder = await readHolder(path);
+      const file = await open(path, 'r');
+      try {
+        return { stack, file: path, held: !tryLockFile(file.fd), holder };
+      } finally {
+        await file.close();
+      }
+    }),
+  );
+  return seen.filter(({ held, holder }) => held || holder !== undefined);
+}
+
 /** The file stays, empty: removing it would let two commands lock two files of the same name. */
 function releaseOnce(file: FileHandle): StackLock {
   let released: Promise<void> | undefined;
@@ -76,12 +106,15 @@ async function readHolder(path: string): Promise<LockHolder | undefined> {
   }
 }
 
+/** Who is at work on a stack, in words. */
+export function holderText(stack: string, holder: LockHolder | undefined): string {
+  return holder === undefined
+    ? `another command is at work on stack ${stack}`
+    : `a ${holder.command} (id ${holder.id}) of stack ${stack} has been running since ${holder.since} (process ${holder.pid})`;
+}
+
 function conflict(stack: string, file: string, holder: LockHolder | undefined): SwarmcutError {
-  const what =
-    holder === undefined
-      ? `another command is at work on stack ${stack}`
-      : `a ${holder.command} (id ${holder.id}) of stack ${stack} has been running since ${holder.since} (process ${holder.pid})`;
-  return new SwarmcutError('conflict', what, {
+  return new SwarmcutError('conflict', holderText(stack, holder), {
     where: { stack, file },
     advice: 'wait for it to end, or end it with Ctrl-C: it then puts everything back',
   });

@@ -1,4 +1,4 @@
-import { MANIFEST_SCHEMA_VERSION, manifestSchema } from '../model/checkpoint.ts';
+import { ENCRYPTED_SCHEMA_VERSION, MANIFEST_SCHEMA_VERSION, manifestSchema } from '../model/checkpoint.ts';
 import type { Manifest } from '../model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../model/errors.ts';
 import { unknownField } from '../model/manifest-rules.ts';
@@ -16,7 +16,8 @@ export function parseManifest(text: string, id: string, file: string): Manifest 
     throw damaged(id, file, `it is not JSON: ${messageOf(cause)}`);
   }
   const version = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
-  if (version !== undefined && version !== MANIFEST_SCHEMA_VERSION) throw otherVersion(id, file, version);
+  if (version !== undefined && version !== MANIFEST_SCHEMA_VERSION && version !== ENCRYPTED_SCHEMA_VERSION)
+    throw otherVersion(id, file, version);
   const parsed = manifestSchema.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -27,7 +28,7 @@ export function parseManifest(text: string, id: string, file: string): Manifest 
     throw damaged(id, file, `field id: says ${parsed.data.id}, but lies in the directory of ${id}`);
   const unknown = unknownField(value, parsed.data);
   if (unknown !== undefined)
-    throw damaged(id, file, `field ${excerpt(unknown)} is not one of schema version ${MANIFEST_SCHEMA_VERSION}`);
+    throw damaged(id, file, `field ${excerpt(unknown)} is not one of schema version ${parsed.data.schemaVersion}`);
   return parsed.data;
 }
 
@@ -42,7 +43,7 @@ function otherVersion(id: string, file: string, version: unknown): SwarmcutError
   const said = excerpt(JSON.stringify(version));
   return new SwarmcutError(
     'damaged',
-    `snapshot ${id} is written in schema version ${said}; this swarmcut reads schema version ${MANIFEST_SCHEMA_VERSION} only`,
+    `snapshot ${id} is written in schema version ${said}; this swarmcut reads schema versions ${MANIFEST_SCHEMA_VERSION} and ${ENCRYPTED_SCHEMA_VERSION} only`,
     { where: { file }, advice: 'use the version of swarmcut that took it, or put the file back from a backup' },
   );
 }

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { stackSettings } from '../../src/config/labels.ts';
 import type { ServiceLabels, StackSettings } from '../../src/config/labels.ts';
 
-const defaults: StackSettings = { algorithm: 'lai-yang', external: 'close', freezeTimeoutMs: 60_000 };
+const defaults: StackSettings = {
+  algorithm: 'lai-yang',
+  external: 'close',
+  freezeTimeoutMs: 60_000,
+  encrypt: 'optional',
+};
 const context = { algorithms: ['lai-yang', 'sync'], defaults };
 
 function service(
@@ -25,12 +30,14 @@ describe('settings of a stack', () => {
         'swarmcut.algorithm': 'sync',
         'swarmcut.external': 'refuse',
         'swarmcut.freeze-timeout': '1.5s',
+        'swarmcut.encrypt': 'required',
       }),
     ];
     expect(stackSettings('bank', services, context)).toEqual({
       algorithm: 'sync',
       external: 'refuse',
       freezeTimeoutMs: 1500,
+      encrypt: 'required',
     });
   });
 

@@ -130,7 +130,7 @@ describe('the key of the stacks', () => {
     await Promise.all([issue(folder, 'n1'), issue(folder, 'n2')]);
     expect(issuedTo('n1')).not.toEqual(first);
     expect(issuedTo('n1')).toEqual(issuedTo('n2'));
-    expect(readdirSync(join(folder, 'ca')).sort()).toEqual(['ca.crt', 'ca.key', 'stack.key']);
+    expect(readdirSync(join(folder, 'ca')).sort()).toEqual(['ca.crt', 'ca.key', 'issued.jsonl', 'stack.key']);
   });
 
   test('is new with a new authority', async () => {

@@ -2,9 +2,10 @@
  * The test bed that the end-to-end tests share: brought up before the first of them, removed after the last.
  *
  * - `SWARMCUT_BED=<name>`: which one (default `ci`). One that was there before is used as it is, and stays.
+ * - One run at a time: a second one is refused, and told which process has the bed.
  * - `SWARMCUT_KEEP_BED=1`: leave it up for the next run, and use the one that a former run left.
  */
-import { down, listBeds, up } from '../../examples/testbed/index.ts';
+import { claimBed, down, listBeds, up } from '../../examples/testbed/index.ts';
 import type { Progress } from '../../examples/testbed/index.ts';
 
 /** Number of hosts that the tests need: a manager and two workers. */
@@ -24,6 +25,8 @@ export function printProgress(progress: Progress): void {
 /** vitest's global setup; returns its teardown. */
 export default async function setup(): Promise<() => Promise<void>> {
   const name = bedUnderTest();
+  // Let go by the kernel if this run dies.
+  const claim = await claimBed({ name }, 'end-to-end tests');
   const existed = (await listBeds()).some((bed) => bed.name === name);
   const named = (process.env.SWARMCUT_BED ?? '') !== '';
   const keep = process.env.SWARMCUT_KEEP_BED === '1' || (named && existed);
@@ -32,5 +35,6 @@ export default async function setup(): Promise<() => Promise<void>> {
   await up({ name, nodes: NODES }, printProgress);
   return async () => {
     if (!keep) await down({ name }, printProgress);
+    await claim.release();
   };
 }

@@ -80,10 +80,20 @@ describe('bank under load with chandy-lamport', () => {
     await goOnAndCheck('bank', before);
   });
 
-  test('what has moved can be snapshotted and restored in its turn', async () => {
+  test('what has moved can be snapshotted, encrypted with what its sidecars recorded, and restored in its turn', async () => {
     const before = await stacks.checkBank('bank', ['--status']);
-    const { id } = await snapshot('bank');
-    await restore(id);
+    await stacks.must('n1', ['sh', '-c', 'umask 077; head -c 32 /dev/urandom > /root/bank.key']);
+    const key = ['--encrypt-key-file', '/root/bank.key'];
+    const { id } = await snapshot('bank', ...key);
+    const { channels } = await stacks.coordinate<{ channels: Channel[] }>(['inspect', id, '--channels']);
+    const busy = channels.find(({ recorded, inFlightBytes }) => recorded && (inFlightBytes ?? 0) > 0);
+    if (busy !== undefined) {
+      const dump = ['inspect', id, '--dump', String(busy.number)];
+      const { base64 } = await stacks.coordinate<{ base64: string }>([...dump, ...key]);
+      expect(Buffer.from(base64, 'base64').length).toBe(busy.inFlightBytes);
+      expect(await stacks.coordinator(dump)).toMatchObject({ exitCode: 6 });
+    }
+    await restore(id, ...key);
     await goOnAndCheck('bank', before);
     taken.push(id);
   });
@@ -136,6 +146,12 @@ describe('bank under load with chandy-lamport', () => {
     await expectNoTraces('bank');
   });
 });
+
+interface Channel {
+  readonly number: number;
+  readonly recorded: boolean;
+  readonly inFlightBytes: number | null;
+}
 
 interface SidecarRow {
   readonly alive: boolean;

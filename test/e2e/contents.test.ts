@@ -1,6 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectGoesOn, expectNoTraces, others, restore, snapshot, stacks } from './harness.ts';
-import type { Manifest, RunningTask } from './harness.ts';
+import {
+  PATIENCE_MS,
+  agentsAnswer,
+  expectGoesOn,
+  expectNoTraces,
+  killService,
+  others,
+  restore,
+  snapshot,
+  stacks,
+  waitFor,
+} from './harness.ts';
+import type { Manifest, RunningTask, VerifyReport } from './harness.ts';
+import { randomBytes } from 'node:crypto';
 
 /** A container with most of what a checkpoint has to carry, in the language that starts fastest. */
 const CHILD = 'i=0; while :; do i=$((i+1)); echo $i > /tmp/child; sleep 0.05; done';
@@ -99,6 +111,87 @@ describe('what a checkpoint contains', () => {
     await restore(id, '--to', others(was.node)[0]);
     expect((await shell()).node).toBe(others(was.node)[0]);
     await expectContents();
+  });
+
+  test('encrypted, it lies on no disk as it is, and only the key brings it back', async () => {
+    const key = ['--encrypt-key-file', '/root/e2e.key'];
+    await stacks.must('n1', ['sh', '-c', 'umask 077; head -c 32 /dev/urandom > /root/e2e.key']);
+    const [inMemory, inVolume, inLayer] = [1, 2, 3].map(() => randomBytes(12).toString('hex')) as [
+      string,
+      string,
+      string,
+    ];
+    const marks = [inMemory, inVolume, inLayer];
+    const redis = await stacks.task(stack, 'redis');
+    const keep = ['redis-cli', 'set', 'secret'];
+    await stacks.inTask(redis, [...keep, inMemory]);
+    await stacks.inTask(await shell(), [
+      'sh',
+      '-c',
+      `echo ${inVolume} > /volume/secret; echo ${inLayer} > /root/secret`,
+    ]);
+    const { id: encrypted } = await snapshot(stack, ...key);
+    expect(await filesWith(marks)).toEqual([]);
+    // Of the one before, which is not encrypted, the same search finds what is in it.
+    expect(await filesWith(['only-in-memory'])).not.toEqual([]);
+    const verify = (...args: string[]) => stacks.coordinate<VerifyReport>(['verify', encrypted, ...args]);
+    expect(await verify(...key)).toMatchObject({ ok: true, problems: [], encryption: { opened: true } });
+    expect(await verify()).toMatchObject({ ok: true, problems: [], encryption: { opened: false } });
+
+    await stacks.inTask(redis, [...keep, 'later']);
+    await stacks.inTask(await shell(), ['sh', '-c', 'echo later > /volume/secret; echo later > /root/secret']);
+    const refused = await stacks.coordinator(['restore', encrypted]);
+    expect(refused).toMatchObject({ exitCode: 6, error: { code: 'precondition' } });
+    expect(refused.error?.message).toMatch(/is encrypted with key [0-9a-f]{16} \(a key file\), and no key is given/);
+    expect(await stacks.inTask(redis, ['redis-cli', 'get', 'secret'])).toBe('later');
+
+    await restore(encrypted, ...key, '--to', others((await shell()).node)[0]);
+    expect(await stacks.inTask(await stacks.task(stack, 'redis'), ['redis-cli', 'get', 'secret'])).toBe(inMemory);
+    expect(await read(await shell(), '/volume/secret')).toBe(inVolume);
+    expect(await read(await shell(), '/root/secret')).toBe(inLayer);
+    expect(await filesWith(marks)).toEqual([]);
+    expect(await expectGoesOn(stack)).toMatchObject({ errors: 0, reconnects: 0 });
+    await expectNoTraces(stack);
+  });
+
+  /** Files of ours on any node, in memory or on disk, with one of these texts. */
+  async function filesWith(texts: readonly string[]): Promise<string[]> {
+    const words = texts.flatMap((text) => ['-e', text]);
+    const found = await Promise.all(
+      stacks.nodes.map((node) => stacks.run(node, ['grep', '-rlF', ...words, '/var/lib/swarmcut', '/run/swarmcut'])),
+    );
+    return found.flatMap(({ stdout }) => stdout.split('\n')).filter((line) => line !== '');
+  }
+
+  test('the authority is rotated while it runs; a revoked node is refused by name, and joins again by a token', async () => {
+    await stacks.coordinate(['ca', 'rotate']);
+    await snapshot(stack);
+    expect(await stacks.coordinate(['verify', id])).toMatchObject({ ok: true, manifest: 'signed' });
+
+    expect(await stacks.coordinate(['ca', 'revoke', 'n3'])).toMatchObject({ told: ['n1', 'n2'], unreached: [] });
+    const { result } = await stacks.coordinator<{ node: string; error?: string }[]>(['check']);
+    expect(result?.find(({ node }) => node === 'n3')?.error).toMatch(
+      /the agent of node n3 \(serial number \w+\) was revoked/,
+    );
+
+    const file = '/run/testbed/join-token.json';
+    const script = `coordinator join-token --wait --node n3 --json > ${file}`;
+    const waiting = stacks.run('n1', ['sh', '-c', script]);
+    const { token, address } = await waitFor(
+      'the token',
+      async () => {
+        const [line = ''] = (await stacks.run('n1', ['cat', file])).stdout.split('\n');
+        return line !== '' && (JSON.parse(line) as { token: string; address: string });
+      },
+      { timeoutMs: PATIENCE_MS },
+    );
+    await stacks.must('n3', ['agent', 'join', '--force', '--token', token, address]);
+    expect((await waiting).exitCode).toBe(0);
+    await killService('n3', 'agent');
+    await agentsAnswer();
+    await snapshot(stack);
+    expect(await expectGoesOn(stack)).toMatchObject({ errors: 0, reconnects: 0 });
+    await stacks.must('n1', ['rm', '-f', file, '/root/e2e.key']);
   });
 
   async function expectContents(): Promise<void> {

@@ -1,6 +1,5 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
-import { readFile, readdir, readlink } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile, readdir } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import Docker from 'dockerode';
 import { expect } from 'vitest';
@@ -10,6 +9,7 @@ import type { BankCheck, ProgramStatus, RunningTask } from '../../examples/demo/
 import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinator/operations/index.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
 import { bedUnderTest } from './bed.ts';
+import { outerPid } from './hosts/outer-pid.ts';
 
 export type { BankCheck, Manifest, MigrateReport, ProgramStatus, RestoreReport, RunningTask, VerifyReport };
 export { waitFor };
@@ -178,7 +178,7 @@ export async function killer(
   service: 'agent' | 'engine',
   options: { keepDown?: boolean } = {},
 ): Promise<() => void> {
-  const pid = await outerPid(node, `/run/testbed/${service}.pid`);
+  const pid = await outerPid(stacks.bed, node, `/run/testbed/${service}.pid`);
   if (options.keepDown === true) await stacks.must(node, ['touch', `/run/testbed/${service}.down`]);
   return () => process.kill(pid, 'SIGKILL');
 }
@@ -186,20 +186,6 @@ export async function killer(
 /** Kills a service of a host. */
 export async function killService(...of: Parameters<typeof killer>): Promise<void> {
   (await killer(...of))();
-}
-
-/** The pid, as this machine has it, of the process whose pid, as the host has it, is in a file there. */
-async function outerPid(node: string, file: string): Promise<number> {
-  const inner = (await readFile(await pathInHost(stacks.bed, node, file), 'utf8')).trim();
-  const init = path.dirname(await pathInHost(stacks.bed, node, '.'));
-  const namespace = await readlink(path.join(init, 'ns/pid'));
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-    const [innermost] = /^NSpid:.*\t(\d+)$/m.exec(status)?.slice(1) ?? [];
-    const own = await readlink(`/proc/${pid}/ns/pid`).catch(() => '');
-    if (innermost === inner && own === namespace) return Number(pid);
-  }
-  throw new Error(`no process ${inner} on ${node} (${file})`);
 }
 
 /** Lets a service's supervisor start it again, and waits until the coordinator reaches the agents. */
@@ -238,7 +224,10 @@ export async function startCoordinator(
   // exec: the pid in the file is then the coordinator's own.
   const script = `echo $$ > ${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
   const ended = stacks.run(node, ['sh', '-c', script, 'sh', ...args]);
-  const pid = await waitFor('the coordinator', () => outerPid(node, file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
+  const pid = await waitFor('the coordinator', () => outerPid(stacks.bed, node, file), {
+    timeoutMs: PATIENCE_MS,
+    intervalMs: 5,
+  });
   const [, parent] = /^PPid:\t(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
   const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => {
     process.kill(pid, signal);

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   EXAMPLES_IMAGE,
   TestbedError,
+  claimBed,
   down,
   execOn,
   leftovers,
@@ -131,7 +132,10 @@ describe('down', () => {
   const other = { name: 'ci-down' };
 
   beforeAll(async () => {
+    // Its name does not depend on that of the bed under test.
+    const claim = await claimBed(other, 'tests of the test bed');
     await down(other);
+    return () => claim.release();
   });
 
   afterEach(async () => {

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { followed } from '../../src/platform/activity.ts';
+import { deferred } from '../../src/platform/deferred.ts';
 import {
   assertOwnCertificateValid,
   clientCredentials,
@@ -87,7 +89,9 @@ describe('calls over mutual TLS', () => {
       task: { service: 'a', slot: '1', taskId: 't', containerId: 'c' },
     });
     expect(reply.task?.service).toBe('a');
-    expect(reply.parts).toEqual([{ kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40 }]);
+    expect(reply.parts).toEqual([
+      { kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40, wrappedKey: '' },
+    ]);
     expect(reply.connections).toEqual([]);
   });
 
@@ -252,13 +256,40 @@ describe('calls over mutual TLS', () => {
         }),
     });
     const client = connect(port);
-    expect((await failure(client.cut({}, { deadlineMs: 50 }))).message).toContain('did not answer Cut within 0.05 s');
+    expect((await failure(client.cut({}, { deadlineMs: 50 }))).message).toContain(
+      'did not answer Cut, nor anything else',
+    );
     const controller = new AbortController();
     const call = client.cut({}, { signal: controller.signal });
     controller.abort(new SwarmcutError('interrupted', 'by the user'));
     expect((await failure(call)).message).toBe('by the user');
     await expect.poll(() => reasons.length).toBeGreaterThanOrEqual(1);
   });
+
+  it('take as long as they take if they get on, and say what was last heard of them when they do not', async () => {
+    let bytes = 0;
+    const reached = deferred<undefined>();
+    const { port } = await serve({
+      collect: async () => {
+        using _progress = followed(() => ({ doing: `${bytes} bytes are stored`, mark: String(bytes) }));
+        await reached.promise;
+        return {};
+      },
+    });
+    const client = connect(port);
+    const heard: string[] = [];
+    const settings = { deadlineMs: 3_000, onProgress: (doing: string) => void heard.push(doing) };
+    const growing = setInterval(() => (bytes += 1), 10);
+    const call = client.collect({}, settings);
+    await expect.poll(() => heard.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
+    clearInterval(growing);
+    const error = await failure(call);
+    expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n1' } });
+    expect(error.message).toMatch(
+      /the agent of node n1 .* answers, but Collect has made no progress for \d\S* s, after \d+ s in all; last heard: \d+ bytes are stored/,
+    );
+    reached.resolve(undefined);
+  }, 60_000);
 
   it('stream errors after the first messages, and stop the handler when the reader leaves', async () => {
     let stopped = false;

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { acquireStackLock } from '../../src/storage/locks.ts';
+import { acquireStackLock, readStackLocks } from '../../src/storage/locks.ts';
 import { BuiltCoordinator } from '../coordinator/built.ts';
 
 let run: string;
@@ -94,4 +94,18 @@ test('a lock can be held for a block', async () => {
     await expect(acquireStackLock(run, 'bank', work)).rejects.toMatchObject({ code: 'conflict' });
   }
   await (await acquireStackLock(run, 'bank', work)).release();
+});
+
+test('looked at from outside: who has a lock, and which was left by somebody who is no more', async () => {
+  expect(await readStackLocks(run)).toEqual([]);
+  const lock = await acquireStackLock(run, 'bank', work);
+  await (await acquireStackLock(run, 'given-back', work)).release();
+  const left = { pid: 1, command: 'migrate', id: 'm1', since: '2026-11-22T10:00:00.000Z' };
+  writeFileSync(join(run, 'locks', 'left.lock'), JSON.stringify(left));
+  expect(await readStackLocks(run)).toMatchObject([
+    { stack: 'bank', held: true, holder: { command: 'restore', id: '2rg8000000', pid: process.pid } },
+    { stack: 'left', held: false, holder: left },
+  ]);
+  await lock.release();
+  expect(await readStackLocks(run)).toMatchObject([{ stack: 'left' }]);
 });

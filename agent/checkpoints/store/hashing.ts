@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { didSome } from '../../../src/platform/activity.ts';
 
 /** How much is read at a time; also bounds the memory of a copy. Bytes. */
 const BLOCK_BYTES = 1024 * 1024;
@@ -26,6 +27,7 @@ export async function hashFile(path: string, target?: FileHandle, signal?: Abort
       hash.update(bytes);
       if (target !== undefined) await target.writeFile(bytes);
       sizeBytes += bytesRead;
+      didSome();
     }
   } finally {
     await source.close();

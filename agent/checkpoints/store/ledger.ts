@@ -132,6 +132,25 @@ export class Ledger {
     return this.#serially(() => this.#sweep(this.#store.unpin(owner)));
   }
 
+  /**
+   * Parts that no snapshot names and nobody has pinned.
+   * @returns also a ledger that cannot be read: what that names is among them
+   */
+  strays(): Promise<{ readonly hashes: readonly string[]; readonly unknown: string | undefined }> {
+    return this.#serially(async () => {
+      const needed = this.#needed();
+      const hashes = [...(await this.#store.list())].filter(
+        (sha256) => !needed.has(sha256) && !this.#store.isPinned(sha256),
+      );
+      return { hashes, unknown: this.#damaged[0] };
+    });
+  }
+
+  /** Deletes those parts that nobody needs. */
+  sweep(hashes: readonly string[]): Promise<void> {
+    return this.#serially(() => this.#sweep(new Set(hashes)));
+  }
+
   has(snapshotId: string): boolean {
     return this.#entries.has(snapshotId);
   }
@@ -158,13 +177,21 @@ export class Ledger {
       });
   }
 
-  /** Deletes those of the candidates that no snapshot names and nobody has pinned. */
+  /** Deletes those of the candidates that no snapshot names and nobody has pinned; of the others, a second copy in memory. */
   async #sweep(candidates: ReadonlySet<string>): Promise<void> {
+    const needed = this.#needed();
+    for (const sha256 of candidates) {
+      if (this.#store.isPinned(sha256)) continue;
+      if (!needed.has(sha256)) await this.#store.remove(sha256);
+      // A migration has put it there; a snapshot has it on disk.
+      else await this.#store.forgetInMemory(sha256);
+    }
+  }
+
+  #needed(): Set<string> {
     const needed = new Set<string>();
     for (const entry of this.#entries.values()) for (const sha256 of hashesOf(entry)) needed.add(sha256);
-    for (const sha256 of candidates) {
-      if (!needed.has(sha256) && !this.#store.isPinned(sha256)) await this.#store.remove(sha256);
-    }
+    return needed;
   }
 
   async #write(entry: LedgerEntry): Promise<void> {

@@ -10,6 +10,8 @@ import { ensureDirectory, syncDirectory, writeDurably } from '../../../src/platf
 export interface KeptManifest {
   readonly manifest: Buffer;
   readonly signature: Buffer;
+  /** The wrapped key of an encrypted snapshot; else empty. */
+  readonly key: Buffer;
 }
 
 const removalSchema = z.object({ snapshotId: z.string(), signature: z.base64(), certificate: z.string() });
@@ -65,10 +67,11 @@ export class Manifests {
   }
 
   /** On disk when it resolves. */
-  keep(snapshotId: string, { manifest, signature }: KeptManifest): Promise<void> {
+  keep(snapshotId: string, { manifest, signature, key }: KeptManifest): Promise<void> {
     return this.#serially(async () => {
       const folder = this.#place(snapshotId);
       await writeDurably(join(folder, 'manifest.sig.json'), signature);
+      if (key.length > 0) await writeDurably(join(folder, 'key.json'), key);
       await writeDurably(join(folder, 'manifest.json'), manifest);
       await syncDirectory(this.#folder);
       this.#ids.add(snapshotId);
@@ -80,11 +83,15 @@ export class Manifests {
     if (!this.has(snapshotId))
       throw new SwarmcutError('not-found', `this node keeps no manifest of snapshot ${snapshotId}`);
     const folder = this.#place(snapshotId);
-    const [manifest, signature] = await Promise.all([
+    const [manifest, signature, key] = await Promise.all([
       readFile(join(folder, 'manifest.json')),
       readFile(join(folder, 'manifest.sig.json')),
+      readFile(join(folder, 'key.json')).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+        throw error;
+      }),
     ]);
-    return { manifest, signature };
+    return { manifest, signature, key };
   }
 
   /** Unknown ones are no error. */

@@ -9,7 +9,10 @@ import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
 import { orDiskFull } from '../../../src/platform/disk-full.ts';
-import { syncDirectory } from '../../../src/platform/files.ts';
+import { exists, syncDirectory } from '../../../src/platform/files.ts';
+import { sealFile } from '../../../src/storage/encryption/part-cipher.ts';
+import type { PartSealing } from '../../../src/storage/encryption/part-sealing.ts';
+import { promptCollection } from '../../transfer/prompt-collection.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
 
@@ -18,6 +21,12 @@ export interface AdoptOptions {
   readonly memory?: boolean;
   /** Keeps the part from being swept until {@link PartStore.unpin} of the same owner, or until a ledger names it. */
   readonly owner?: string;
+}
+
+/** A part that was taken over. */
+export interface Adopted extends Hashed {
+  /** If it was encrypted: its key, wrapped. */
+  readonly wrappedKey?: string;
 }
 
 /** Folder for what is being written. Nothing in it outlives the agent that wrote it. */
@@ -74,6 +83,32 @@ export class PartStore {
       await temporary.commit(hashed.sha256);
       await rm(file);
       return hashed;
+    } catch (error) {
+      await temporary.discard();
+      throw error;
+    }
+  }
+
+  /**
+   * As {@link adopt}, but what comes into the store is encrypted; hash and size are those of the encrypted bytes. The same content under the same content key gives
+   * the same part.
+   */
+  adoptSealed(file: string, sealing: PartSealing, options: AdoptOptions = {}): Promise<Adopted> {
+    const base = options.memory === true ? this.#memory : this.#disk;
+    return orDiskFull(base, () => this.#adoptSealed(file, sealing, options));
+  }
+
+  async #adoptSealed(file: string, sealing: PartSealing, options: AdoptOptions): Promise<Adopted> {
+    using _collection = promptCollection();
+    // Twice over the file: the key comes from all of it. It lies in memory.
+    const plain = await hashFile(file);
+    const key = sealing.keyOf(plain.sha256);
+    const temporary = await this.temporaryFile(options);
+    try {
+      const sealed = await sealFile(file, plain.sizeBytes, key, (bytes) => temporary.handle.writeFile(bytes));
+      await temporary.commit(sealed.sha256);
+      await rm(file);
+      return { ...sealed, wrappedKey: sealing.wrap(key, sealed.sha256) };
     } catch (error) {
       await temporary.discard();
       throw error;
@@ -162,14 +197,7 @@ export class PartStore {
   async #materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await concurrently(parts, PARALLEL, async ({ path, sha256 }) => {
-      const inside = normalize(path);
-      if (isAbsolute(inside) || inside.startsWith('..') || inside === '.' || !isPath(path)) {
-        throw new SwarmcutError(
-          'damaged',
-          `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
-        );
-      }
-      const target = join(folder, inside);
+      const target = pathInside(folder, { path, sha256 });
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
       await rm(target, { force: true });
       const source = await this.path(sha256);
@@ -194,6 +222,11 @@ export class PartStore {
   async remove(sha256: string): Promise<void> {
     await rm(place(this.#memory, sha256), { force: true });
     await rm(place(this.#disk, sha256), { force: true });
+  }
+
+  /** Deletes the copy in memory of a part that lies on disk, too. */
+  async forgetInMemory(sha256: string): Promise<void> {
+    if (await exists(place(this.#disk, sha256))) await rm(place(this.#memory, sha256), { force: true });
   }
 
   /** The hashes of all parts here. */
@@ -241,6 +274,16 @@ export interface TemporaryPart {
   commit(sha256: string): Promise<void>;
   /** Also after a failed `commit`. */
   discard(): Promise<void>;
+}
+
+/** Where a part comes in a folder. @throws SwarmcutError `damaged` when that would be outside */
+export function pathInside(folder: string, { path, sha256 }: Pick<Part, 'path' | 'sha256'>): string {
+  const inside = normalize(path);
+  if (!isAbsolute(inside) && !inside.startsWith('..') && inside !== '.' && isPath(path)) return join(folder, inside);
+  throw new SwarmcutError(
+    'damaged',
+    `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
+  );
 }
 
 function place(base: string, sha256: string): string {

@@ -26,8 +26,6 @@ export const RULE_LINES = [`${hex(MARK_BASE)}/${hex(MARK_MASK)}`, CRIU_MARK].map
  * - `rp_filter`: their source may have no route back through the interface (its network is gone);
  * - `accept_local`: their source may be an address that is now the task's own (two tasks that swapped addresses);
  * - `ip_nonlocal_bind`: sockets are bound to addresses without a route in table `local`;
- * - `icmp_ratelimit`: the block's answers to sockets under an old address (rules.ts) are not on their way to `lo` at first, and would be
- *   limited to one a second;
  * - `ip_local_reserved_ports`: no new connection may be given a local port that a rewritten one uses on the wire.
  */
 export function rewriteSysctlScript(entries: readonly RewriteEntry[]): string {
@@ -37,7 +35,6 @@ export function rewriteSysctlScript(entries: readonly RewriteEntry[]): string {
     'for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > "$f"; done',
     'echo 1 > /proc/sys/net/ipv4/conf/all/accept_local',
     'echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind',
-    'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit',
     'if [ -e /proc/sys/net/ipv6/ip_nonlocal_bind ]; then echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind; fi',
   ];
   if (ports.length > 0) {

@@ -11,6 +11,10 @@ export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'>;
 
 export interface RestoreHookOptions {
   readonly plan: HookPlan;
+  /** Settings of its network namespace, by path below `/proc/sys`. Default: the kernel's. */
+  readonly sysctls?: ReadonlyMap<string, string>;
+  /** Files of this node that get other contents, after the engine has written them for the last time. */
+  readonly files?: readonly { readonly file: string; readonly contents: Buffer }[];
   /** The container stays blocked until `unblock` or for this long. Milliseconds. */
   readonly blockTimeoutMs: number;
   /** Where script, rules and log go; made if need be. One directory for each container. */
@@ -26,25 +30,35 @@ export interface RestoreHookOptions {
  * What goes wrong stands in `hook.log` in `dir`, and makes the hook (and so the restore) fail.
  */
 export async function restoreHook(options: RestoreHookOptions): Promise<string> {
-  const { plan, dir } = options;
+  const { plan, dir, sysctls = new Map<string, string>(), files = [] } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const script = join(dir, 'hook.sh');
   const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
-    writeFile(join(dir, 'inside.sh'), insideScript(plan)),
-    writeFile(script, outerScript(dir), { mode: 0o700 }),
+    writeFile(join(dir, 'inside.sh'), insideScript(plan, sysctls.size > 0)),
+    writeFile(join(dir, 'sysctls'), [...sysctls].map(([path, value]) => `${path} ${value}\n`).join('')),
+    ...files.map(({ contents }, index) => writeFile(join(dir, `file-${index}`), contents)),
+    writeFile(
+      script,
+      outerScript(
+        dir,
+        files.map(({ file }) => file),
+      ),
+      { mode: 0o700 },
+    ),
   ]);
   return script;
 }
 
 /** Finds the container's process in the state that runc gives on stdin (OCI runtime specification, "State"). */
-function outerScript(dir: string): string {
+function outerScript(dir: string, files: readonly string[]): string {
   return `#!/bin/sh
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
-cd '${dir.replaceAll("'", `'\\''`)}' || exit 1
+cd ${quoted(dir)} || exit 1
 exec 2>hook.log
+${files.map((file, index) => `cat file-${index} >${quoted(file)} || exit 1\n`).join('')}\
 state=
 while IFS= read -r line || [ -n "$line" ]; do state="$state$line"; done
 pid=\${state#*\\"pid\\":}
@@ -55,11 +69,25 @@ exec nsenter --net="/proc/$pid/ns/net" sh ./inside.sh
 `;
 }
 
-/** Runs in the container's network namespace, in the hook's directory. */
-export function insideScript(plan: HookPlan): string {
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Some settings depend on others (ip_local_port_range): what is refused at first is tried again. What this kernel does not have is told, and lost. */
+const SYSCTL_LINES = `set_all() {
+  while IFS=' ' read -r path value; do
+    printf '%s\\n' "$value" 2>/dev/null >"/proc/sys/$path" || $1 "$path = $value" >&2
+  done <sysctls
+}
+set_all : && set_all 'echo cannot set'
+`;
+
+/** Runs in the container's network namespace, in the hook's directory. @param withSysctls there are settings in the file `sysctls` there */
+export function insideScript(plan: HookPlan, withSysctls = false): string {
   return `set -eu
 # The block comes first: nothing may answer, or be answered, before all is in place.
 nft -f rules.nft
+${withSysctls ? SYSCTL_LINES : ''}\
 ${plan.rewrites.length + plan.ownAddresses.length > 0 ? rewriteSysctlScript(plan.rewrites) : ''}addresses=$(ip -o address show)
 ip link set lo up
 # own ADDRESS BITS [OPTION]: an address of the time of the checkpoint, unless the engine has given it to the container again.

@@ -1,10 +1,11 @@
 import type { Endpoint, RewriteEntry } from '../../../src/model/connection.ts';
 import { familyOf } from '../../linux/addresses.ts';
-import { HOST_UNREACHABLE, TABLE } from '../rules.ts';
+import { TABLE } from '../rules.ts';
 
 /**
  * Rewriting of restored connections: their sockets keep the addresses of the time of the checkpoint, their packets travel under
  * the present ones. Stateless, before conntrack both ways, keyed by connection (an old address may belong to somebody else now).
+ * Connected UDP sockets are connections here.
  *
  * Each connection has a number. The first map finds it by the packet's four-tuple and puts it into the packet's mark; four more
  * maps give the new value of each field by number. So the cost does not grow with the number of connections.
@@ -23,49 +24,55 @@ const ELEMENTS_PER_LINE = 500;
 
 const FIELDS = ['saddr', 'sport', 'daddr', 'dport'] as const;
 type Field = (typeof FIELDS)[number];
-/** IPv4 only, as the answers of the block are. */
-const OLD_ADDRESSES = 'old_addresses';
 const DIRECTIONS = ['out', 'in'] as const;
-const FAMILIES = [4, 6] as const;
+/** What is told apart: the family of the packets, and TCP from UDP. */
+const KINDS = [
+  { family: 4, protocol: 'tcp', suffix: '4' },
+  { family: 6, protocol: 'tcp', suffix: '6' },
+  { family: 4, protocol: 'udp', suffix: '4u' },
+  { family: 6, protocol: 'udp', suffix: '6u' },
+] as const;
 type Direction = (typeof DIRECTIONS)[number];
-type Family = (typeof FAMILIES)[number];
+type Kind = (typeof KINDS)[number];
 
-function mapName(direction: Direction, family: Family, field: 'id' | Field): string {
-  return `${direction}${family}_${field}`;
+function mapName(direction: Direction, { suffix }: Kind, field: 'id' | Field): string {
+  return `${direction}${suffix}_${field}`;
 }
 
-function declareFamily(direction: Direction, family: Family, fields: readonly Field[]): string[] {
+function declareKind(direction: Direction, kind: Kind, fields: readonly Field[]): string[] {
+  const { family, protocol } = kind;
   const ip = family === 4 ? 'ip' : 'ip6';
   const type = `ipv${family}_addr`;
-  const apply = `${direction}${family}`;
+  const apply = `${direction}${kind.suffix}`;
   return [
-    `add map ${TABLE} ${mapName(direction, family, 'id')} { type ${type} . inet_service . ${type} . inet_service : mark; }`,
+    `add map ${TABLE} ${mapName(direction, kind, 'id')} { type ${type} . inet_service . ${type} . inet_service : mark; }`,
     ...FIELDS.map(
       (field) =>
-        `add map ${TABLE} ${mapName(direction, family, field)} { type mark : ${field.endsWith('port') ? 'inet_service' : type}; }`,
+        `add map ${TABLE} ${mapName(direction, kind, field)} { type mark : ${field.endsWith('port') ? 'inet_service' : type}; }`,
     ),
     `add chain ${TABLE} ${apply}`,
     `flush chain ${TABLE} ${apply}`,
     ...fields.map((field) => {
-      const target = field.endsWith('port') ? `tcp ${field}` : `${ip} ${field}`;
-      return `add rule ${TABLE} ${apply} ${target} set meta mark map @${mapName(direction, family, field)}`;
+      const target = field.endsWith('port') ? `${protocol} ${field}` : `${ip} ${field}`;
+      return `add rule ${TABLE} ${apply} ${target} set meta mark map @${mapName(direction, kind, field)}`;
     }),
     // The route of an outgoing packet is looked up again after this chain, and must not find the old own address.
     ...(direction === 'out' ? [`add rule ${TABLE} ${apply} meta mark set 0`] : []),
-    `add rule ${TABLE} rewrite_${direction} meta mark set ${ip} saddr . tcp sport . ${ip} daddr . tcp dport map @${mapName(direction, family, 'id')} goto ${apply}`,
+    `add rule ${TABLE} rewrite_${direction} meta mark set ${ip} saddr . ${protocol} sport . ${ip} daddr . ${protocol} dport map @${mapName(direction, kind, 'id')} goto ${apply}`,
   ];
 }
 
 function elements(
   entries: readonly RewriteEntry[],
   direction: Direction,
-  family: Family,
+  kind: Kind,
   fields: readonly Field[],
 ): string[] {
   const id: string[] = [];
   const values: Record<Field, string[]> = { saddr: [], sport: [], daddr: [], dport: [] };
   entries.forEach((entry, index) => {
-    if (familyOf(entry.socketLocal.address) !== family) return;
+    if (familyOf(entry.socketLocal.address) !== kind.family) return;
+    if ((entry.datagrams === true) !== (kind.protocol === 'udp')) return;
     const mark = `0x${(MARK_BASE + index + 1).toString(16)}`;
     const [from, to, newFrom, newTo]: readonly Endpoint[] =
       direction === 'out'
@@ -79,8 +86,8 @@ function elements(
     values.dport.push(`${mark} : ${newTo.port}`);
   });
   return [
-    ...addElements(mapName(direction, family, 'id'), id),
-    ...fields.flatMap((field) => addElements(mapName(direction, family, field), values[field])),
+    ...addElements(mapName(direction, kind, 'id'), id),
+    ...fields.flatMap((field) => addElements(mapName(direction, kind, field), values[field])),
   ];
 }
 
@@ -108,25 +115,12 @@ export function rewriteScript(entries: readonly RewriteEntry[]): string {
       socketLocal.port !== wireLocal.port || socketRemote.port !== wireRemote.port,
   );
   const fields = FIELDS.filter((field) => ports || !field.endsWith('port'));
-  const old = new Set(
-    entries
-      .filter(({ socketLocal, wireLocal }) => socketLocal.address !== wireLocal.address)
-      .map(({ socketLocal }) => socketLocal.address)
-      .filter((address) => familyOf(address) === 4),
-  );
-  lines.push(
-    `add set ${TABLE} ${OLD_ADDRESSES} { type ipv4_addr; }`,
-    `flush set ${TABLE} ${OLD_ADDRESSES}`,
-    ...addElements(OLD_ADDRESSES, [...old]),
-    // What the block answers to a socket under an old address must come back to it, and not go to that address's new owner.
-    `add rule ${TABLE} rewrite_out ${HOST_UNREACHABLE} ip daddr @${OLD_ADDRESSES} meta mark set 0x${MARK_BASE.toString(16)}`,
-  );
   for (const direction of DIRECTIONS) {
-    for (const family of FAMILIES) {
-      lines.push(...declareFamily(direction, family, fields));
+    for (const kind of KINDS) {
+      lines.push(...declareKind(direction, kind, fields));
       for (const field of ['id', ...FIELDS] as const)
-        lines.push(`flush map ${TABLE} ${mapName(direction, family, field)}`);
-      lines.push(...elements(entries, direction, family, fields));
+        lines.push(`flush map ${TABLE} ${mapName(direction, kind, field)}`);
+      lines.push(...elements(entries, direction, kind, fields));
     }
   }
   return `${lines.join('\n')}\n`;
@@ -137,12 +131,12 @@ export function removeRewritesScript(): string {
   const lines = [rewriteScript([])];
   for (const direction of DIRECTIONS) {
     lines.push(`flush chain ${TABLE} rewrite_${direction}`, `delete chain ${TABLE} rewrite_${direction}`);
-    for (const family of FAMILIES) {
-      lines.push(`flush chain ${TABLE} ${direction}${family}`, `delete chain ${TABLE} ${direction}${family}`);
+    for (const { suffix } of KINDS)
+      lines.push(`flush chain ${TABLE} ${direction}${suffix}`, `delete chain ${TABLE} ${direction}${suffix}`);
+    for (const kind of KINDS) {
       for (const field of ['id', ...FIELDS] as const)
-        lines.push(`delete map ${TABLE} ${mapName(direction, family, field)}`);
+        lines.push(`delete map ${TABLE} ${mapName(direction, kind, field)}`);
     }
   }
-  lines.push(`delete set ${TABLE} ${OLD_ADDRESSES}`);
   return `${lines.join('\n')}\n`;
 }

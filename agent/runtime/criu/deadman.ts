@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
-import { poll } from '../../../src/platform/deadlines.ts';
+import { poll, within } from '../../../src/platform/deadlines.ts';
 import { exists } from '../../../src/platform/files.ts';
 
 /**
@@ -32,7 +32,7 @@ export interface Deadman {
 export interface DeadmanOptions {
   readonly containerId: string;
   readonly afterMs: number;
-  /** Command lines, run in this order; one that fails or takes longer than 15 s does not keep the next from running. */
+  /** Command lines, run in this order; one that fails or takes longer than a minute does not keep the next from running. */
   readonly undo: readonly (readonly string[])[];
   readonly runDir: string;
   /** Nobody will ask whether it fired: it leaves nothing behind. */
@@ -49,11 +49,11 @@ type DeadmanRecord = z.infer<typeof recordSchema>;
 /** Name by which a switch is known in the process list. */
 const PROCESS_NAME = 'swarmcut-deadman';
 
-/** Longest time for the shell to say that it is waiting; it takes 2-4 ms. */
-const ARM_TIMEOUT_MS = 5_000;
+/** Longest time for the shell to say that it is waiting; it takes 2-4 ms where a processor is free. Nothing stands still yet. */
+const ARM_TIMEOUT_MS = 30_000;
 
-/** Longest time that `cancel` waits for commands under way. */
-const FIRED_TIMEOUT_MS = 60_000;
+/** Longest time that `cancel` waits for commands under way: more than they may take. */
+const FIRED_TIMEOUT_MS = 300_000;
 
 /** $1 path prefix, $2 seconds, $3 record, $4 undo commands, $5 not empty: leave nothing behind. `$$` makes the files of two switches of one container differ. */
 const SCRIPT = `
@@ -80,7 +80,7 @@ export async function armDeadman(options: DeadmanOptions): Promise<Deadman> {
     undo: options.undo.map((command) => [...command]),
   };
   const prefix = join(directory, options.containerId);
-  const undo = options.undo.map((command) => `timeout 15 ${command.map(quote).join(' ')}`).join('\n');
+  const undo = options.undo.map((command) => `timeout 60 ${command.map(quote).join(' ')}`).join('\n');
   const child = spawn(
     '/bin/sh',
     [
@@ -96,15 +96,13 @@ export async function armDeadman(options: DeadmanOptions): Promise<Deadman> {
     { detached: true, stdio: ['ignore', 'pipe', 'ignore'], cwd: '/' },
   );
   try {
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('it did not start in time')), ARM_TIMEOUT_MS);
+    const started = new Promise<void>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`it ended at once with code ${String(code)}`)));
-      child.stdout.once('data', () => {
-        clearTimeout(timer);
-        resolve();
-      });
+      child.stdout.once('data', () => resolve());
     });
+    const late = (): Error => new Error(`its shell did not start within ${ARM_TIMEOUT_MS / 1000} s`);
+    await within(started, ARM_TIMEOUT_MS, late);
   } catch (error) {
     child.kill('SIGKILL');
     throw new SwarmcutError('failed', `the dead man's switch in ${directory} cannot be armed: ${messageOf(error)}`, {
@@ -170,8 +168,8 @@ function deadman(runDir: string, pid: number, record: DeadmanRecord): Deadman {
   return { containerId: record.containerId, firesAtMs: record.firesAtMs, fired, cancel, rearm };
 }
 
-/** Guards against a pid that somebody else has by now. */
-async function isDeadman(pid: number, containerId: string): Promise<boolean> {
+/** Whether a switch of this container waits there. Guards against a pid that somebody else has by now. */
+export async function isDeadman(pid: number, containerId: string): Promise<boolean> {
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return commandLine.includes(`\0${PROCESS_NAME}\0`) && commandLine.includes(containerId);
 }

@@ -7,8 +7,8 @@ const RETRY_MS = 250;
 /** An engine that is there is asked whether it still is so often. Milliseconds. */
 const ASK_MS = 1_000;
 
-/** Longest time that it may take for its answer; some milliseconds are usual. */
-const ANSWER_TIMEOUT_MS = 5_000;
+/** Longest time that it may take for its answer; some milliseconds are usual. One that is ending refuses; one that is slow has no processor. */
+const ANSWER_TIMEOUT_MS = 30_000;
 
 /** As much of the engine's stream of events as is used. */
 type Events = NodeJS.ReadableStream & { destroy(): void };

@@ -1,11 +1,15 @@
 import { readlink } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { childrenOf, processStat } from '../../linux/process-tree.ts';
-import { poll } from '../../../src/platform/deadlines.ts';
+import { ProgressDeadline, pause } from '../../../src/platform/deadlines.ts';
+import { processorTime } from '../../../src/platform/processor-time.ts';
 import type { HealthCheck } from './health.ts';
 
-/** Longest wait for a probe. One that takes longer is frozen with its container, and may be called failed. Milliseconds. */
+/** Longest wait for a probe that does nothing: it waits for something. It is frozen with its container then, and may be called failed. Milliseconds. */
 const PATIENCE_MS = 1_000;
+
+/** Longest wait for one that works, or would if it had a processor. Milliseconds. */
+const LONGEST_MS = 5_000;
 
 /** Milliseconds. */
 const INTERVAL_MS = 10;
@@ -21,15 +25,17 @@ export async function probesEnd(pid: number, { timeoutMs }: Pick<HealthCheck, 't
   const shim = (await processStat(pid))?.parent;
   if (shim === undefined) return;
   const space = await pidNamespaceOf(pid);
-  await poll(
-    async () => {
-      for (const child of await childrenOf(shim)) {
-        if (child !== pid && (await mayBeProbe(child, space, timeoutMs))) return undefined;
-      }
-      return true;
-    },
-    { timeoutMs: PATIENCE_MS, intervalMs: INTERVAL_MS },
-  );
+  const until = performance.now() + LONGEST_MS;
+  using deadline = new ProgressDeadline({ limitMs: PATIENCE_MS, late: () => new Error('a probe hangs') });
+  while (!deadline.signal.aborted && performance.now() < until) {
+    const children = (await childrenOf(shim)).filter((child) => child !== pid);
+    const maybe = await Promise.all(children.map((child) => mayBeProbe(child, space, timeoutMs)));
+    const probes = children.filter((_child, index) => maybe[index]);
+    if (probes.length === 0) return;
+    const times = await Promise.all(probes.map((probe) => processorTime(probe)));
+    deadline.note({ doing: 'a probe', mark: times.join(' ') });
+    await pause(INTERVAL_MS);
+  }
 }
 
 /**

@@ -18,6 +18,8 @@ export interface CallOptions {
   /** How long to try to reach an agent that is not there (it may be restarting). Milliseconds. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
+  /** Told now and then that the agent is at it. */
+  readonly alive?: () => void;
 }
 
 const RETRY_EVERY_MS = 200;
@@ -36,7 +38,7 @@ export async function callAgent<Answer>(
   let lastSeenMs = performance.now();
   for (;;) {
     try {
-      return await post<Answer>(socketPath, path, body, options.signal);
+      return await post<Answer>(socketPath, path, body, options);
     } catch (error) {
       if (!(error instanceof AgentGone)) throw error;
       if (error.wasThere) lastSeenMs = performance.now();
@@ -46,7 +48,12 @@ export async function callAgent<Answer>(
   }
 }
 
-function post<Answer>(socketPath: string, path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
+function post<Answer>(
+  socketPath: string,
+  path: string,
+  body: unknown,
+  { signal, alive }: CallOptions,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let connected = false;
     const gone = (error: Error): void =>
@@ -63,6 +70,7 @@ function post<Answer>(socketPath: string, path: string, body: unknown, signal: A
     );
     outgoing.on('socket', (socket) => socket.once('connect', () => (connected = true)));
     outgoing.on('error', gone);
+    if (alive !== undefined) outgoing.on('information', alive);
     outgoing.end(JSON.stringify(body));
   });
 }

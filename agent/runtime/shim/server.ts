@@ -8,6 +8,9 @@ import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, Star
 
 export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, StartRequest } from './protocol.ts';
 
+/** So often a shim that waits for a sidecar is told that it is being started. Milliseconds. */
+const AT_IT_MS = 1_000;
+
 /**
  * What decides about containers that wait in the shim. The answer may take as long as it takes; a thrown error makes the container
  * fail with its message. The same container may be asked about again if the connection broke.
@@ -104,6 +107,7 @@ export class ShimServer {
   async #start(request: StartRequest, response: ServerResponse): Promise<void> {
     const { containerId, service } = request;
     const begun = performance.now();
+    const atIt = setInterval(() => response.writeProcessing(), AT_IT_MS);
     try {
       await this.#options.sidecars.start(request);
     } catch (error) {
@@ -112,6 +116,8 @@ export class ShimServer {
         'a container starts without its sidecar',
       );
       throw error;
+    } finally {
+      clearInterval(atIt);
     }
     if (response.destroyed) {
       const ms = Math.round(performance.now() - begun);

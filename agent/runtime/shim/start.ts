@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Directories } from '../../../src/model/paths.ts';
+import { ProgressDeadline, seconds } from '../../../src/platform/deadlines.ts';
 import { readDiskConfig } from '../docker/disk-config.ts';
 import { callAgent } from './call.ts';
 import type { StartCommand } from './command-line.ts';
@@ -15,8 +16,11 @@ import type { StartRequest } from './protocol.ts';
  * a task.
  */
 
-/** The engine waits, too. Milliseconds. */
+/** The engine waits, too: not longer than this without a word of the agent that it is at it. Milliseconds. */
 const SIDECAR_TIMEOUT_MS = 10_000;
+
+/** And not longer than this in all. Milliseconds. */
+const LONGEST_MS = 120_000;
 
 /** How long an agent may be away (restart). One that is not running at all should not slow every start down. Milliseconds. */
 const PATIENCE_MS = 3_000;
@@ -44,7 +48,12 @@ export async function runStart(
       labels: readLabels(env.SWARMCUT_DATA_ROOT ?? '/var/lib/docker', containerId),
     };
     const socket = join(env.SWARMCUT_RUN ?? directories.run, SOCKET_NAME);
-    await callAgent(socket, '/start', request, { patienceMs, signal: AbortSignal.timeout(timeoutMs) });
+    using deadline = new ProgressDeadline({
+      limitMs: timeoutMs,
+      late: ({ forMs }) => new Error(`the agent has not started one within ${seconds(forMs)}`),
+    });
+    const signal = AbortSignal.any([deadline.signal, AbortSignal.timeout(LONGEST_MS)]);
+    await callAgent(socket, '/start', request, { patienceMs, signal, alive: () => deadline.touch() });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     warn(`swarmcut: container ${containerId.slice(0, 12)} starts without a sidecar: ${reason}`, command.log);

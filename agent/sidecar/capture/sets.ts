@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../src/model/errors.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
 import { InterruptedDumpError, NETLINK_NETFILTER, Netlink, attribute, attributes } from '../../linux/netlink.ts';
 import {
   NFTA_DATA_VALUE,
@@ -58,7 +58,7 @@ export class KernelSets {
   }
 
   async #work(): Promise<void> {
-    await sleep(Math.max(0, this.#writtenAt + PAUSE_MS - performance.now()));
+    await pause(Math.max(0, this.#writtenAt + PAUSE_MS - performance.now()));
     this.#dirty = false;
     try {
       this.#apply();
@@ -66,7 +66,7 @@ export class KernelSets {
       this.#log('the sets of the proxy rules could not be written', { error: messageOf(error) });
       this.#present.clear();
       this.#dirty = true;
-      await sleep(RETRY_MS);
+      await pause(RETRY_MS);
     } finally {
       this.#working = undefined;
     }

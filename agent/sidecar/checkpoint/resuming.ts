@@ -26,9 +26,9 @@ import { closeDescriptor, setResetOnClose } from '../../linux/sys.ts';
 
 const AGAIN_AFTER_MS = 100;
 /** The peer may not have been let go yet. */
-const DIAL_PATIENCE_MS = 30_000;
+const DIAL_PATIENCE_MS = 60_000;
 /** For a call that does not come. */
-const WAIT_PATIENCE_MS = 60_000;
+const WAIT_PATIENCE_MS = 120_000;
 
 /** What a sidecar begins with whose task is restored. */
 export interface StreamRestoreOptions {

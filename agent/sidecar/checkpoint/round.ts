@@ -13,6 +13,7 @@ import { connectionKey, endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import type { Stream } from '../streams/stream.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** The streams of this sidecar, as a round sees them. */
 export interface RoundStreams {
@@ -114,21 +115,25 @@ export class RoundRunner implements TaskHandle, ChannelEffects {
   }
 
   async block(): Promise<void> {
+    await failPoint('sidecar.block');
     this.#parts.streams.block();
     await this.#parts.host.block();
   }
 
   async freeze(): Promise<void> {
+    await failPoint('sidecar.freeze');
     await this.#parts.host.freeze();
     await nextTurn(); // connections that the kernel has made until now are accepted when it is over
     this.#cut();
   }
 
-  save(epoch: number): Promise<void> {
+  async save(epoch: number): Promise<void> {
+    await failPoint('sidecar.save');
     return this.#parts.host.save(epoch);
   }
 
   async advance(epoch: number): Promise<void> {
+    await failPoint('sidecar.advance');
     await this.#parts.host.advance(epoch);
     this.#letGo();
   }

@@ -12,12 +12,13 @@ import type { StreamIdentity } from '../streams/stream-identity.ts';
 import type { Streams } from '../streams/streams.ts';
 import { RoundRunner } from './round.ts';
 import { unacceptedIn } from './unaccepted.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** A round waits so long for connections that are finding each other again after a restore or a move. */
-const SETTLE_PATIENCE_MS = 5_000;
+const SETTLE_PATIENCE_MS = 20_000;
 const SETTLE_LOOK_MS = 50;
-/** A round waits so long until every peer has answered, or is known to be gone. */
-const PEERS_PATIENCE_MS = 10_000;
+/** A round waits so long until every peer has answered, or is known to be gone. Nothing stands still meanwhile. */
+const PEERS_PATIENCE_MS = 30_000;
 /** Most connections that an error names. */
 const NAMED = 5;
 
@@ -38,10 +39,16 @@ export interface SidecarRoundsOptions {
 export class SidecarRounds {
   readonly #options: SidecarRoundsOptions;
   readonly #executor: RealTimeExecutor;
+  #participantOfRound: ChandyLamportParticipant | undefined;
 
   constructor(options: SidecarRoundsOptions) {
     this.#options = options;
     this.#executor = new RealTimeExecutor({ log: options.log });
+  }
+
+  /** Channels whose marker is still to come in the present round. */
+  get awaited(): number {
+    return this.#participantOfRound?.awaited.length ?? 0;
   }
 
   /** Connections of which nobody knows yet whether they will find each other again. */
@@ -60,6 +67,7 @@ export class SidecarRounds {
   async prepare(params: PrepareParams, host: TaskHost): Promise<void> {
     const { streams } = this.#options;
     const { epoch } = params;
+    await failPoint('sidecar.prepare');
     this.#executor.announce(epoch);
     await streams.round?.close();
     await this.#settled();
@@ -70,7 +78,8 @@ export class SidecarRounds {
       // What the participant hears first, but for the announcement of its round.
       streams.introduce(round);
       this.#executor.run();
-      return round.part(this.#participant(params));
+      this.#participantOfRound = this.#participant(params);
+      return round.part(this.#participantOfRound);
     };
     if (!(await this.#executor.prepare(epoch, make)))
       throw new SwarmcutError('interrupted', `round ${epoch} was given up while it was being prepared`);

@@ -5,6 +5,7 @@ import type { SidecarMethods, TaskMethods } from '../../../src/rpc/control/metho
 import { writeRecord, type RecordedStream } from '../../../src/storage/channel-records.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { Sidecar } from '../sidecar.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** What is controlled. */
 export interface Controlled {
@@ -26,11 +27,15 @@ export function sidecarHandlers({ sidecar, peers }: Controlled, host: TaskHost):
     releaseRound: ({ epoch }) => rounds.release(epoch),
     abort: ({ reason }) => rounds.abort(reason),
     collect: async ({ epoch, folder }) => {
+      await failPoint('sidecar.collect');
       const { streams } = await writeRecord(folder, rounds.record(epoch));
       return { streams: streams.map(cutOf) };
     },
     finish: () => rounds.finish(),
-    resume: () => sidecar.resume(),
+    resume: async () => {
+      await failPoint('sidecar.resume');
+      return sidecar.resume();
+    },
   };
 }
 

@@ -37,8 +37,8 @@ const BUSY_RETRY_MS = 100;
 const MAX_CALLS = 64;
 /** Somebody whom the agent does not name is called again after so long, and forgotten if he is silent. */
 const FORGET_MS = 60_000;
-/** An agent tells of the networks at once. Without it nobody is taken for a non-peer until now. */
-const VIEW_GRACE_MS = 3_000;
+/** An agent tells of the networks at once, or as soon as it has a processor. Without it nobody is taken for a non-peer until now. */
+const VIEW_GRACE_MS = 15_000;
 
 export interface PeersOptions {
   readonly netns: string;
@@ -252,7 +252,7 @@ export class Peers {
       entry.callAt = performance.now() + BUSY_RETRY_MS;
     } else if (this.#neighbours.entries.get(entry.address) !== entry) {
       // Forgotten meanwhile: the network view says that this is a virtual address, or nobody's.
-    } else if (entry.links.size === 0 && this.#mayJudge()) {
+    } else if (entry.links.size === 0 && this.#mayJudge() && !slow(result, entry.tries)) {
       this.#judge(entry, result.kind, result.reason);
     }
     this.#settling.look();
@@ -361,4 +361,9 @@ export class Peers {
       this.#background(this.#policy.sync());
     }
   }
+}
+
+/** It is there, or may be: it only does not come to answer. Not for ever, or a stranger's server could keep connections waiting. */
+function slow(result: DialResult, tries: number): boolean {
+  return result.kind === 'silent' && (result.connected || result.local) && tries <= EAGER_TRIES;
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { resolve } from 'node:path';
 import type { Issued } from '../../ca/authority.ts';
+import { revokeCommand, rotateCommand, statusCommand } from '../security/ca-commands.ts';
 import { AGENT_IDENTITY_DIRECTORY } from '../../ca/layout.ts';
 import { globalOptionsOf, parseCount } from '../options.ts';
 
@@ -9,7 +10,10 @@ export function caCommand(): Command {
   return new Command('ca')
     .description('certificates for the coordinator and the agents (mutual TLS)')
     .addCommand(initCommand())
-    .addCommand(issueCommand());
+    .addCommand(issueCommand())
+    .addCommand(rotateCommand())
+    .addCommand(revokeCommand())
+    .addCommand(statusCommand());
 }
 
 function initCommand(): Command {

@@ -1,24 +1,38 @@
 import { Command } from 'commander';
-import { EXIT_CODES } from '../../../src/model/errors.ts';
+import { EXIT_CODES, SwarmcutError } from '../../../src/model/errors.ts';
 import type { NodeInfo } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
 import { globalOptionsOf } from '../options.ts';
 import { paint, say, sayJson, table } from '../output/output.ts';
+import { repairNodes, type RepairOptions } from '../repair/repair-nodes.ts';
 
 /** `coordinator check`. */
 export function checkCommand(): Command {
   return new Command('check')
     .description('whether every node can snapshot and restore, and what to do about it')
+    .option('--repair', 'show what operations that are over have left behind, and clear it after asking')
+    .option('--dry-run', 'with --repair: only show it')
+    .option('--yes', 'with --repair: do not ask')
     .addHelpText(
       'after',
       `
 Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed.
+With --repair: 0 when nothing is left, 5 when an agent cannot be reached, 6 when something was found and not cleared (--dry-run,
+or you said no), 8 when something could not be cleared. What belongs to an operation under way is shown and not touched.
 
 Examples:
   coordinator check
-  coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'`,
+  coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'
+  coordinator check --repair --dry-run
+  coordinator check --repair --yes`,
     )
-    .action(async (_options: unknown, command: Command) => {
+    .action(async (options: RepairOptions & { repair?: true }, command: Command) => {
+      if (options.repair === true) {
+        await repairNodes(command, options);
+        return;
+      }
+      if (options.dryRun === true || options.yes === true)
+        throw new SwarmcutError('usage', '--dry-run and --yes go with --repair');
       const { checkNodes } = await import('../../operations/index.ts');
       const nodes = await runOperation(command, 'check of the nodes', (ctx) => checkNodes(ctx));
       if (globalOptionsOf(command).json) sayJson(nodes);

@@ -1,19 +1,21 @@
 import { Command } from 'commander';
 import type { Manifest, ManifestTask } from '../../../src/model/checkpoint.ts';
+import { messageOf } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
-import type { StoredSnapshot } from '../../../src/storage/catalogue.ts';
+import type { Catalogue, StoredSnapshot } from '../../../src/storage/catalogue.ts';
+import { readWrappedKey } from '../../../src/storage/encryption/wrapped-key.ts';
 import { vouchingText } from '../../../src/storage/manifest-signature.ts';
 import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import { flowsOf } from '../channels/flows.ts';
 import { dumpChannel, showChannels } from '../channels/inspect-channels.ts';
 import { gatheredCatalogue } from '../catalogue.ts';
-import { globalOptionsOf } from '../options.ts';
+import { addEncryptionOptions, globalOptionsOf } from '../options.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
 
 /** `coordinator inspect <snapshot>`. */
 export function inspectCommand(): Command {
-  return new Command('inspect')
+  return addEncryptionOptions(new Command('inspect'))
     .description('what a snapshot consists of: tasks, processes, sizes, times, connections')
     .argument('<snapshot>', 'id or its beginning, `latest`, or `latest:<stack>`')
     .option('--channels', 'only the channels (one per direction) with bytes in flight')
@@ -32,16 +34,28 @@ Examples:
     )
     .action(async (snapshot: string, options: { channels?: true; dump?: string }, command: Command) => {
       const { json } = globalOptionsOf(command);
-      const stored = await (await gatheredCatalogue(command)).resolve(snapshot);
+      const catalogue = await gatheredCatalogue(command);
+      const stored = await catalogue.resolve(snapshot);
       const { manifest } = stored;
       if (options.dump !== undefined) await dumpChannel(command, manifest, options.dump);
       else if (options.channels === true) showChannels(manifest, json);
       else if (json) sayJson(manifest);
-      else say(text(stored));
+      else say(text(stored, await encryptionText(stored.manifest, catalogue)));
     });
 }
 
-function text({ manifest, vouching }: StoredSnapshot): string {
+/** Which key opens it, if it is encrypted; that is public. */
+async function encryptionText({ id, encryption }: Manifest, catalogue: Catalogue): Promise<string> {
+  if (encryption === undefined) return 'none';
+  try {
+    const { keyId, derivation } = await readWrappedKey(catalogue.wrappedKeyPath(id), id);
+    return `AES-256-GCM, key ${keyId} (${derivation.kind === 'passphrase' ? 'a passphrase' : 'a key file'})`;
+  } catch (error) {
+    return paint('red', messageOf(error));
+  }
+}
+
+function text({ manifest, vouching }: StoredSnapshot, encryption: string): string {
   const sections = [
     [
       `snapshot   ${manifest.id}`,
@@ -51,6 +65,7 @@ function text({ manifest, vouching }: StoredSnapshot): string {
       `size       ${bytesText(snapshotBytes(manifest))}`,
       `external   ${manifest.external}`,
       `signature  ${signatureText(vouching)}`,
+      `encryption ${encryption}`,
     ].join('\n'),
     tasksText(manifest.tasks),
     processesText(manifest.tasks),

@@ -46,6 +46,7 @@ function jsonOf(entry: CatalogueEntry): unknown {
     nodes: [...new Set(manifest.tasks.map((task) => task.node))].sort(),
     sizeBytes: snapshotBytes(manifest),
     signature: vouching.state,
+    encrypted: manifest.encryption !== undefined,
   };
 }
 
@@ -68,7 +69,10 @@ function text(entries: readonly CatalogueEntry[], now: Date): string {
       bytesText(snapshotBytes(manifest)),
       durationText(longest),
       ageText(new Date(manifest.committedAt), now),
-      vouching.state === 'signed' ? 'signed' : paint('red', SIGNATURE_WORDS[vouching.state]),
+      [
+        vouching.state === 'signed' ? 'signed' : paint('red', SIGNATURE_WORDS[vouching.state]),
+        ...(manifest.encryption === undefined ? [] : ['encrypted']),
+      ].join(', '),
     ];
   });
   const damaged = entries.flatMap((entry) => ('error' in entry ? [paint('red', entry.error.message)] : []));

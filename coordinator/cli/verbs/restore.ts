@@ -3,7 +3,7 @@ import { taskKey } from '../../../src/model/task.ts';
 import type { RestoreReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
 import { gatheredCatalogue } from '../catalogue.ts';
-import { collect, globalOptionsOf, parseDuration } from '../options.ts';
+import { addEncryptionOptions, collect, globalOptionsOf, parseDuration } from '../options.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 
 interface Options {
@@ -15,7 +15,7 @@ interface Options {
 
 /** `coordinator restore <snapshot>`. */
 export function restoreCommand(): Command {
-  return new Command('restore')
+  return addEncryptionOptions(new Command('restore'))
     .description('put a stack back to a snapshot, on the same or on other nodes')
     .argument('<snapshot>', 'id or its beginning, `latest`, or `latest:<stack>`')
     .addOption(
@@ -40,6 +40,7 @@ export function restoreCommand(): Command {
 The stack goes back to the moment of the snapshot: memory, files, volumes and open connections. Services that were removed
 are created again. All tasks or none: if one fails, the stack is left (or put back) as it was.
 Before anything is touched, the manifest's signature is checked, and it must say what the nodes recorded. Exit code 7 when not.
+An encrypted snapshot needs the key that it was encrypted with. Exit code 6 without it.
 
 Examples:
   coordinator restore latest:bank

@@ -3,7 +3,7 @@ import { algorithms } from '../../../src/algorithms/index.ts';
 import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { runOperation } from '../context.ts';
-import { globalOptionsOf, parseDuration } from '../options.ts';
+import { addEncryptionOptions, globalOptionsOf, parseDuration } from '../options.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
 
@@ -14,7 +14,7 @@ interface Options {
 
 /** `coordinator snapshot <stack>`. */
 export function snapshotCommand(): Command {
-  return new Command('snapshot')
+  return addEncryptionOptions(new Command('snapshot'))
     .description('record a running stack as one consistent cut; it runs on')
     .argument('<stack>', 'name of the stack, as `docker stack ls` shows it')
     .addOption(

@@ -2,7 +2,16 @@
 import { spawn } from 'node:child_process';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import Table from 'cli-table3';
-import { TestbedError, down, execOn, logsPath, status, up } from '../../../examples/testbed/index.ts';
+import {
+  TestbedError,
+  down,
+  execOn,
+  killHost,
+  logsPath,
+  startKilledHost,
+  status,
+  up,
+} from '../../../examples/testbed/index.ts';
 import { globalOptionsOf, parseCount } from '../options.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { BedStatus, Progress, ServiceName } from '../../../examples/testbed/index.ts';
@@ -24,6 +33,8 @@ export function testbedCommand(): Command {
     .addCommand(statusCommand())
     .addCommand(execCommand())
     .addCommand(logsCommand())
+    .addCommand(killCommand())
+    .addCommand(startCommand())
     .addCommand(downCommand());
   return command;
 }
@@ -103,6 +114,22 @@ function execCommand(): Command {
         process.off('SIGINT', ignore);
       });
     });
+}
+
+function killCommand(): Command {
+  return new Command('kill')
+    .description('kill a host, as a power cut does; its disk stays')
+    .argument('<node>', 'n1, n2, …')
+    .addOption(nameOption())
+    .action((node: string, options: NameOption) => reportErrors(() => killHost(options, node)));
+}
+
+function startCommand(): Command {
+  return new Command('start')
+    .description('start a host that was killed')
+    .argument('<node>', 'n1, n2, …')
+    .addOption(nameOption())
+    .action((node: string, options: NameOption) => reportErrors(() => startKilledHost(options, node, printProgress)));
 }
 
 function logsCommand(): Command {

@@ -3,12 +3,12 @@ import { EXIT_CODES } from '../../../src/model/errors.ts';
 import type { VerifyReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
 import { gatheredCatalogue } from '../catalogue.ts';
-import { globalOptionsOf } from '../options.ts';
+import { addEncryptionOptions, globalOptionsOf } from '../options.ts';
 import { bytesText, paint, say, sayJson, table } from '../output/output.ts';
 
 /** `coordinator verify <snapshot>`. */
 export function verifyCommand(): Command {
-  return new Command('verify')
+  return addEncryptionOptions(new Command('verify'))
     .description('re-read every part of a snapshot and check the cut, connection by connection')
     .argument('<snapshot>', 'id or its beginning, `latest`, or `latest:<stack>`')
     .option(
@@ -20,6 +20,7 @@ export function verifyCommand(): Command {
       `
 Checks the manifest's signature, and that it says what the nodes recorded. Reads all images on the nodes again: hashes, and for every direction of every connection that nothing was received that had not
 been sent, and nothing is lost. Connections through sidecars are checked to the byte: SENT == DELIVERED + RECORDED. Exit code 7 when something is wrong.
+Without its key, of an encrypted snapshot only the hashes are checked, and the cut by what the nodes recorded.
 
 Examples:
   coordinator verify latest:bank`,
@@ -43,6 +44,7 @@ export function verifyText(id: string, report: VerifyReport): string {
   const sections: string[] = [];
   if (report.connections.length > 0) sections.push(connectionsText(report));
   if (report.channels.length > 0) sections.push(channelsText(report));
+  if (report.encryption !== undefined) sections.push(encryptionText(report.encryption));
   if (report.problems.length > 0) sections.push(report.problems.map((problem) => paint('red', problem)).join('\n'));
   const checked = [...report.connections, ...report.channels];
   const broken = checked.filter(({ ok }) => !ok).length + report.problems.length;
@@ -52,6 +54,12 @@ export function verifyText(id: string, report: VerifyReport): string {
       : paint('red', `snapshot ${id} is damaged: ${broken === 1 ? '1 problem' : `${broken} problems`}`),
   );
   return sections.join('\n');
+}
+
+function encryptionText({ keyId, opened }: NonNullable<VerifyReport['encryption']>): string {
+  return opened
+    ? `encrypted with key ${keyId}: all parts were opened`
+    : paint('yellow', `encrypted with key ${keyId}, which is not given: only the hashes of its parts were checked`);
 }
 
 /** `snd_una <= rcv_nxt <= snd_nxt`. */

@@ -5,6 +5,7 @@ import type { Cluster } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { hasEndedHere, thisHolder } from './holder.ts';
+import { STACK_RECORD } from './state.ts';
 import { InDoubtError, acquireLease, type Lease, type LeaseTime } from './lease.ts';
 import type { CommittedSnapshot, LockHolder } from './state.ts';
 
@@ -121,7 +122,7 @@ export async function withStackLock<Result>(
   return withLease(
     ctx,
     session.cluster,
-    { stack, name: `stack-${stack}`, file: stack },
+    { stack, name: STACK_RECORD + stack, file: stack },
     work,
     async (lease, cluster) => {
       const lock = new StackLock(lease);
@@ -208,7 +209,8 @@ async function leaseOf(
   });
 }
 
-function textOf({ node, command, id, since, pid }: LockHolder, { stack }: LockPlace): string {
+/** Who has the lock, as a sentence. */
+export function textOf({ node, command, id, since, pid }: LockHolder, { stack }: { readonly stack?: string }): string {
   const what = stack === undefined ? `a ${command}` : `a ${command} (id ${id}) of stack ${stack}`;
   return `${what} has been running on node ${node} since ${since} (process ${pid})`;
 }

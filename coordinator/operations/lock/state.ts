@@ -57,6 +57,9 @@ export interface LockState {
 
 export const NO_STATE: LockState = { holder: undefined, writes: 0, epoch: 0, commits: [], journal: undefined };
 
+/** Of the record of a stack. */
+export const STACK_RECORD = 'stack-';
+
 /** Labels of the record. */
 const LOCK = 'swarmcut.lock';
 const COMMITS = 'swarmcut.committed';

@@ -1,14 +1,21 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { taskKey } from '../../../src/model/task.ts';
+import { ProgressDeadline, passedText, pause, type Passed, type Progress } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
+import { Furthest, statesOf } from './furthest.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
+
+/** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
+const LOOK_MS = 500;
 
 /** A new container that waits in the shim for its saved state. */
 export interface Arrival {
+  /** Of the saved task that it becomes. */
   readonly key: string;
+  /** As the cluster has it now: its slot may be another one than that of the saved task. */
   readonly task: ClusterTask;
   readonly containerId: string;
   readonly agent: AgentClient;
@@ -28,11 +35,14 @@ export class Arrivals {
   readonly #restoreId: string;
   readonly #watch: RestoreWatch;
   readonly #arrivals = new Map<string, Arrival>();
+  /** Of the new generation, by their own keys, which no saved task has. */
+  readonly #strangers = new Map<string, Omit<Arrival, 'key'>>();
   readonly #candidates: WatchedEvent[] = [];
   /** What {@link waitFor} waits for. */
   #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
   #failure: SwarmcutError | undefined;
-  #wake: () => void = () => undefined;
+  /** Replaced when it was used: something has happened. */
+  #woken = new AbortController();
 
   constructor(ctx: CoordinatorContext, session: ClusterSession, restoreId: string) {
     this.#ctx = ctx;
@@ -61,7 +71,8 @@ export class Arrivals {
   /**
    * Waits until a container of the new generation waits for each of these tasks.
    * @param generations of the new tasks, by service id
-   * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
+   * @param timeoutMs longest time in which none arrives, and nothing changes in what Swarm says of the missing ones
+   * @throws SwarmcutError `failed` after it, with what Swarm says about the missing ones
    */
   async waitFor(
     keys: readonly string[],
@@ -69,16 +80,20 @@ export class Arrivals {
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
-    const deadline = performance.now() + timeoutMs;
+    using deadline = new ProgressDeadline({ limitMs: timeoutMs, late: lateness });
+    const furthest = new Furthest();
     this.#sought = { keys: new Set(keys), services, generations };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
+      const { signal } = this.#woken;
       this.check();
       await this.#sort();
       const missing = keys.filter((key) => !this.#arrivals.has(key));
       if (missing.length === 0) return this.#arrivals;
-      if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
-      await this.#sleep(500);
+      deadline.note(await this.#told(missing, furthest));
+      deadline.check();
+      // Or until something happens.
+      await pause(LOOK_MS, signal).catch(() => undefined);
     }
   }
 
@@ -123,6 +138,11 @@ export class Arrivals {
     this.#wake();
   }
 
+  #wake(): void {
+    this.#woken.abort();
+    this.#woken = new AbortController();
+  }
+
   #tellFetched({ agent, event }: WatchedEvent): void {
     const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
     if (arrival === undefined) return;
@@ -144,14 +164,14 @@ export class Arrivals {
       const ref = event.task;
       if (ref === null) continue;
       const task = tasks.find(({ taskId }) => taskId === ref.taskId);
-      const wanted =
-        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
-      if (!wanted) {
+      const isNew = task !== undefined && task.generation === generations.get(task.serviceId);
+      if (!isNew || savedKeys(this.#sought, task.service).length === 0) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
       }
       const key = taskKey(task);
-      if (this.#arrivals.has(key)) {
+      const arrival = { task, containerId: ref.containerId, agent };
+      if (this.#arrivals.has(key) || this.#strangers.has(key)) {
         this.#fail(
           new SwarmcutError('failed', `Swarm has started ${key} twice`, {
             where: { service: task.service, slot: task.slot },
@@ -159,40 +179,66 @@ export class Arrivals {
         );
         return;
       }
-      this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
-      this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
+      if (keys.has(key)) this.#note({ ...arrival, key });
+      else this.#strangers.set(key, arrival);
+    }
+    this.#assignStrangers();
+  }
+
+  /**
+   * A service that is made again counts its slots from 1, whatever they were: after scaling down, or a node's loss, others may be left. Tasks of one
+   * service are alike, so that those whose slot nobody has saved take the places of saved tasks whose slot does not come.
+   */
+  #assignStrangers(): void {
+    for (const service of new Set([...this.#strangers.values()].map(({ task }) => task.service))) {
+      const open = savedKeys(this.#sought, service).filter((key) => !this.#arrivals.has(key));
+      const strangers = [...this.#strangers].filter(([, { task }]) => task.service === service);
+      // Only when all are there is it known which slots do not come.
+      if (strangers.length < open.length) continue;
+      strangers.sort(([a], [b]) => bySlot(a, b));
+      for (const [index, key] of open.entries()) {
+        const [own, arrival] = strangers[index] ?? [];
+        if (own === undefined || arrival === undefined) break;
+        this.#strangers.delete(own);
+        this.#note({ ...arrival, key });
+      }
     }
   }
 
-  async #lateness(
-    missing: readonly string[],
-    services: readonly ClusterService[],
-    generations: ReadonlyMap<string, number>,
-    timeoutMs: number,
-  ): Promise<SwarmcutError> {
-    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    const reasons = missing.map((key) => {
-      const task = tasks.findLast((one) => taskKey(one) === key && one.generation === generations.get(one.serviceId));
-      if (task === undefined) return `${key}: Swarm has made no new task`;
-      return `${key}: ${task.state}${task.node && ` on ${task.node}`}${task.error && ` (${task.error})`}`;
-    });
-    return new SwarmcutError(
-      'failed',
-      `Swarm did not start every task within ${timeoutMs / 1000} s: ${reasons.join('; ')}`,
-      {
-        advice:
-          'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image?',
-      },
-    );
+  #note(arrival: Arrival): void {
+    this.#arrivals.set(arrival.key, arrival);
+    this.#ctx.emit({ kind: 'step-done', task: arrival.key, step: 'wait for Swarm', detail: arrival.agent.node });
   }
 
-  async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+  /** What the cluster says of tasks that have not arrived. */
+  async #told(missing: readonly string[], furthest: Furthest): Promise<Progress> {
+    const { services, generations } = this.#sought;
+    const all = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    const made = all.filter((task) => task.generation === generations.get(task.serviceId));
+    const doing = missing.map((key) => {
+      const task = made.findLast((one) => taskKey(one) === key);
+      return task === undefined ? `${key}: Swarm has made no new task` : statesOf([task]);
     });
+    return { doing: doing.join('; '), mark: `${furthest.note(made)} ${this.#arrivals.size}` };
   }
+}
+
+function lateness(passed: Passed): SwarmcutError {
+  return new SwarmcutError('failed', `Swarm does not start every task: ${passedText(passed)}`, {
+    advice:
+      'look at `docker service ps --no-trunc SERVICE`; is there a node that satisfies its constraints and has the image? If pulling it takes longer, give --timeout',
+  });
+}
+
+/** Keys of the saved tasks of a service, in the order of their slots. Names of services, and of nodes (the slots of a global one), may have dots. */
+function savedKeys({ keys, services }: Sought, service: string): string[] {
+  const isGlobal = services.find(({ name }) => name === service)?.mode === 'global';
+  const prefix = `${service}.`;
+  return [...keys]
+    .filter((key) => key.startsWith(prefix) && (isGlobal || /^\d+$/.test(key.slice(prefix.length))))
+    .sort(bySlot);
+}
+
+function bySlot(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
 }

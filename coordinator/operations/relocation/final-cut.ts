@@ -10,6 +10,9 @@ import { nextEpoch } from '../rounds/epochs.ts';
 import type { RoundTask } from '../rounds/participants.ts';
 import { runRound } from '../rounds/round-driver.ts';
 
+/** The agents' own deadlines, which say what was under way, speak first. Milliseconds. */
+const ROUND_MARGIN_MS = 5_000;
+
 export interface FinalCut {
   readonly epoch: number;
   /** By task key. Their parts are in the memory of the tasks' nodes. */
@@ -38,15 +41,15 @@ export async function finalCut(
   stack: Stack,
   snapshotId: string,
   moving: readonly RoundTask[],
-  takeOver: () => Promise<void>,
+  takeOver: (freezeTimeoutMs: number) => Promise<void>,
 ): Promise<FinalCut> {
   const algorithm = movingAlgorithm(stack);
-  const { freezeTimeoutMs } = stackSettings(stack);
+  const { freezeTimeoutMs, encrypt } = stackSettings(stack);
   const epoch = await nextEpoch(ctx, session, stack.name);
   const round = algorithm.round({
     processes: moving.map(({ key }) => key),
     epoch,
-    deadlineMs: freezeTimeoutMs,
+    deadlineMs: freezeTimeoutMs + ROUND_MARGIN_MS,
     keepFrozen: true,
   });
   const executor = new AgentExecutor({
@@ -57,7 +60,8 @@ export async function finalCut(
     freezeTimeoutMs,
     tasks: moving,
     emit: ctx.emit,
-    ending: { kind: 'hand-over', handOver: takeOver },
+    stageInMemory: encrypt === 'required',
+    ending: { kind: 'hand-over', handOver: () => takeOver(freezeTimeoutMs) },
   });
   await runRound(round, executor, ctx.signal);
   return { epoch, checkpoints: executor.checkpoints };

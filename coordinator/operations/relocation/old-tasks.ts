@@ -1,4 +1,5 @@
-import { messageOf } from '../../../src/model/errors.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { seconds } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 
@@ -28,6 +29,9 @@ export class OldTasks {
   #stopped = false;
   /** The round that has stopped them, if one has. */
   #snapshotId: string | undefined;
+  readonly #ranOut = new AbortController();
+  #limit: NodeJS.Timeout | undefined;
+  #atWork: () => string = () => '';
 
   constructor(ctx: Pick<CoordinatorContext, 'emit'>, restoreId: string, tasks: readonly OldTask[]) {
     this.#ctx = ctx;
@@ -40,21 +44,39 @@ export class OldTasks {
     return [...new Set(this.tasks.map(({ agent }) => agent))];
   }
 
+  /**
+   * Aborted when they have been standing still for as long as they may, and run on by themselves: then their successors must not run, and nobody
+   * need go on preparing them. The error says what was under way.
+   */
+  get ranOut(): AbortSignal {
+    return this.#ranOut.signal;
+  }
+
+  /** Who can say what the tasks stand still for. */
+  whileAt(atWork: () => string): void {
+    this.#atWork = atWork;
+  }
+
   /** Blocks and freezes them. @param deadlineMs they run on by themselves after so long */
   async suspend(deadlineMs: number): Promise<void> {
     this.#stopped = true;
     await this.#each(({ agent, containerId }) =>
       agent.suspend({ restoreId: this.#restoreId, containerId, deadlineMs }),
     );
+    this.#limitTo(deadlineMs, '--timeout');
   }
 
-  /** A round has left them frozen: from now on the relocation answers for them. The round's deadline goes on. */
-  async takeOver(snapshotId: string): Promise<void> {
+  /**
+   * A round has left them frozen: from now on the relocation answers for them. The round's deadline goes on.
+   * @param deadlineMs that of the round: the last of them runs on by itself after so long from now, at the latest
+   */
+  async takeOver(snapshotId: string, deadlineMs: number): Promise<void> {
     this.#stopped = true;
     this.#snapshotId = snapshotId;
     await this.#each(({ agent, containerId }) =>
       agent.takeOver({ restoreId: this.#restoreId, containerId, snapshotId }),
     );
+    this.#limitTo(deadlineMs, 'the label swarmcut.freeze-timeout');
   }
 
   /** Those that were stopped. */
@@ -72,10 +94,12 @@ export class OldTasks {
     await this.#each(({ agent, containerId }) =>
       agent.prepareRetirement({ restoreId: this.#restoreId, containerId, deadlineMs }),
     );
+    clearTimeout(this.#limit);
   }
 
   /** They go on, but for those that were retired. Never throws. */
   async resume(reason: string): Promise<void> {
+    clearTimeout(this.#limit);
     if (!this.#stopped) return;
     const [restoreId, snapshotId] = [this.#restoreId, this.#snapshotId];
     await Promise.all(
@@ -92,6 +116,20 @@ export class OldTasks {
         }
       }),
     );
+  }
+
+  /** Their agents let them go at that time, and say so only when they are asked. */
+  #limitTo(deadlineMs: number, setting: string): void {
+    const late = (): void => {
+      const atWork = this.#atWork();
+      const message = `the old tasks run on: they have been standing still for ${seconds(deadlineMs)}, as long as they may`;
+      this.#ranOut.abort(
+        new SwarmcutError('interrupted', atWork === '' ? message : `${message}; under way was: ${atWork}`, {
+          advice: `if that is how long it takes, raise ${setting}`,
+        }),
+      );
+    };
+    this.#limit = setTimeout(late, deadlineMs).unref();
   }
 
   async #each(call: (task: OldTask) => Promise<unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import { ASK_MS } from '../session/patience.ts';
 import type { ClusterSession } from '../session/session.ts';
 
 export interface Reachable {
@@ -19,7 +20,7 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
       .map(async ({ hostname }) => {
         try {
           const agent = session.agents.of(hostname);
-          const info = await agent.info({}, { deadlineMs: 5_000 });
+          const info = await agent.info({}, { deadlineMs: ASK_MS });
           if (!info.shimInstalled) {
             throw new SwarmcutError('precondition', 'the shim is not the default runtime there (`agent install`)');
           }

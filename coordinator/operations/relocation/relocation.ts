@@ -1,8 +1,9 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { Connection } from '../../../src/model/connection.ts';
 import type { TaskRef } from '../../../src/model/task.ts';
-import { DEADLINES_MS, issueFetchTicket } from '../../../src/rpc/index.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import { LONGEST_TICKET_MS, issueFetchTicket } from '../../../src/rpc/index.ts';
+import type { AgentClient, CallSettings } from '../../../src/rpc/index.ts';
+import { seconds } from '../../../src/platform/deadlines.ts';
 import type { Part } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -14,6 +15,7 @@ import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
 import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** One saved task, and who has its parts. */
 export interface SavedTask {
@@ -36,6 +38,8 @@ export class Relocation {
   readonly #session: ClusterSession;
   readonly #agents: readonly AgentClient[];
   readonly #arrivals: Arrivals;
+  /** What is done for which task. */
+  readonly #atWork = new Map<string, string>();
 
   /** @param agents of every node on which Swarm may place the new tasks */
   constructor(
@@ -50,29 +54,37 @@ export class Relocation {
     this.old = parts.old;
     this.#agents = parts.agents;
     this.#arrivals = new Arrivals(ctx, session, id);
+    this.old.whileAt(() => [...this.#atWork.values()].join('; '));
   }
 
   /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
   async expect(stack: string, services: readonly string[]): Promise<void> {
+    await failPoint('coordinator.expect');
     const order = { restoreId: this.id, stack, services: [...services] };
     await Promise.all(this.#agents.map((agent) => agent.expect(order)));
     this.#arrivals.follow(this.#agents);
   }
 
   /** As {@link Arrivals.waitFor}. */
-  arrivals(
+  async arrivals(
     keys: readonly string[],
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
   ): Promise<ReadonlyMap<string, Arrival>> {
+    await failPoint('coordinator.arrivals');
     return this.#arrivals.waitFor(keys, services, generations, timeoutMs);
   }
 
-  /** Fetches and lays out the saved state of every arrival. @returns bytes fetched, by task key */
-  async stage(saved: readonly SavedTask[], inMemory: boolean): Promise<ReadonlyMap<string, number>> {
+  /** Fetches and lays out the saved state of every arrival. @param snapshotKey opens it @returns bytes fetched, by task key */
+  async stage(
+    saved: readonly SavedTask[],
+    inMemory: boolean,
+    snapshotKey?: Buffer,
+  ): Promise<ReadonlyMap<string, number>> {
+    await failPoint('coordinator.stage');
     const fetched = new Map<string, number>();
-    await this.#each(saved, 'fetch', async (task, arrival) => {
+    await this.#each(saved, 'fetch', async (task, arrival, settings) => {
       const sources = this.#session.nodes
         .toSorted((a, b) => Number(b.hostname === task.node) - Number(a.hostname === task.node))
         .map((node) => ({ node: node.hostname, address: node.agentAddress }));
@@ -84,14 +96,15 @@ export class Relocation {
           parts: [...task.parts],
           sources,
           inMemory,
+          ...(snapshotKey === undefined ? {} : { snapshotKey }),
           ticket: issueFetchTicket(this.#session.signer, {
             restoreId: this.id,
             node: arrival.agent.node,
             sha256: task.parts.map(({ sha256 }) => sha256),
-            expiresAtMs: Date.now() + DEADLINES_MS.stage,
+            expiresAtMs: Date.now() + LONGEST_TICKET_MS,
           }),
         },
-        { signal: this.#ctx.signal },
+        settings,
       );
       fetched.set(task.key, reply.fetchedBytes);
       return `${megabytes(reply.fetchedBytes)} to ${arrival.agent.node}`;
@@ -104,8 +117,9 @@ export class Relocation {
     saved: readonly SavedTask[],
     plans: ReadonlyMap<string, TaskPlan>,
   ): Promise<ReadonlyMap<string, number>> {
+    await failPoint('coordinator.restore');
     const times = new Map<string, number>();
-    await this.#each(saved, 'restore', async (task, arrival) => {
+    await this.#each(saved, 'restore', async (task, arrival, settings) => {
       const plan = plans.get(task.key);
       const { wallMs } = await arrival.agent.restore(
         {
@@ -115,7 +129,7 @@ export class Relocation {
           connections: [...task.connections],
           ...(plan?.proxy === undefined ? {} : { proxy: proxyMessage(plan.proxy) }),
         },
-        { signal: this.#ctx.signal },
+        settings,
       );
       times.set(task.key, wallMs);
       return `${wallMs} ms`;
@@ -130,6 +144,7 @@ export class Relocation {
    */
   async prepare(): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
     this.#arrivals.check();
+    await failPoint('coordinator.prepare-retirement');
     await this.old.prepareRetirement();
     return { released: membersOf([...this.#arrivals.all.values()]), retired: membersOf(this.old.stopped) };
   }
@@ -173,6 +188,7 @@ export class Relocation {
 
   /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */
   async end(): Promise<boolean> {
+    await failPoint('coordinator.end');
     await this.#arrivals.passOthers();
     this.#arrivals.stop();
     let told = true;
@@ -195,7 +211,7 @@ export class Relocation {
   async #each(
     saved: readonly SavedTask[],
     step: string,
-    act: (task: SavedTask, arrival: Arrival) => Promise<string>,
+    act: (task: SavedTask, arrival: Arrival, settings: CallSettings) => Promise<string>,
   ): Promise<void> {
     const { emit } = this.#ctx;
     const results = await Promise.allSettled(
@@ -203,8 +219,17 @@ export class Relocation {
         const arrival = this.#arrivals.all.get(task.key);
         if (arrival === undefined) throw new SwarmcutError('internal', `no container waits for ${task.key}`);
         emit({ kind: 'step-begun', task: task.key, step });
+        const begun = performance.now();
+        const note = (doing: string): void => {
+          const since = seconds(performance.now() - begun);
+          const what = `${step} ${task.key} on ${arrival.agent.node}`;
+          this.#atWork.set(task.key, doing === '' ? what : `${what}, after ${since}: ${doing}`);
+        };
+        note('');
+        const settings = { signal: AbortSignal.any([this.#ctx.signal, this.old.ranOut]), onProgress: note };
         try {
-          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival) });
+          emit({ kind: 'step-done', task: task.key, step, detail: await act(task, arrival, settings) });
+          this.#atWork.delete(task.key);
         } catch (error) {
           emit({ kind: 'step-failed', task: task.key, step, reason: messageOf(error) });
           if (!(error instanceof SwarmcutError)) throw error;

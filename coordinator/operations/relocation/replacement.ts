@@ -1,7 +1,9 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { ProgressDeadline, passedText, pause, seconds, type Passed } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
+import { Furthest, statesOf } from './furthest.ts';
 import {
   PLACE_TIMEOUT_MS,
   giveBack,
@@ -15,6 +17,7 @@ import {
   type ReplacementEntry,
   type ReplacementRecord,
 } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** One service whose tasks are to be replaced by restored ones. */
 export interface ServiceChange {
@@ -29,7 +32,15 @@ export interface ServiceChange {
   readonly tasks: number;
 }
 
+/** Between two looks at what the cluster does with new tasks, until they are placed and until they run. Milliseconds. */
+const PLACE_LOOK_MS = 20;
+const SETTLE_LOOK_MS = 100;
+
+/** Beyond the time that a health check takes, the cluster sees a task running within this long, or something of it changes. Milliseconds. */
 const SETTLE_TIMEOUT_MS = 60_000;
+
+/** Time of a health check that only the image declares, and which is therefore not known here: that of the engine's defaults. Milliseconds. */
+const UNKNOWN_VERDICT_MS = 240_000;
 
 /**
  * Lets the cluster make new tasks for services, and afterwards gives the services the spec that they shall have, or the one that they had.
@@ -85,6 +96,7 @@ export class ServiceReplacement {
     }
     const all = [...windows.values()].flatMap(({ reserved }) => reserved);
     this.#reserved = [...new Map(all.map((node) => [node.id, node])).values()];
+    await failPoint('coordinator.journal');
     await this.#journal.write(this.#record('replacing'));
     if (all.length > 0) this.#undos.push(() => giveBack(cluster, this.#reserved));
     for (const { reserved, changes } of windows.values()) {
@@ -100,6 +112,7 @@ export class ServiceReplacement {
    * stand still until told.
    */
   async commit(commit: CommitRecord): Promise<void> {
+    await failPoint('coordinator.commit-record');
     this.#commit = commit;
     await this.#journal.write(this.#record('released'));
   }
@@ -117,6 +130,7 @@ export class ServiceReplacement {
 
   /** The new tasks run: services keep their generation and get back everything else. */
   async settle(): Promise<void> {
+    await failPoint('coordinator.settle');
     await this.#running();
     for (const change of this.#changes) {
       const service = this.#services.get(change.name);
@@ -160,6 +174,7 @@ export class ServiceReplacement {
 
   async #begin(change: ServiceChange): Promise<void> {
     const { cluster } = this.#session;
+    await failPoint('coordinator.replace');
     const { present, spec } = change;
     const generation = this.#generationOf(change);
     if (present !== undefined) {
@@ -182,41 +197,60 @@ export class ServiceReplacement {
 
   /** Waits until it is decided where the new tasks of these services go. @throws SwarmcutError `failed` when that takes too long */
   async #placed(changes: readonly ServiceChange[]): Promise<void> {
-    const deadline = performance.now() + PLACE_TIMEOUT_MS;
+    let tasks: readonly ClusterTask[] = [];
+    const late = (passed: Passed): SwarmcutError => {
+      const names = changes.map(({ name }) => name).join(', ');
+      const why = tasks.find((task) => this.#isNew(task) && task.node === '')?.error ?? '';
+      // Without a reason the cluster has not even tried.
+      const message =
+        why === ''
+          ? `Swarm does not place the new tasks of ${names}: ${passedText(passed)}`
+          : `new tasks of ${names} do not fit where they are to go: ${why}`;
+      return new SwarmcutError('failed', message, {
+        advice: '`docker service ps --no-trunc SERVICE` says what keeps them; the stack runs on',
+      });
+    };
+    using deadline = new ProgressDeadline({ limitMs: PLACE_TIMEOUT_MS, late });
+    const furthest = new Furthest();
     const services = changes.flatMap(({ name }) => this.#services.get(name) ?? []);
     for (;;) {
-      const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+      tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
       const placed = (name: string): ClusterTask[] =>
         tasks.filter((task) => task.service === name && this.#isNew(task) && task.node !== '');
-      const late = changes.filter(({ name, tasks: wanted }) => placed(name).length < wanted);
-      if (late.length === 0) return;
-      if (performance.now() > deadline) {
-        const why = tasks.find((task) => this.#isNew(task) && task.node === '')?.error ?? '';
-        const message = `new tasks of ${late.map(({ name }) => name).join(', ')} do not fit where they are to go`;
-        throw new SwarmcutError('failed', why === '' ? message : `${message}: ${why}`, {
-          advice: '`docker service ps --no-trunc SERVICE` says what keeps them; the stack runs on',
-        });
-      }
+      if (changes.every(({ name, tasks: wanted }) => placed(name).length >= wanted)) return;
+      const made = tasks.filter((task) => this.#isNew(task));
+      deadline.note({ doing: statesOf(made), mark: furthest.note(made) });
+      deadline.check();
       if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: everything is put back');
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(PLACE_LOOK_MS);
     }
   }
 
-  /** Waits until Swarm, too, sees every new task running. */
+  /** Waits until Swarm, too, sees every new task running; what has a health check, when that has called it healthy. */
   async #running(): Promise<void> {
-    const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+    const { cluster, nodes } = this.#session;
+    const verdictMs = Math.max(0, ...this.services.map(({ verdictMs: each }) => each));
+    using deadline = new ProgressDeadline({
+      limitMs: SETTLE_TIMEOUT_MS + verdictMs,
+      late: (passed) => new Error(`${passed.doing} for ${seconds(passed.idleMs)}`),
+    });
+    const furthest = new Furthest();
+    let changedAt = performance.now();
     for (;;) {
-      const tasks = await this.#session.cluster.tasks(this.services, this.#session.nodes, 'wanted');
+      const tasks = await cluster.tasks(this.services, nodes, 'wanted');
       const late = tasks.filter((task) => this.#isNew(task) && task.state !== 'running');
       if (late.length === 0 && tasks.some((task) => this.#isNew(task))) return;
-      if (performance.now() > deadline) {
-        this.#ctx.emit({
-          kind: 'warning',
-          message: `Swarm does not yet see these tasks running: ${late.map((task) => `${task.service}.${task.slot} ${task.state}`).join(', ')}`,
-        });
+      const mark = furthest.note(tasks.filter((task) => this.#isNew(task)));
+      if (deadline.note({ doing: statesOf(late), mark })) changedAt = performance.now();
+      // One whose image has a health check is not late yet.
+      const checked = late.length > 0 && late.every(({ state }) => state === 'starting');
+      if (checked && performance.now() - changedAt < UNKNOWN_VERDICT_MS) deadline.touch();
+      if (deadline.signal.aborted) {
+        const message = `Swarm does not yet see these tasks running: ${(deadline.signal.reason as Error).message}`;
+        this.#ctx.emit({ kind: 'warning', message });
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pause(SETTLE_LOOK_MS);
     }
   }
 

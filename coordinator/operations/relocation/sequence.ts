@@ -5,6 +5,7 @@ import type { TaskPlan } from './plans.ts';
 import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';
 import type { CommitRecord } from '../transaction/replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 type Replacing = Pick<
   ServiceReplacement,
@@ -24,6 +25,8 @@ export interface RelocationSteps<Plans extends { readonly plans: ReadonlyMap<str
   readonly timeoutMs: number;
   /** The saved state never touches a disk on its way. */
   readonly inMemory: boolean;
+  /** Opens the saved state, if it is encrypted. */
+  readonly snapshotKey?: Buffer | undefined;
   /** All new containers wait, and from here on it costs something: the old tasks are stopped. @returns what the new ones are to be */
   stopOld(): Promise<readonly SavedTask[]>;
   /** How their connections go on. */
@@ -97,14 +100,19 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     // The old tasks run on while Swarm places the new ones: its latency is not downtime.
     const { services, generations } = replacement;
     const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs);
+    await failPoint('coordinator.stop-old');
     const saved = await steps.stopOld();
-    const [plans, fetched] = await Promise.all([steps.plan(arrivals), relocation.stage(saved, steps.inMemory)]);
+    const [plans, fetched] = await Promise.all([
+      steps.plan(arrivals),
+      relocation.stage(saved, steps.inMemory, steps.snapshotKey),
+    ]);
     const restored = await relocation.restore(saved, plans.plans);
     const commit = { ...(await relocation.prepare()), rewrites: [...(steps.rewrites?.(plans) ?? [])] };
     await replacement.commit(commit);
     return { arrivals, plans, fetched, restored, commit };
   } catch (error) {
     const reason = messageOf(error);
+    await failPoint('coordinator.undo');
     // Whoever has the lock, or comes next, finds the journal: what that one does must not be undone here.
     if (!(await replacement.isOurs())) throw error;
     // The old tasks first: they have been standing still long enough.

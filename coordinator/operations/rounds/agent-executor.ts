@@ -1,10 +1,11 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import type { DumpTimes, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
+import { isSealed, type DumpTimes, type TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import { InDoubtError } from '../lock/lease.ts';
 import type { Emit } from '../events/events.ts';
-import type { RoundExecutor } from './round-driver.ts';
+import type { OnProgress, RoundExecutor } from './round-driver.ts';
 import { overlaySubnets, type RoundTask } from './participants.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 type Checkpoints = ReadonlyMap<string, TaskCheckpoint>;
 
@@ -23,11 +24,15 @@ export interface AgentExecutorOptions {
   readonly freezeTimeoutMs: number;
   readonly tasks: readonly RoundTask[];
   readonly emit: Emit;
+  /** Keys that agents encrypt the parts with. */
+  readonly encryption?: { readonly snapshotKey: Buffer; readonly contentKey: Buffer } | undefined;
+  /** The dumps never touch a disk as they are. Implied by `encryption`. */
+  readonly stageInMemory?: boolean;
   /** Must be the one that the round was made with (`keepFrozen`). */
   readonly ending: RoundEnding;
 }
 
-/** Calls beyond the freeze itself get this much longer, so that the agent's own deadline speaks first. */
+/** A cut may be without progress for this much longer than the task may stand still, so that the agent's own deadline speaks first. Milliseconds. */
 const ANSWER_MARGIN_MS = 10_000;
 
 /** Executes a round through the agents, whatever stands between their tasks and the network. */
@@ -59,10 +64,11 @@ export class AgentExecutor implements RoundExecutor {
     return this.#options.ending.kind === 'hand-over';
   }
 
-  prepare(key: string): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs } = this.#options;
+  prepare(key: string, onProgress: OnProgress): Promise<void> {
+    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, encryption, stageInMemory } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
-      await agent.prepare({
+      await failPoint('coordinator.prepare');
+      const order = {
         snapshotId,
         stack,
         algorithm,
@@ -72,34 +78,49 @@ export class AgentExecutor implements RoundExecutor {
         deadlineMs: freezeTimeoutMs,
         keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],
-      });
+        stageInMemory: stageInMemory === true || encryption !== undefined,
+      };
+      await agent.prepare(order, { onProgress });
       return undefined;
     });
   }
 
-  start(key: string): Promise<void> {
+  start(key: string, onProgress: OnProgress): Promise<void> {
     const { snapshotId, epoch, freezeTimeoutMs } = this.#options;
     return this.#step(key, 'freeze and dump', async ({ agent, ref }) => {
+      await failPoint('coordinator.cut');
       const deadlineMs = freezeTimeoutMs + ANSWER_MARGIN_MS;
-      const { times } = await agent.cut({ snapshotId, task: ref, epoch }, { deadlineMs });
+      const { times } = await agent.cut({ snapshotId, task: ref, epoch }, { deadlineMs, onProgress });
       return times === null ? undefined : frozenText(times);
     });
   }
 
-  release(key: string): Promise<void> {
+  release(key: string, onProgress: OnProgress): Promise<void> {
     return this.#step(key, 'release', async ({ agent, ref }) => {
-      await agent.release({ snapshotId: this.#options.snapshotId, task: ref });
+      await failPoint('coordinator.release');
+      await agent.release({ snapshotId: this.#options.snapshotId, task: ref }, { onProgress });
       return undefined;
     });
   }
 
   collect(key: string): Promise<void> {
-    const { snapshotId } = this.#options;
+    const { snapshotId, encryption } = this.#options;
     return this.#step(key, 'store', async ({ agent, ref }) => {
-      const checkpoint = await agent.collect({ snapshotId, task: ref, inMemory: this.#keepFrozen });
+      await failPoint('coordinator.collect');
+      const checkpoint = await agent.collect({
+        snapshotId,
+        task: ref,
+        inMemory: this.#keepFrozen,
+        ...(encryption === undefined ? {} : { encryption }),
+      });
       if (checkpoint.task === null || checkpoint.times === null) {
         throw new SwarmcutError('internal', `the agent of ${agent.node} sent an incomplete checkpoint`);
       }
+      // One that does not know how would store them as they are.
+      if (encryption !== undefined && !checkpoint.parts.every(isSealed))
+        throw new SwarmcutError('precondition', `the agent of ${agent.node} did not encrypt the checkpoint`, {
+          advice: 'agent and coordinator are of different versions: install the same one everywhere',
+        });
       this.#checkpoints.set(key, checkpoint as TaskCheckpoint);
       const bytes = checkpoint.parts.reduce((sum, part) => sum + part.sizeBytes, 0);
       return megabytes(bytes);
@@ -109,6 +130,7 @@ export class AgentExecutor implements RoundExecutor {
   async commit(): Promise<void> {
     const { ending } = this.#options;
     if (ending.kind !== 'commit') throw new SwarmcutError('internal', 'this round is not to be committed');
+    await failPoint('coordinator.commit');
     try {
       await ending.commit(this.#checkpoints);
     } catch (error) {
@@ -120,12 +142,14 @@ export class AgentExecutor implements RoundExecutor {
   async handOver(): Promise<void> {
     const { ending } = this.#options;
     if (ending.kind !== 'hand-over') throw new SwarmcutError('internal', 'this round keeps no task frozen');
+    await failPoint('coordinator.hand-over');
     await ending.handOver(this.#checkpoints);
   }
 
   /** The manifest is written: an agent that cannot be told now is told at the next command on this stack (reconcile.ts). */
   async finish(): Promise<void> {
     const { snapshotId, emit } = this.#options;
+    await failPoint('coordinator.committed');
     await this.#everyAgent(async (agent) => {
       await agent.finish({ snapshotId }).catch((error: unknown) => {
         this.#untold.add(agent.node);
@@ -139,6 +163,7 @@ export class AgentExecutor implements RoundExecutor {
 
   async abort(_processes: readonly string[], reason: string): Promise<void> {
     const { snapshotId, emit } = this.#options;
+    await failPoint('coordinator.abort');
     // The tasks run on since their release. What is kept of them is settled by whoever can read what was written.
     if (this.#inDoubt) return;
     await this.#everyAgent(async (agent) => {

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { streamCutSchema, type Manifest, type ManifestTask, type Part } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
@@ -7,6 +9,9 @@ import { taskKey } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { openClusterSession } from '../session/session.ts';
+import { PRIVATE_FILE_MODE, ensureDirectory } from '../../../src/platform/files.ts';
+import { openSealed } from '../../../src/storage/encryption/part-cipher.ts';
+import { PartKeys } from '../../../src/storage/encryption/snapshot-key.ts';
 
 /** What is read here of the record of a task's sidecar: parts `channels.json` and `channels.bin` of kind CHANNELS. */
 const recordSchema = z.object({
@@ -32,6 +37,8 @@ export async function channelBytes(
   if (receiver === undefined) return new Uint8Array();
   using session = await openClusterSession(ctx);
   const agent = session.agents.of(receiver.node);
+  const snapshotKey = await session.encryption.open(manifest, session.catalogue.wrappedKeyPath(manifest.id));
+  if (snapshotKey !== undefined) return await sealedChannelBytes(ctx, agent, receiver, channel.id, snapshotKey);
   const record = await readRecord(ctx, agent, receiver);
   const stream = record.streams.find(({ id }) => id === channel.id);
   const part = channelsPart(receiver, 'channels.bin');
@@ -49,11 +56,50 @@ async function readRecord(
   const part = channelsPart(task, 'channels.json');
   const text = await readRange(ctx, agent, part, 0, part.sizeBytes, task);
   if (createHash('sha256').update(text).digest('hex') !== part.sha256) throw broken(task, 'has another hash');
+  return parseRecord(text, task);
+}
+
+function parseRecord(text: Uint8Array, task: ManifestTask): z.infer<typeof recordSchema> {
   try {
     return recordSchema.parse(JSON.parse(Buffer.from(text).toString('utf8')));
   } catch (error) {
     throw broken(task, `cannot be understood: ${messageOf(error)}`);
   }
+}
+
+/** As they are encrypted, parts are fetched whole, and opened here. */
+async function sealedChannelBytes(
+  ctx: CoordinatorContext,
+  agent: AgentClient,
+  task: ManifestTask,
+  id: string,
+  snapshotKey: Buffer,
+): Promise<Uint8Array> {
+  const keys = new PartKeys(snapshotKey);
+  const readPart = async (path: string, from?: number, length?: number): Promise<Buffer> => {
+    const part = channelsPart(task, path);
+    const key = keys.unwrap(part.wrappedKey ?? '', part.sha256);
+    if (key === undefined) throw broken(task, `has another key for ${path}`);
+    await ensureDirectory(ctx.directories.run);
+    const folder = await mkdtemp(join(ctx.directories.run, 'channel-'));
+    try {
+      const file = join(folder, part.sha256);
+      await using target = await open(file, 'w', PRIVATE_FILE_MODE);
+      for await (const { data } of agent.fetch({ sha256: [part.sha256] }, { signal: ctx.signal }))
+        await target.writeFile(data);
+      const pieces: Buffer[] = [];
+      const range = { ...(from === undefined ? {} : { from }), ...(length === undefined ? {} : { length }) };
+      for await (const piece of openSealed(file, key, range)) pieces.push(piece);
+      return Buffer.concat(pieces);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+  const stream = parseRecord(await readPart('channels.json'), task).streams.find((each) => each.id === id);
+  if (stream === undefined) throw broken(task, `has no bytes of stream ${id}`);
+  const bytes = await readPart('channels.bin', stream.at, stream.recorded);
+  if (bytes.length !== stream.recorded) throw broken(task, 'is too short');
+  return bytes;
 }
 
 /** Reads no further than needed: `channels.bin` has the bytes of all channels. */

@@ -1,5 +1,5 @@
 import type { Manifest, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
-import { MANIFEST_SCHEMA_VERSION } from '../../../src/model/checkpoint.ts';
+import { ENCRYPTED_SCHEMA_VERSION, MANIFEST_SCHEMA_VERSION } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { InfoReply__Output } from '../../../src/rpc/generated/swarmcut/InfoReply.ts';
 import type { Stack, StackResources } from '../../orchestrator/index.ts';
@@ -16,13 +16,15 @@ export interface ManifestInput {
   readonly checkpoints: ReadonlyMap<string, TaskCheckpoint>;
   readonly infos: readonly InfoReply__Output[];
   readonly resources: StackResources;
+  /** Which key wraps those of the parts. */
+  readonly snapshotKey: string | undefined;
 }
 
 /** Puts the manifest together. Pure but for the clock. */
 export function buildManifest(input: ManifestInput): Manifest {
   const now = Date.now();
   return {
-    schemaVersion: MANIFEST_SCHEMA_VERSION,
+    schemaVersion: input.snapshotKey === undefined ? MANIFEST_SCHEMA_VERSION : ENCRYPTED_SCHEMA_VERSION,
     id: input.id,
     stack: input.stack.name,
     algorithm: input.algorithm,
@@ -31,15 +33,19 @@ export function buildManifest(input: ManifestInput): Manifest {
     committedAt: new Date(now).toISOString(),
     wallMs: now - input.startedAtMs,
     external: input.external,
+    ...(input.snapshotKey === undefined ? {} : { encryption: { snapshotKey: input.snapshotKey } }),
     tasks: input.tasks.map(({ key, task, agent }) => {
       const checkpoint = input.checkpoints.get(key);
       if (checkpoint === undefined) throw new SwarmcutError('internal', `no checkpoint of ${key} was collected`);
       const image = input.stack.services.find((service) => service.id === task.serviceId)?.image ?? '';
       return { ...checkpoint, node: agent.node, imageDigest: image, addresses: [...task.addresses] };
     }),
-    services: input.stack.services
-      .filter((service) => service.mode !== 'job')
-      .map(({ name, mode, spec }) => ({ name, mode: mode === 'global' ? 'global' : 'replicated', spec })),
+    // A job that has ended is a service without tasks; its spec says what it is.
+    services: input.stack.services.map(({ name, mode, spec }) => ({
+      name,
+      mode: mode === 'global' ? 'global' : 'replicated',
+      spec,
+    })),
     ...input.resources,
     versions: Object.fromEntries(
       input.infos.map((info) => [

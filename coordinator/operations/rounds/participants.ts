@@ -20,10 +20,19 @@ export interface RoundTask {
 export function roundTasks(stack: Stack, agents: Agents): RoundTask[] {
   const problems: string[] = [];
   for (const service of stack.services) {
-    if (service.mode === 'job') continue;
     const tasks = stack.tasks.filter((task) => task.serviceId === service.id);
     const running = tasks.filter((task) => task.state === 'running').length;
-    const wanted = service.mode === 'replicated' ? service.replicas : tasks.length;
+    if (service.updating === true && tasks.some(({ outdated }) => outdated === true)) {
+      problems.push(`service ${service.name} is being updated`);
+      continue;
+    }
+    if (service.mode === 'job') {
+      if (tasks.length > 0) problems.push(`job ${service.name} has ${tasks.length} tasks that have not ended`);
+      continue;
+    }
+    // What has done its work, and is not started again, is settled.
+    const ended = stack.ended?.get(service.id) ?? 0;
+    const wanted = service.mode === 'replicated' ? Math.max(service.replicas - ended, 0) : tasks.length;
     if (running === wanted && tasks.length === wanted) continue;
     const stuck = tasks.find((task) => task.state !== 'running');
     const why = stuck === undefined ? '' : `: ${stuck.slot} is ${stuck.state}${stuck.error && ` (${stuck.error})`}`;
@@ -35,8 +44,7 @@ export function roundTasks(stack: Stack, agents: Agents): RoundTask[] {
       advice: `wait until \`docker stack services ${stack.name}\` shows all replicas, or scale down what cannot run`,
     });
   }
-  const jobs = new Set(stack.services.filter((service) => service.mode === 'job').map((service) => service.id));
-  const tasks = stack.tasks.filter((task) => !jobs.has(task.serviceId));
+  const { tasks } = stack;
   if (tasks.length === 0) {
     throw new SwarmcutError('precondition', `stack ${stack.name} has no running task`, {
       where: { stack: stack.name },

@@ -1,9 +1,10 @@
 import { messageOf } from '../../../src/model/errors.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-
-/** Longest time that an agent may take to answer here. Milliseconds. */
-const ASK_MS = 5_000;
+import { patienceWith } from '../session/patience.ts';
+import { join } from 'node:path';
+import { readRevoked } from '../../../src/rpc/identity/identity-files.ts';
+import { tellRevoked } from '../certificates/revoke.ts';
 
 /**
  * Settles what an earlier coordinator, on whatever manager, left behind on the agents: a tentative checkpoint whose snapshot is committed becomes
@@ -16,10 +17,14 @@ export async function reconcile(ctx: CoordinatorContext, session: LockedSession,
   /** Snapshots of which a node knows all that there is to know. */
   const told = new Map<string, Set<string>>();
   const open: { node: string; snapshotId: string; state: string }[] = [];
+  const revoked = readRevoked(join(ctx.directories.config, 'coordinator'));
   await Promise.all(
-    nodes.map(async ({ hostname: node }) => {
+    nodes.map(async (each) => {
+      const node = each.hostname;
       try {
-        const { snapshots } = await agents.of(node).listSnapshots({}, { deadlineMs: ASK_MS });
+        const agent = agents.of(node);
+        await tellRevoked(agent, revoked, ctx.signal);
+        const { snapshots } = await agent.listSnapshots({}, { deadlineMs: patienceWith(each) });
         const unsettled = new Set<string>();
         for (const { snapshotId, stack: owner, state } of snapshots) {
           if (owner !== stack) continue;

@@ -6,12 +6,15 @@ function gone(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
+/** To be told what a process is at when it has got on with what it was asked for. */
+export type OnProgress = (doing: string) => void;
+
 /** Carries out what a round wants done. One call concerns one process; the driver runs them for all processes at once. */
 export interface RoundExecutor {
-  prepare(process: ProcessId): Promise<void>;
+  prepare(process: ProcessId, onProgress: OnProgress): Promise<void>;
   /** Settles when the participant has reported `saved`. */
-  start(process: ProcessId): Promise<void>;
-  release(process: ProcessId): Promise<void>;
+  start(process: ProcessId, onProgress: OnProgress): Promise<void>;
+  release(process: ProcessId, onProgress: OnProgress): Promise<void>;
   collect(process: ProcessId): Promise<void>;
   /** Writes the manifest durably. */
   commit(): Promise<void>;
@@ -40,11 +43,11 @@ export async function runRound(round: Round, executor: RoundExecutor, signal: Ab
   };
   const each = (
     processes: readonly ProcessId[],
-    call: (process: ProcessId) => Promise<void>,
+    call: (process: ProcessId, onProgress: OnProgress) => Promise<void>,
     kind: 'prepared' | 'saved' | 'released' | 'collected',
   ): void => {
     for (const process of processes) {
-      call(process).then(
+      call(process, (doing) => feed({ kind: 'progress', process, doing })).then(
         () => feed({ kind, process }),
         (error: unknown) => fail(process, error),
       );
@@ -53,11 +56,11 @@ export async function runRound(round: Round, executor: RoundExecutor, signal: Ab
   const execute = (effect: RoundEffect): void => {
     switch (effect.kind) {
       case 'prepare':
-        return each(effect.processes, (process) => executor.prepare(process), 'prepared');
+        return each(effect.processes, (process, told) => executor.prepare(process, told), 'prepared');
       case 'start':
-        return each(effect.processes, (process) => executor.start(process), 'saved');
+        return each(effect.processes, (process, told) => executor.start(process, told), 'saved');
       case 'release':
-        return each(effect.processes, (process) => executor.release(process), 'released');
+        return each(effect.processes, (process, told) => executor.release(process, told), 'released');
       case 'collect':
         return each(effect.processes, (process) => executor.collect(process), 'collected');
       case 'commit':

@@ -2,6 +2,7 @@ import type { Directories } from '../../../src/model/paths.ts';
 import type { Logger } from '../../../src/platform/logger.ts';
 import type { Cluster } from '../../orchestrator/index.ts';
 import type { Emit } from '../events/events.ts';
+import type { EncryptionFiles } from '../../../src/storage/encryption/key-files.ts';
 
 /** What every operation needs from the one who asks for it. */
 export interface CoordinatorContext {
@@ -13,6 +14,8 @@ export interface CoordinatorContext {
   readonly emit: Emit;
   /** The cluster that runs the stacks. */
   readonly cluster: Cluster;
+  /** Files that the command line names for encryption; without, those in the coordinator's configuration. */
+  readonly encryption?: EncryptionFiles;
   /**
    * Starts what finishes an operation on a stack if this process dies in it. Absent where nobody does, and the next command has to.
    */

@@ -103,8 +103,8 @@ function isOurs({ code, where }: SwarmcutError): boolean {
 /** @returns whether it is here now; a node that has another one than was signed is passed over */
 async function bring({ catalogue, log }: Gathering, agent: AgentClient, snapshotId: string): Promise<boolean> {
   try {
-    const { manifest, signature } = await agent.manifest({ snapshotId }, { deadlineMs: ASK_MS });
-    const sealed = { id: snapshotId, manifest, signature };
+    const { manifest, signature, key } = await agent.manifest({ snapshotId }, { deadlineMs: ASK_MS });
+    const sealed = { id: snapshotId, manifest, signature, ...(key.length > 0 && { key }) };
     const { vouching } = catalogue.open(sealed);
     if (vouching.state !== 'signed') throw new SwarmcutError('damaged', `its signature: ${vouching.state}`);
     await catalogue.keep(sealed);

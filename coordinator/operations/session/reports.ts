@@ -102,6 +102,8 @@ export interface VerifyReport {
   readonly ok: boolean;
   /** Who answers for the manifest. */
   readonly manifest: Vouching['state'];
+  /** Of an encrypted snapshot: which key it has, and whether its parts were opened with it. */
+  readonly encryption?: { readonly keyId: string; readonly opened: boolean };
   readonly verifiedBytes: number;
   readonly problems: readonly string[];
   /** Connections between two kernels: checked by their sequence numbers. */
@@ -153,3 +155,24 @@ export interface DetachReport {
 
 /** A node's answer to a check, or why there is none. */
 export type NodeInfo = InfoReply__Output | { readonly node: string; readonly error: string };
+
+/** Something that an operation has left behind. */
+export interface LeftoverItem {
+  /** Host name; of the coordinator's own things: that of none. */
+  readonly node: string;
+  readonly kind: string;
+  /** Container, file or id: names it, together with node and kind. */
+  readonly subject: string;
+  readonly detail: string;
+  /** The stack that it belongs to; empty if none, or if it is not known. */
+  readonly stack: string;
+  readonly state: 'left' | 'cleared' | 'in use' | 'failed';
+  /** `in use`: by whom. `failed`: why. */
+  readonly why?: string;
+}
+
+export interface RepairReport {
+  readonly items: readonly LeftoverItem[];
+  /** Nodes that could not be asked. */
+  readonly unreached: readonly { readonly node: string; readonly error: string }[];
+}

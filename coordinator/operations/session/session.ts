@@ -8,6 +8,7 @@ import type { Cluster, ClusterNode, Stack } from '../../orchestrator/index.ts';
 import { Agents } from './agents.ts';
 import { openCatalogue } from './catalogue.ts';
 import type { CoordinatorContext } from './context.ts';
+import { openEncryption, type Encryption } from './encryption.ts';
 
 /** What an operation works with: the cluster, its agents, and the catalogue. */
 export interface ClusterSession extends Disposable {
@@ -17,10 +18,13 @@ export interface ClusterSession extends Disposable {
   readonly catalogue: Catalogue;
   /** Our own key, for what agents must be able to show to others. */
   readonly signer: Signer;
+  /** What encrypts snapshots and opens them. */
+  readonly encryption: Encryption;
 }
 
 export async function openClusterSession(ctx: CoordinatorContext): Promise<ClusterSession> {
   const { cluster } = ctx;
+  const encryption = await openEncryption(ctx);
   const nodes = await cluster.nodes();
   const agents = new Agents(nodes, ctx.directories.config);
   return {
@@ -29,6 +33,7 @@ export async function openClusterSession(ctx: CoordinatorContext): Promise<Clust
     agents,
     catalogue: openCatalogue(ctx.directories),
     signer: new Signer(join(ctx.directories.config, 'coordinator')),
+    encryption,
     [Symbol.dispose]: () => agents[Symbol.dispose](),
   };
 }

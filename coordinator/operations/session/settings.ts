@@ -10,6 +10,7 @@ export const DEFAULT_SETTINGS: StackSettings = {
   algorithm: DEFAULT_ALGORITHM,
   external: 'close',
   freezeTimeoutMs: 60_000,
+  encrypt: 'optional',
 };
 
 /** The settings of a stack: its labels, then what the command line says. */
@@ -33,6 +34,7 @@ export function stackSettings(stack: Stack, options: SnapshotOptions = {}): Stac
   return {
     algorithm: options.algorithm ?? settings.algorithm,
     external: settings.external,
+    encrypt: settings.encrypt,
     freezeTimeoutMs: options.freezeTimeoutMs ?? settings.freezeTimeoutMs,
   };
 }
@@ -54,7 +56,9 @@ export function proxiedServices(stack: Stack): readonly ClusterService[] {
  */
 export function refuseUndeclared(stack: Stack, algorithm: string): void {
   const proxied = new Set(proxiedServices(stack).map(({ id }) => id));
-  const silent = stack.services.filter(({ id, mode }) => mode !== 'job' && !proxied.has(id)).map(({ name }) => name);
+  const silent = stack.services
+    .filter((service) => service.mode !== 'job' && !proxied.has(service.id) && !isIdle(stack, service))
+    .map(({ name }) => name);
   if (silent.length === 0) return;
   throw new SwarmcutError(
     'precondition',
@@ -64,4 +68,9 @@ export function refuseUndeclared(stack: Stack, algorithm: string): void {
       advice: `give ${silent.length === 1 ? 'it' : 'each'} the label ${LABELS.algorithm}: ${algorithm} under \`labels\`, or take this snapshot with --algorithm ${DEFAULT_ALGORITHM}`,
     },
   );
+}
+
+/** Whether it has no task, and is to have none: all have done their work, or it is scaled to 0. */
+function isIdle({ ended }: Stack, { id, mode, replicas }: ClusterService): boolean {
+  return mode === 'replicated' && replicas <= (ended?.get(id) ?? 0);
 }

@@ -3,6 +3,7 @@ import { pause } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { CommitRecord, Member } from './replacement-journal.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 /** An agent that does not answer is asked again for this long. Milliseconds. */
 const PATIENCE_MS = 15_000;
@@ -23,6 +24,7 @@ export interface CommitBed {
  */
 export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<void> {
   const { restoreId, ctx } = bed;
+  await failPoint('coordinator.carry-out');
   await Promise.all(
     commit.rewrites.map(({ key, node, containerId, rewrites, close }) =>
       patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close })).catch((error: unknown) =>
@@ -39,6 +41,7 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
       ),
     ),
   );
+  await failPoint('coordinator.retire');
   await Promise.all(
     commit.retired
       .filter(({ key }) => !failures.has(key))

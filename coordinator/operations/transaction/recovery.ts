@@ -3,14 +3,12 @@ import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import { ASK_MS } from '../session/patience.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { carryOut } from './commit.ts';
 import { giveBack } from './placement-window.ts';
 import { ReplacementJournal, remedyOf, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
-
-/** Longest time that an agent may take to answer here. Milliseconds. */
-const ASK_MS = 5_000;
 
 /**
  * Finishes what a coordinator that was killed in the middle of a restore or a migration has left: back to the old tasks before its commit,

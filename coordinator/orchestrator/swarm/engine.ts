@@ -89,6 +89,10 @@ export class Engine {
     return reply.id;
   }
 
+  async removeConfig(id: string): Promise<void> {
+    await this.#ask(`remove config ${id}`, z.unknown(), () => this.#docker.getConfig(id).remove());
+  }
+
   async secrets(): Promise<{ name: string; id: string }[]> {
     const schema = z.array(z.object({ ID: z.string(), Spec: z.object({ Name: z.string() }) }));
     const raw = await this.#ask('list the secrets', schema, () => this.#docker.listSecrets());

@@ -7,6 +7,17 @@ import { z } from 'zod';
 
 const labelsSchema = z.record(z.string(), z.string()).nullish();
 
+/** Times in nanoseconds; 0 or absent: not said. */
+const healthSchema = z
+  .object({
+    Test: z.array(z.string()).nullish(),
+    Interval: z.number().optional(),
+    Timeout: z.number().optional(),
+    Retries: z.number().optional(),
+    StartPeriod: z.number().optional(),
+  })
+  .nullish();
+
 export const serviceSchema = z.object({
   ID: z.string(),
   Version: z.object({ Index: z.number() }),
@@ -14,9 +25,12 @@ export const serviceSchema = z.object({
     z.object({
       Name: z.string(),
       Labels: labelsSchema,
-      TaskTemplate: z.object({
+      TaskTemplate: z.looseObject({
         ForceUpdate: z.number().optional(),
-        ContainerSpec: z.object({ Image: z.string(), Labels: labelsSchema }).optional(),
+        RestartPolicy: z
+          .looseObject({ Condition: z.string().optional(), MaxAttempts: z.number().optional() })
+          .optional(),
+        ContainerSpec: z.object({ Image: z.string(), Labels: labelsSchema, Healthcheck: healthSchema }).optional(),
       }),
       Mode: z.object({
         Replicated: z.object({ Replicas: z.number().optional() }).optional(),
@@ -41,7 +55,7 @@ export const taskSchema = z.object({
   NodeID: z.string().optional(),
   DesiredState: z.string(),
   CreatedAt: z.string(),
-  Spec: z.object({ ForceUpdate: z.number().optional() }),
+  Spec: z.looseObject({ ForceUpdate: z.number().optional() }),
   Status: z.object({
     State: z.string(),
     Message: z.string().optional(),

@@ -39,11 +39,22 @@ export class SwarmRecords implements SharedRecords {
       404: undefined,
     });
     if (raw === undefined) return undefined;
-    const parsed = configSchema.safeParse(raw);
-    if (!parsed.success)
-      throw new SwarmcutError('internal', `the engine's answer is not understood: ${z.prettifyError(parsed.error)}`);
-    const { ID: id, Version: version, Spec: spec } = parsed.data;
-    return { name, id, version: version.Index, value: spec.Labels ?? {} };
+    return recordOf(name, raw);
+  }
+
+  async all(prefix: string): Promise<SharedRecord[]> {
+    const begins = PREFIX + prefix;
+    const filters = JSON.stringify({ name: [begins] });
+    const found = await this.#ask(
+      'list configs',
+      (abortSignal) => this.#docker.listConfigs({ filters, abortSignal }),
+      {},
+    );
+    return z
+      .array(z.looseObject({ Spec: z.looseObject({ Name: z.string() }) }))
+      .parse(found)
+      .filter(({ Spec }) => Spec.Name.startsWith(begins))
+      .map((raw) => recordOf(raw.Spec.Name.slice(PREFIX.length), raw));
   }
 
   async create(name: string, value: RecordValue): Promise<boolean> {
@@ -98,6 +109,14 @@ export class SwarmRecords implements SharedRecords {
       throw engineError(this.#socketPath, what, error);
     }
   }
+}
+
+function recordOf(name: string, raw: unknown): SharedRecord {
+  const parsed = configSchema.safeParse(raw);
+  if (!parsed.success)
+    throw new SwarmcutError('internal', `the engine's answer is not understood: ${z.prettifyError(parsed.error)}`);
+  const { ID: id, Version: version, Spec: spec } = parsed.data;
+  return { name, id, version: version.Index, value: spec.Labels ?? {} };
 }
 
 /** The name as it is where Swarm takes it; else as much of it as fits, and its hash. Exported for its test. */

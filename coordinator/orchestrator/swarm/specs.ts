@@ -40,12 +40,74 @@ export function settledSpec(spec: ServiceSpec, generation: number): ServiceSpec 
   return { ...spec, TaskTemplate: { ...templateOf(spec), ForceUpdate: generation } };
 }
 
+/** The same spec with another number of tasks; undefined for a service that has one on every node. */
+export function withTasks(spec: ServiceSpec, tasks: number): ServiceSpec | undefined {
+  const mode = spec.Mode as Readonly<Record<string, object | undefined>> | undefined;
+  if (mode?.Replicated !== undefined) return { ...spec, Mode: { Replicated: { ...mode.Replicated, Replicas: tasks } } };
+  if (mode?.ReplicatedJob === undefined) return undefined;
+  return { ...spec, Mode: { ReplicatedJob: { MaxConcurrent: tasks, TotalCompletions: tasks } } };
+}
+
 /** The same spec with other ids in it. Ids are unique 25-character strings, so that replacing them as text is exact. */
 export function withIds(spec: ServiceSpec, ids: IdMap): ServiceSpec {
   if (ids.size === 0) return spec;
   return JSON.parse(JSON.stringify(spec), (_key, value: unknown) =>
     typeof value === 'string' ? (ids.get(value) ?? value) : value,
   ) as ServiceSpec;
+}
+
+/** What a service refers to: ids, for networks perhaps names. */
+export interface References {
+  readonly networks: ReadonlySet<string>;
+  readonly configs: ReadonlySet<string>;
+  readonly secrets: ReadonlySet<string>;
+}
+
+/** As much of a spec as says what it refers to (Docker Engine API, ServiceSpec). */
+interface Referring {
+  readonly Networks?: readonly { readonly Target?: string }[];
+  readonly TaskTemplate?: {
+    readonly Networks?: readonly { readonly Target?: string }[];
+    readonly ContainerSpec?: {
+      readonly Configs?: readonly { readonly ConfigID?: string; readonly ConfigName?: string }[] | null;
+      readonly Secrets?: readonly { readonly SecretID?: string }[] | null;
+      readonly Privileges?: { readonly CredentialSpec?: { readonly Config?: string } | null } | null;
+    };
+  };
+}
+
+/** What these services refer to. A word that happens to be the name of something is no reference. */
+export function referencesOf(specs: readonly ServiceSpec[]): References {
+  const all = specs as readonly Referring[];
+  const containers = all.flatMap(({ TaskTemplate }) => TaskTemplate?.ContainerSpec ?? []);
+  const some = (ids: readonly (string | undefined)[]): ReadonlySet<string> =>
+    new Set(ids.flatMap((id) => (id === undefined || id === '' ? [] : [id])));
+  return {
+    networks: some(
+      all.flatMap(({ Networks, TaskTemplate }) =>
+        [...(Networks ?? []), ...(TaskTemplate?.Networks ?? [])].map(({ Target }) => Target),
+      ),
+    ),
+    configs: some(
+      containers.flatMap(({ Configs, Privileges }) => [
+        ...(Configs ?? []).map(({ ConfigID }) => ConfigID),
+        Privileges?.CredentialSpec?.Config,
+      ]),
+    ),
+    secrets: some(containers.flatMap(({ Secrets }) => (Secrets ?? []).map(({ SecretID }) => SecretID))),
+  };
+}
+
+/** The same spec with its configs under the names that they have now. @param names by id */
+export function withConfigNames(spec: ServiceSpec, names: ReadonlyMap<string, string>): ServiceSpec {
+  const { TaskTemplate: template } = spec as Referring;
+  const container = template?.ContainerSpec;
+  if (names.size === 0 || (container?.Configs ?? []).length === 0) return spec;
+  const Configs = (container?.Configs ?? []).map((config) => {
+    const name = names.get(config.ConfigID ?? '');
+    return name === undefined ? config : { ...config, ConfigName: name };
+  });
+  return { ...spec, TaskTemplate: { ...template, ContainerSpec: { ...container, Configs } } };
 }
 
 /** The generation that a spec gives to tasks made from it. */

@@ -12,14 +12,11 @@ import type {
   Stack,
   StackResources,
 } from '../index.ts';
-import { STACK_LABEL, toNode, toService, toTask } from './convert.ts';
+import { ENDED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './convert.ts';
 import { Engine } from './engine.ts';
 import { SwarmRecords } from './records.ts';
 import { ensureResources, readResources } from './resources.ts';
-import { forceUpdateOf, replacementSpec, settledSpec } from './specs.ts';
-
-/** In these states a task has ended. */
-const ENDED = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
+import { forceUpdateOf, replacementSpec, settledSpec, withTasks } from './specs.ts';
 
 export interface SwarmOptions {
   readonly socketPath: string;
@@ -96,8 +93,16 @@ export class Swarm implements Cluster {
   async stack(name: string, nodes: readonly ClusterNode[]): Promise<Stack> {
     assertStackName(name);
     const services = await this.#services({ label: [`${STACK_LABEL}=${name}`] });
-    const tasks = await this.tasks(services, nodes, 'wanted');
-    return { name, services: services.sort((a, b) => a.name.localeCompare(b.name)), tasks };
+    const ending = services.filter(({ endsByItself }) => endsByItself === true);
+    const [tasks, all] = await Promise.all([this.tasks(services, nodes, 'wanted'), this.tasks(ending, nodes, 'all')]);
+    const ofService = (id: string): ClusterTask[] => all.filter(({ serviceId }) => serviceId === id);
+    return {
+      name,
+      services: services.sort((a, b) => a.name.localeCompare(b.name)),
+      // Swarm wants a job's tasks complete, not running.
+      tasks: [...tasks, ...all.filter((task) => isJob(task, ending) && !ENDED.has(task.state))],
+      ended: new Map(ending.map((service) => [service.id, endedTasks(service, ofService(service.id))])),
+    };
   }
 
   async remnants(stack: string, present: ReadonlySet<string>): Promise<number> {
@@ -116,6 +121,15 @@ export class Swarm implements Cluster {
 
   create(spec: ServiceSpec, generation: number): Promise<string> {
     return this.#engine.createService(replacementSpec(spec, generation));
+  }
+
+  withTasks(spec: ServiceSpec, tasks: number): ServiceSpec | undefined {
+    return withTasks(spec, tasks);
+  }
+
+  async createIdle(spec: ServiceSpec): Promise<string | undefined> {
+    const idle = withTasks(spec, 0);
+    return idle === undefined ? undefined : this.#engine.createService(idle);
   }
 
   setPlaceable(nodeId: string, placeable: boolean): Promise<boolean> {
@@ -153,4 +167,8 @@ export class Swarm implements Cluster {
   async #services(filters: Readonly<Record<string, readonly string[]>>): Promise<ClusterService[]> {
     return (await this.#engine.services(filters)).map(toService);
   }
+}
+
+function isJob({ serviceId }: ClusterTask, services: readonly ClusterService[]): boolean {
+  return services.some(({ id, mode }) => id === serviceId && mode === 'job');
 }

@@ -21,6 +21,8 @@ supervise() {
       sleep 0.3
       continue
     fi
+    # For tests of faults, which make this folder (src/platform/fail-points.ts).
+    if [ -d "$run/failpoints" ]; then export SWARMCUT_FAILPOINTS="$run/failpoints"; else unset SWARMCUT_FAILPOINTS; fi
     started=$(date +%s)
     "$@" >>"$logs/$name.log" 2>&1 &
     child=$!

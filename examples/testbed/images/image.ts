@@ -10,7 +10,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
 import { CACHE_DIR, EXAMPLES_IMAGE, projectDir } from '../layout.ts';
-import { withLock } from '../lock.ts';
+import { withLock } from '../locks/lock.ts';
 import type { Reporter } from '../progress.ts';
 
 /** Programs of the root that the image has, with the libraries that they are linked with. */

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { CACHE_DIR, TestbedError, projectDir } from '../layout.ts';
-import { withLock } from '../lock.ts';
+import { withLock } from '../locks/lock.ts';
 import type { Reporter } from '../progress.ts';
 import { listBeds } from '../record.ts';
 

@@ -30,13 +30,14 @@ export const DEFAULT_RECORD_LIMIT_BYTES = 64 * 1024 * 1024;
  *   yet delivered is still channel state (a slow reader's backlog).
  * - A recording that reaches its limit pauses its channel: back-pressure, not loss. If its marker cannot come through then, the
  *   deadline aborts the round and names the channel.
+ * - The deadline bounds how long the process stands still. Once it runs again and only waits for markers, each marker puts it off: peers may be slow.
  */
 export class ChandyLamportParticipant implements Participant {
   readonly #options: ParticipantOptions;
   readonly #limitBytes: number;
   /** The last epoch that this process has cut in (or has given up). */
   #epoch: Epoch;
-  /** Undefined: begins with the next tick (the input that made the cut carried no time). */
+  /** Undefined: begins with the next tick (the input that made the cut, or got on with it, carried no time). */
   #deadline: TimeMs | undefined = Number.POSITIVE_INFINITY;
   /** A round of `#epoch` is open here. */
   #open = false;
@@ -169,6 +170,7 @@ export class ChandyLamportParticipant implements Participant {
     this.#recording.delete(channel);
     const effects: ParticipantEffect[] = [{ kind: 'stop-recording', channel, epoch: this.#epoch }];
     if (paused) effects.push({ kind: 'resume-channel', channel });
+    this.#putOff();
     return [...effects, ...this.#reportIfDone()];
   }
 
@@ -185,7 +187,14 @@ export class ChandyLamportParticipant implements Participant {
       this.#waiting = true;
       return this.#reportIfDone();
     }
+    this.#putOff();
     return [{ kind: 'advance', epoch: this.#epoch }, { kind: 'thaw' }, ...this.#reportIfDone()];
+  }
+
+  /** It gets on, and nothing of the process stands still for it: neither the process itself nor a channel. */
+  #putOff(): void {
+    const paused = [...this.#recording.values()].includes(true);
+    if (this.#open && !this.#saving && !this.#waiting && !paused) this.#deadline = undefined;
   }
 
   #reportIfDone(): readonly ParticipantEffect[] {
@@ -203,9 +212,10 @@ export class ChandyLamportParticipant implements Participant {
   #lateness(): string {
     const channels = this.awaited;
     if (channels.length === 0) return 'the deadline has passed';
+    const unsaved = this.#saving ? 'the checkpoint was not saved in time, and ' : '';
     const paused = channels.filter((channel) => this.#recording.get(channel) === true);
     const full = paused.length === 0 ? '' : `; recording limit reached on ${paused.join(', ')}`;
-    return `no marker came in time on channel ${channels.join(', ')}${full}`;
+    return `${unsaved}no marker came in time on channel ${channels.join(', ')}${full}`;
   }
 
   #abort(reason: string): readonly ParticipantEffect[] {

@@ -1,6 +1,9 @@
 import type { Algorithm, ProcessId, Round, RoundEffect, RoundInput, RoundOptions, RoundPhase } from '../contract.ts';
 import { KernelParticipant } from './kernel-participant.ts';
 
+/** What puts the deadline off. */
+const ANSWERS: ReadonlySet<RoundInput['kind']> = new Set(['progress', 'prepared', 'saved', 'released']);
+
 /**
  * By the process at the other end: the last label sent to it, or received from it. Labels of a channel are 1, 2, 3 …; 0 is Koo & Toueg's
  * "none". TCP's sequence numbers serve as labels, so nothing rides on messages.
@@ -103,7 +106,11 @@ export class KooTouegRound implements Round {
   }
 
   step(input: RoundInput): readonly RoundEffect[] {
+    if (ANSWERS.has(input.kind) && this.#deadline < Number.POSITIVE_INFINITY)
+      this.#deadline = input.now + this.#options.deadlineMs;
     switch (input.kind) {
+      case 'progress':
+        return [];
       case 'begin':
         return this.#begin(input.now);
       case 'prepared':
@@ -205,7 +212,7 @@ export class KooTouegRound implements Round {
   #lateness(): string {
     const open = [...this.#asked].filter(([, { state, hasAsked }]) => state !== 'declined' && !hasAsked);
     const names = this.#phase === 'releasing' ? [...this.#missing] : open.map(([name]) => name);
-    return `deadline passed while ${this.#phase}; no answer from ${names.join(', ') || 'a process that saves'}`;
+    return `nothing has got on for ${this.#options.deadlineMs / 1000} s while ${this.#phase}; no answer from ${names.join(', ') || 'a process that saves'}`;
   }
 
   #abort(reason: string): readonly RoundEffect[] {

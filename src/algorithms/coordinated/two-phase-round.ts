@@ -6,6 +6,9 @@ export interface TwoPhaseRules {
   readonly releaseTogether: boolean;
 }
 
+/** What puts the deadline off. */
+const ANSWERS: ReadonlySet<RoundInput['kind']> = new Set(['progress', 'prepared', 'saved', 'released']);
+
 /**
  * A coordinated round as a two-phase commit (Koo & Toueg 1987, section 3): every process takes a *tentative* checkpoint; when all are
  * collected the manifest is written and all become *permanent*; if any fails, all are discarded and everybody runs on.
@@ -14,6 +17,8 @@ export class TwoPhaseRound implements Round {
   #phase: RoundPhase = 'idle';
   #reason: string | undefined;
   #deadline = Number.POSITIVE_INFINITY;
+  /** The last that was heard of a process in this phase. */
+  readonly #doing = new Map<ProcessId, string>();
   /** Processes that the present phase still waits for. */
   #missing = new Set<ProcessId>();
   readonly #options: RoundOptions;
@@ -34,11 +39,16 @@ export class TwoPhaseRound implements Round {
   }
 
   step(input: RoundInput): readonly RoundEffect[] {
+    if (ANSWERS.has(input.kind) && this.#deadline < Number.POSITIVE_INFINITY)
+      this.#deadline = input.now + this.#options.deadlineMs;
     switch (input.kind) {
       case 'begin':
         if (this.#phase !== 'idle') return [];
         this.#deadline = input.now + this.#options.deadlineMs;
         return this.#enter('preparing', { kind: 'prepare', processes: this.#all, epoch: this.#options.epoch });
+      case 'progress':
+        this.#doing.set(input.process, input.doing);
+        return [];
       case 'prepared':
         if (!this.#arrived('preparing', input.process)) return [];
         return this.#enter('cutting', { kind: 'start', processes: this.#all, epoch: this.#options.epoch });
@@ -79,6 +89,7 @@ export class TwoPhaseRound implements Round {
   #enter(phase: RoundPhase, effect: RoundEffect): readonly RoundEffect[] {
     this.#phase = phase;
     this.#missing = new Set(this.#all);
+    this.#doing.clear();
     return [effect];
   }
 
@@ -88,7 +99,12 @@ export class TwoPhaseRound implements Round {
   }
 
   #lateness(): string {
-    return `deadline passed while ${this.#phase}; no answer from ${[...this.#missing].join(', ')}`;
+    const missing = [...this.#missing].map((process) => {
+      const doing = this.#doing.get(process);
+      return doing === undefined ? process : `${process} (last heard: ${doing})`;
+    });
+    const limit = `${this.#options.deadlineMs / 1000} s`;
+    return `nothing has got on for ${limit} while ${this.#phase}; no answer from ${missing.join(', ')}`;
   }
 
   #abort(reason: string): readonly RoundEffect[] {

@@ -37,7 +37,13 @@ export interface SidecarStatus {
   readonly peers: readonly string[];
   /** Connections with peers that pass it by. */
   readonly direct: readonly { readonly local: Endpoint; readonly remote: Endpoint }[];
-  readonly round?: { readonly epoch: Epoch; readonly busy: boolean; readonly outcome: ParticipantOutcome | undefined };
+  readonly round?: {
+    readonly epoch: Epoch;
+    readonly busy: boolean;
+    readonly outcome: ParticipantOutcome | undefined;
+    /** Channels whose marker is still to come. */
+    readonly awaited: number;
+  };
 }
 
 const epoch = (json: unknown): { readonly epoch: Epoch } => ({ epoch: field(json, 'epoch', 'number') });

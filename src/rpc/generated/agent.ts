@@ -7,6 +7,8 @@ import type { AgentClient as _swarmcut_AgentClient, AgentDefinition as _swarmcut
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './swarmcut/Alias.ts';
 import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from './swarmcut/AttachReply.ts';
 import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from './swarmcut/AttachRequest.ts';
+import type { CallProgress as _swarmcut_CallProgress, CallProgress__Output as _swarmcut_CallProgress__Output } from './swarmcut/CallProgress.ts';
+import type { CertificateRequest as _swarmcut_CertificateRequest, CertificateRequest__Output as _swarmcut_CertificateRequest__Output } from './swarmcut/CertificateRequest.ts';
 import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './swarmcut/Check.ts';
 import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from './swarmcut/Chunk.ts';
 import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from './swarmcut/CollectRequest.ts';
@@ -21,15 +23,23 @@ import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endp
 import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './swarmcut/ExpectRequest.ts';
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './swarmcut/FetchRequest.ts';
 import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './swarmcut/FetchTicket.ts';
+import type { IdentityReply as _swarmcut_IdentityReply, IdentityReply__Output as _swarmcut_IdentityReply__Output } from './swarmcut/IdentityReply.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
+import type { InstallCertificateRequest as _swarmcut_InstallCertificateRequest, InstallCertificateRequest__Output as _swarmcut_InstallCertificateRequest__Output } from './swarmcut/InstallCertificateRequest.ts';
+import type { Leftover as _swarmcut_Leftover, Leftover__Output as _swarmcut_Leftover__Output } from './swarmcut/Leftover.ts';
+import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output as _swarmcut_LeftoversReply__Output } from './swarmcut/LeftoversReply.ts';
+import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from './swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from './swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
 import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from './swarmcut/NetworkPlan.ts';
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
+import type { PartEncryption as _swarmcut_PartEncryption, PartEncryption__Output as _swarmcut_PartEncryption__Output } from './swarmcut/PartEncryption.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
+import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from './swarmcut/ProgressReply.ts';
+import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from './swarmcut/ProgressRequest.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './swarmcut/RecordedReply.ts';
 import type { Removal as _swarmcut_Removal, Removal__Output as _swarmcut_Removal__Output } from './swarmcut/Removal.ts';
@@ -55,8 +65,10 @@ import type { TakeOverRequest as _swarmcut_TakeOverRequest, TakeOverRequest__Out
 import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from './swarmcut/TaskCheckpoint.ts';
 import type { TaskRef as _swarmcut_TaskRef, TaskRef__Output as _swarmcut_TaskRef__Output } from './swarmcut/TaskRef.ts';
 import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from './swarmcut/TaskRequest.ts';
+import type { TrustRequest as _swarmcut_TrustRequest, TrustRequest__Output as _swarmcut_TrustRequest__Output } from './swarmcut/TrustRequest.ts';
 import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from './swarmcut/UnsentMark.ts';
 import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from './swarmcut/VerifyReply.ts';
+import type { VerifyRequest as _swarmcut_VerifyRequest, VerifyRequest__Output as _swarmcut_VerifyRequest__Output } from './swarmcut/VerifyRequest.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -70,6 +82,8 @@ export interface ProtoGrpcType {
     Alias: MessageTypeDefinition<_swarmcut_Alias, _swarmcut_Alias__Output>
     AttachReply: MessageTypeDefinition<_swarmcut_AttachReply, _swarmcut_AttachReply__Output>
     AttachRequest: MessageTypeDefinition<_swarmcut_AttachRequest, _swarmcut_AttachRequest__Output>
+    CallProgress: MessageTypeDefinition<_swarmcut_CallProgress, _swarmcut_CallProgress__Output>
+    CertificateRequest: MessageTypeDefinition<_swarmcut_CertificateRequest, _swarmcut_CertificateRequest__Output>
     Check: MessageTypeDefinition<_swarmcut_Check, _swarmcut_Check__Output>
     Chunk: MessageTypeDefinition<_swarmcut_Chunk, _swarmcut_Chunk__Output>
     CollectRequest: MessageTypeDefinition<_swarmcut_CollectRequest, _swarmcut_CollectRequest__Output>
@@ -84,15 +98,23 @@ export interface ProtoGrpcType {
     ExpectRequest: MessageTypeDefinition<_swarmcut_ExpectRequest, _swarmcut_ExpectRequest__Output>
     FetchRequest: MessageTypeDefinition<_swarmcut_FetchRequest, _swarmcut_FetchRequest__Output>
     FetchTicket: MessageTypeDefinition<_swarmcut_FetchTicket, _swarmcut_FetchTicket__Output>
+    IdentityReply: MessageTypeDefinition<_swarmcut_IdentityReply, _swarmcut_IdentityReply__Output>
     InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
     InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
+    InstallCertificateRequest: MessageTypeDefinition<_swarmcut_InstallCertificateRequest, _swarmcut_InstallCertificateRequest__Output>
+    Leftover: MessageTypeDefinition<_swarmcut_Leftover, _swarmcut_Leftover__Output>
+    LeftoversReply: MessageTypeDefinition<_swarmcut_LeftoversReply, _swarmcut_LeftoversReply__Output>
+    LeftoversRequest: MessageTypeDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversRequest__Output>
     ListRestoresReply: MessageTypeDefinition<_swarmcut_ListRestoresReply, _swarmcut_ListRestoresReply__Output>
     ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
     NetworkPlan: MessageTypeDefinition<_swarmcut_NetworkPlan, _swarmcut_NetworkPlan__Output>
     Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
+    PartEncryption: MessageTypeDefinition<_swarmcut_PartEncryption, _swarmcut_PartEncryption__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
     PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
+    ProgressReply: MessageTypeDefinition<_swarmcut_ProgressReply, _swarmcut_ProgressReply__Output>
+    ProgressRequest: MessageTypeDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressRequest__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RecordedReply: MessageTypeDefinition<_swarmcut_RecordedReply, _swarmcut_RecordedReply__Output>
     Removal: MessageTypeDefinition<_swarmcut_Removal, _swarmcut_Removal__Output>
@@ -118,8 +140,10 @@ export interface ProtoGrpcType {
     TaskCheckpoint: MessageTypeDefinition<_swarmcut_TaskCheckpoint, _swarmcut_TaskCheckpoint__Output>
     TaskRef: MessageTypeDefinition<_swarmcut_TaskRef, _swarmcut_TaskRef__Output>
     TaskRequest: MessageTypeDefinition<_swarmcut_TaskRequest, _swarmcut_TaskRequest__Output>
+    TrustRequest: MessageTypeDefinition<_swarmcut_TrustRequest, _swarmcut_TrustRequest__Output>
     UnsentMark: MessageTypeDefinition<_swarmcut_UnsentMark, _swarmcut_UnsentMark__Output>
     VerifyReply: MessageTypeDefinition<_swarmcut_VerifyReply, _swarmcut_VerifyReply__Output>
+    VerifyRequest: MessageTypeDefinition<_swarmcut_VerifyRequest, _swarmcut_VerifyRequest__Output>
   }
 }
 

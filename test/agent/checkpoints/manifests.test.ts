@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Manifests } from '../../../agent/checkpoints/store/index.ts';
 
 const ID = '2rg8000000';
-const KEPT = { manifest: Buffer.from('{"a": 1}\n'), signature: Buffer.from('signed') };
+const KEPT = { manifest: Buffer.from('{"a": 1}\n'), signature: Buffer.from('signed'), key: Buffer.alloc(0) };
 
 let state: string;
 beforeEach(() => void (state = mkdtempSync(join(tmpdir(), 'swarmcut-manifests-'))));
@@ -25,6 +25,12 @@ test('manifests are kept to the byte, and survive the agent', async () => {
   await manifests.forget(ID);
   await expect(manifests.read(ID)).rejects.toMatchObject({ code: 'not-found' });
   expect((await open()).has(ID)).toBe(false);
+});
+
+test('the wrapped key of an encrypted one is kept with it', async () => {
+  const kept = { ...KEPT, key: Buffer.from('{"wrapped":1}') };
+  await (await open()).keep(ID, kept);
+  expect(await (await open()).read(ID)).toEqual(kept);
 });
 
 test('one of a snapshot of which there is nothing else is removed when the agent starts', async () => {

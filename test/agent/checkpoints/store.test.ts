@@ -168,6 +168,26 @@ describe('Ledger', () => {
     await ledger.record(id, checkpoint(slot, texts), `${id}/${slot}`);
   }
 
+  it('does not keep in memory what a migration has left there and a snapshot has on disk', async () => {
+    const ledger = new Ledger(directories, store);
+    await ledger.open();
+    await store.adopt(file('shared'), { owner: 'migration', memory: true });
+    await ledger.begin(S1, 'bank');
+    await ledger.record(S1, checkpoint('1', ['shared']), 'migration');
+    await store.adopt(file('shared'), { owner: 'snapshot' });
+    await ledger.begin(S2, 'bank');
+    await ledger.record(S2, checkpoint('1', ['shared']), 'snapshot');
+    await ledger.remove(S1);
+    expect(await store.path(sha256('shared'))).toMatch(directories.state);
+    // As the target of a migration, and as a source whose agent was restarted.
+    await store.adopt(file('shared'), { owner: 'restore', memory: true });
+    await ledger.release('restore');
+    expect(await store.path(sha256('shared'))).toMatch(directories.state);
+    await store.adopt(file('shared'), { memory: true });
+    await new Ledger(directories, store).open();
+    expect(await store.path(sha256('shared'))).toMatch(directories.state);
+  });
+
   it('remembers snapshots over a restart', async () => {
     const ledger = await opened();
     await save(ledger, S2, '1', ['one', 'one', 'twoo']);

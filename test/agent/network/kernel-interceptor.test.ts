@@ -175,7 +175,7 @@ test('the block lets tunnels between sidecars through, by the marks and ports th
   const lines = blockScript(1000).split('\n');
   const exempt = lines.findIndex((line) => line.includes(`block_out meta mark ${SIDECAR_MARK} accept`));
   expect(exempt).toBeGreaterThan(-1);
-  expect(exempt).toBeLessThan(lines.findIndex((line) => line.includes('goto answer_blocked')));
+  expect(exempt).toBeLessThan(lines.findIndex((line) => line.includes('goto lose_out')));
   // Over lo the sidecar talks with the application, which is blocked.
   for (const line of lines.filter((each) => each.includes(`port ${TUNNEL_PORT}`)))
     expect(line).toContain('iifname != "lo"');

@@ -56,7 +56,7 @@ describe('the rounds of a sidecar', () => {
         /^7 connections of bank_a\.1 \((10\.0\.1\.2:40000 -> 10\.0\.1\.3:9000, ){5}…\)/,
       ) as string,
     });
-    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.advanceTimersByTimeAsync(21_000);
     await refused;
     await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });
   });
@@ -65,7 +65,7 @@ describe('the rounds of a sidecar', () => {
     const { rounds, host } = sidecar(0, ['bank_b at 10.0.1.3']);
     await expect(rounds.prepare(params, host)).rejects.toMatchObject({
       code: 'precondition',
-      message: 'bank_a.1 has connections with bank_b at 10.0.1.3, whose sidecar has not answered for 10 s',
+      message: 'bank_a.1 has connections with bank_b at 10.0.1.3, whose sidecar has not answered for 30 s',
       advice: expect.stringContaining('docker node ls') as string,
     });
     await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PrepareOptions, RoundSessionOptions } from '../../../agent/tasks/round-session.ts';
 import { Rounds, type RoundsOptions } from '../../../agent/tasks/rounds.ts';
 import { round, type Keeper } from '../../../agent/tasks/holder.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import { deferred } from '../../../src/platform/deferred.ts';
 import { CONTAINER, HeldBed, NOTHING_LEFT, OTHER, RESTORE } from './held-bed.ts';
 
@@ -19,19 +20,22 @@ const SNAPSHOT = 's1';
 
 function prepare(snapshotId = SNAPSHOT): PrepareOptions {
   const rest = { stack: 'bank', algorithm: 'sync', epoch: 1, subnets: [], deadlineMs: 10_000, aliases: [] };
-  return { snapshotId, task: TASK, keepFrozen: true, ...rest };
+  return { stageInMemory: false, snapshotId, task: TASK, keepFrozen: true, ...rest };
 }
 
 let bed: HeldBed;
 let rounds: Rounds;
 let ledger: string[];
 let told: string[];
+/** How the next cut comes to nothing. */
+let failed: { readonly reason: string; readonly failure: unknown } | undefined;
 /** A prepare waits for it. */
 let ready: Promise<void>;
 
 beforeEach(() => {
   bed = new HeldBed();
   ledger = [];
+  failed = undefined;
   told = [];
   ready = Promise.resolve();
   opening.openRoundSession = async (made, options, keeper): Promise<unknown> => {
@@ -41,6 +45,7 @@ beforeEach(() => {
     const held = await owner.take(round(snapshotId), bed.container(task.containerId), keeper as Keeper);
     const runner = {
       cut: async () => {
+        if (failed !== undefined) return { kind: 'aborted', epoch: 1, reason: failed.reason };
         await held.block(10_000);
         await held.freeze();
         return { kind: 'saved', epoch: 1 };
@@ -60,11 +65,15 @@ beforeEach(() => {
       runner,
       aliases: [],
       stageDir: '/nowhere/stage',
-      task: { times: {} },
+      task: {
+        times: {},
+        get failure() {
+          return failed?.failure;
+        },
+      },
     };
     return {
       ...session,
-      prepared: { estimatedBytes: 1, stage: 'memory' },
       collected: undefined,
     };
   };
@@ -77,7 +86,7 @@ beforeEach(() => {
 describe('the rounds of a node', () => {
   it('have a task until they are finished', async () => {
     await rounds.prepare(prepare());
-    expect(await rounds.prepare(prepare())).toEqual({ estimatedBytes: 1, stage: 'memory' });
+    await rounds.prepare(prepare());
     await expect(rounds.prepare(prepare('s2'))).rejects.toMatchObject({
       code: 'conflict',
       message: 'another round s1 has this task',
@@ -103,6 +112,23 @@ describe('the rounds of a node', () => {
     expect(told).toEqual(['abort', 'finish', 'close']);
     expect(ledger).toEqual(['unpin s1/bank_a.1', 'remove s1']);
     await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('say what is known about a dump that failed, and that the task runs on', async () => {
+    await rounds.prepare(prepare());
+    const failure = new SwarmcutError('failed', 'CRIU could not dump it: Unsupported proto 262', {
+      advice: 'use plain TCP',
+      where: { file: '/kept/dump.log' },
+    });
+    failed = { reason: 'the dump failed: CRIU could not dump it: Unsupported proto 262', failure };
+    await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({
+      message: failed.reason,
+      advice: 'use plain TCP; the task runs on; nothing was kept',
+      where: { service: 'bank_a', slot: '1', file: '/kept/dump.log' },
+    });
+    // Another task's reason is not this one's.
+    failed = { reason: 'a peer gave up', failure };
+    await expect(rounds.cut(SNAPSHOT, TASK, 1)).rejects.toMatchObject({ advice: 'the task runs on; nothing was kept' });
   });
 
   it('keep what is permanent, whoever gives them up afterwards', async () => {

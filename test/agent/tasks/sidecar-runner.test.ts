@@ -134,6 +134,24 @@ describe('a round whose participant runs in the sidecar', () => {
     }
   });
 
+  it('lets a task that runs again wait for the markers of slow peers, and says how many are still to come', async () => {
+    vi.useFakeTimers();
+    try {
+      const { sidecar, runner } = await prepared({ deadlineMs: 3_000 });
+      const outcome = runner.cut(EPOCH);
+      await sidecar.cut();
+      await sidecar.letGo();
+      sidecar.on.status = () => ({ round: { epoch: EPOCH, awaited: 2 } });
+      expect(await runner.progress()).toEqual({ doing: '2 markers are still to come', mark: '2' });
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(sidecar.asked).not.toContain('abort');
+      await sidecar.report();
+      expect(await outcome).toEqual({ kind: 'saved', epoch: EPOCH });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('keeps a task that is to move frozen for as long as it is told to, and gives it up at its own deadline else', async () => {
     vi.useFakeTimers();
     try {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Tickets } from '../../../agent/transfer/index.ts';
-import { DEADLINES_MS, issueFetchTicket, SignatureCheck, Signer } from '../../../src/rpc/index.ts';
+import { LONGEST_TICKET_MS, issueFetchTicket, SignatureCheck, Signer } from '../../../src/rpc/index.ts';
 import type { FetchGrant, Peer } from '../../../src/rpc/index.ts';
 import { testAuthority } from '../../rpc/certificates.ts';
 import type { TestAuthority } from '../../rpc/certificates.ts';
@@ -72,7 +72,7 @@ test('a ticket ends with its time, also between two parts, and is never for long
   const stillGood = tickets.admit(N2, { sha256: [PART], ticket: ticket() });
   nowMs += 60_001;
   expect(stillGood).toThrow(refusal('its ticket for restore r1 ended at'));
-  const long = ticket({ expiresAtMs: nowMs + 10 * DEADLINES_MS.stage });
+  const long = ticket({ expiresAtMs: nowMs + 10 * LONGEST_TICKET_MS });
   expect(() => tickets.admit(N2, { sha256: [PART], ticket: long })).toThrow(refusal('longer than any restore'));
 });
 

@@ -92,10 +92,38 @@ describe('ChandyLamportParticipant', () => {
       'discard',
       'unblock',
       'thaw',
-      'aborted 1: no marker came in time on channel b',
+      'aborted 1: the checkpoint was not saved in time, and no marker came in time on channel b',
     ]);
     expect(p.busy).toBe(false);
     expect(p.step({ kind: 'marker', channel: 'b', epoch: 1, now: 1001 })).toEqual([]);
+  });
+
+  it('waits for markers of slow peers for as long as some come, once the process runs again', () => {
+    const p = participant({ in: ['a', 'b', 'c'] });
+    p.step({ kind: 'start', epoch: 1, now: 0 });
+    p.step({ kind: 'saved', now: 900 });
+    for (const now of [950, 1900]) expect(p.step({ kind: 'tick', now })).toEqual([]);
+    p.step({ kind: 'marker', channel: 'a', epoch: 1, now: 1900 });
+    for (const now of [1950, 2900]) expect(p.step({ kind: 'tick', now })).toEqual([]);
+    expect(text(p.step({ kind: 'tick', now: 2950 }))).toEqual([
+      'stop-recording b',
+      'stop-recording c',
+      'discard',
+      'aborted 1: no marker came in time on channel b, c',
+    ]);
+  });
+
+  it('puts no deadline off while a process stands still for the round, or a channel', () => {
+    const frozen = participant({ in: ['a', 'b'] });
+    frozen.step({ kind: 'start', epoch: 1, now: 0 });
+    frozen.step({ kind: 'marker', channel: 'a', epoch: 1, now: 900 });
+    expect(frozen.step({ kind: 'tick', now: 1000 })).not.toEqual([]);
+    const full = participant({ in: ['a', 'b'] }, 100);
+    full.step({ kind: 'start', epoch: 1, now: 0 });
+    full.step({ kind: 'recorded', channel: 'b', bytes: 100, now: 1 });
+    full.step({ kind: 'saved', now: 500 });
+    full.step({ kind: 'marker', channel: 'a', epoch: 1, now: 900 });
+    expect(full.step({ kind: 'tick', now: 1000 })).not.toEqual([]);
   });
 
   it('does not thaw again when it aborts after the thaw', () => {
@@ -120,7 +148,9 @@ describe('ChandyLamportParticipant', () => {
     ]);
     // The input carried no time: the deadline counts from the next tick.
     expect(p.step({ kind: 'tick', now: 5000 })).toEqual([]);
-    expect(text(p.step({ kind: 'tick', now: 6000 }))).toContain('aborted 1: no marker came in time on channel a');
+    expect(text(p.step({ kind: 'tick', now: 6000 }))).toContain(
+      'aborted 1: the checkpoint was not saved in time, and no marker came in time on channel a',
+    );
   });
 
   it('does not wait for channels opened after its cut, nor for ended ones', () => {
@@ -153,7 +183,9 @@ describe('ChandyLamportParticipant', () => {
     ]);
     const effects = text(p.step({ kind: 'tick', now: 1000 }));
     expect(effects.slice(0, 2)).toEqual(['stop-recording a', 'resume-channel a']);
-    expect(effects.at(-1)).toBe('aborted 1: no marker came in time on channel a; recording limit reached on a');
+    expect(effects.at(-1)).toBe(
+      'aborted 1: the checkpoint was not saved in time, and no marker came in time on channel a; recording limit reached on a',
+    );
   });
 
   it('takes only markers of the round that was announced, and drops what an earlier one left', () => {

@@ -89,7 +89,7 @@ describe('KooTouegRound', () => {
     cut(round, 'a', { b: 2, c: 2 });
     round.declined('b');
     expect(round.step({ kind: 'tick', now: 100 })).toEqual([
-      { kind: 'abort', processes: ['a', 'c'], reason: 'deadline passed while cutting; no answer from c' },
+      { kind: 'abort', processes: ['a', 'c'], reason: 'nothing has got on for 0.1 s while cutting; no answer from c' },
     ]);
     expect(round.phase).toBe('aborted');
     expect(cut(round, 'c')).toEqual([]);

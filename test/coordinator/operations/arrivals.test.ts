@@ -51,3 +51,32 @@ test('what agents say of a fetch is told on, by task, once its container is know
     { kind: 'fetch-progress', task: 'bank_a.1', node: 'n2', bytesDone: 5, bytesTotal: 10 },
   ]);
 });
+
+/** Waits for saved slots while these come; what becomes of each, by saved task. */
+async function assigned(saved: readonly string[], coming: readonly string[]): Promise<Record<string, string>> {
+  const ctx = {
+    log: { debug: vi.fn() },
+    signal: new AbortController().signal,
+    emit: vi.fn(),
+  } as unknown as CoordinatorContext;
+  const tasks = coming.map((slot) => ({ service: 'db', serviceId: 's', slot, taskId: `t${slot}`, generation: 4 }));
+  const session = { nodes: [], cluster: { tasks: () => Promise.resolve(tasks) } } as unknown as ClusterSession;
+  const refs = coming.map((slot) => ({ service: 'db', slot, taskId: `t${slot}`, containerId: `c${slot}` }));
+  const { agent, next } = agentTelling(refs.map((task) => restoreEvent('ARRIVED', { task })));
+  const arrivals = new Arrivals(ctx, session, 'r1');
+  arrivals.follow([agent]);
+  next();
+  const keys = saved.map((slot) => `db.${slot}`);
+  const service = { id: 's', name: 'db', mode: 'replicated' } as ClusterService;
+  const found = await arrivals.waitFor(keys, [service], new Map([['s', 4]]), 10_000);
+  arrivals.stop();
+  return Object.fromEntries([...found].map(([key, { containerId }]) => [key, containerId]));
+}
+
+test.each([
+  ['a task that was the second', ['2'], ['1'], { 'db.2': 'c1' }],
+  ['two of which one keeps its slot', ['2', '10'], ['1', '2'], { 'db.2': 'c2', 'db.10': 'c1' }],
+  ['tasks in the order of their slots', ['3', '10'], ['2', '1'], { 'db.3': 'c1', 'db.10': 'c2' }],
+])('slots that do not come are taken by others: %s', async (_what, saved, coming, expected) => {
+  expect(await assigned(saved, coming)).toEqual(expected);
+});

@@ -5,7 +5,8 @@ import { Relocation } from '../../../coordinator/operations/relocation/relocatio
 import { relocate, type RelocationSteps } from '../../../coordinator/operations/relocation/sequence.ts';
 import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
+import type { AgentClient, CallSettings } from '../../../src/rpc/index.ts';
 
 const ID = 'r1';
 const SNAPSHOT = 's1';
@@ -20,6 +21,8 @@ class Bed {
   broken = '';
   away = '';
   ours = true;
+  /** Calls of this name take longer than anybody waits. */
+  slow = '';
 
   readonly ctx = {
     signal: new AbortController().signal,
@@ -72,8 +75,12 @@ class Bed {
     }));
     const call =
       (name: string) =>
-      async (request: { containerId?: string; servicesAreBack?: boolean }): Promise<object> => {
+      async (request: { containerId?: string; servicesAreBack?: boolean }, settings: CallSettings): Promise<object> => {
         this.requests.push({ call: name, request });
+        if (name === this.slow) {
+          settings.onProgress?.('3 of 1000 MB are here');
+          await pause(600_000, settings.signal);
+        }
         if (node === this.away) throw new SwarmcutError('unreachable', `${node} does not answer`);
         await this.#step(`${name} ${request.containerId ?? node}`);
         return { fetchedBytes: 1, wallMs: 2 };
@@ -108,7 +115,7 @@ class Bed {
       timeoutMs: 1_000,
       inMemory: false,
       stopOld: async () => {
-        await (how === 'suspend' ? tasks.suspend(1_000) : tasks.takeOver(SNAPSHOT));
+        await (how === 'suspend' ? tasks.suspend(1_000) : tasks.takeOver(SNAPSHOT, 1_000));
         return keys.map((key) => ({ key, ref, parts: [], connections: [], node: 'n1' }));
       },
       plan: async () => {
@@ -170,6 +177,17 @@ describe('a relocation', () => {
     const released = Math.min(...bed.order('releaseRestored c-a', 'releaseRestored c-b'));
     for (const step of ['prepareRetirement old-a', 'prepareRetirement old-b'])
       expect(ascending([...bed.order(step, 'commit'), released])).toBe(true);
+  });
+
+  it('gives up what takes longer than the old tasks may stand still, and says how far it was', async () => {
+    const bed = new Bed();
+    bed.slow = 'stage';
+    const error: unknown = await bed.run('take over').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'interrupted', advice: expect.stringContaining('freeze-timeout') as string });
+    expect((error as Error).message).toMatch(
+      /the old tasks run on: they have been standing still for 1 s, as long as they may; under way was: fetch bank_a\.1 on n3, after \S+ s: 3 of 1000 MB are here/,
+    );
+    expect(ascending(bed.order('takeOver old-a', 'resume n1', 'undo services', 'abortRestore n3'))).toBe(true);
   });
 
   it.each(['suspend old-b', 'stage c-b', 'plan', 'restore c-b', 'prepareRetirement old-b', 'commit'])(

@@ -21,6 +21,7 @@ function service(name: string, changes: Partial<ClusterService> = {}): ClusterSe
     generation: 0,
     labels: {},
     containerLabels: {},
+    verdictMs: 0,
     publishesHostPorts: false,
     ...changes,
   };

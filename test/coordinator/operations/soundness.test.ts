@@ -200,10 +200,10 @@ describe.each<[string, Edit, { signed: string; unsigned: string; where?: object 
   ],
   [
     'another schema version',
-    (manifest) => void (manifest.schemaVersion = 2),
+    (manifest) => void (manifest.schemaVersion = 3),
     {
-      signed: 'is written in schema version 2; this swarmcut reads schema version 1 only',
-      unsigned: 'is written in schema version 2; this swarmcut reads schema version 1 only',
+      signed: 'is written in schema version 3; this swarmcut reads schema versions 1 and 2 only',
+      unsigned: 'is written in schema version 3; this swarmcut reads schema versions 1 and 2 only',
     },
   ],
   [

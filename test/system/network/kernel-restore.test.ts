@@ -136,25 +136,6 @@ test('a connection goes on when both ends have new addresses, and the old addres
   expect(client.program.lines.filter((line) => !/^\d/.test(line))).toEqual([]);
 });
 
-test('also a restored connection keeps trying at an even pace while it is blocked', async () => {
-  const { client, server } = await start();
-  await move([client, server], [12, 13]);
-  await client.program.more(20);
-  const answers = async (): Promise<number> => {
-    const counters = await bed.run('a', ['nstat', '-asz', 'IcmpInDestUnreachs']);
-    return Number(/IcmpInDestUnreachs\s+(\d+)/.exec(counters)?.[1]);
-  };
-  const before = await answers();
-  const interceptor = new KernelInterceptor({ netns: bed.netns('a') });
-  await interceptor.prepare({ subnets: [`${NET}.0/24`], epoch: 1 });
-  await client.program.more(20);
-  await interceptor.block(60_000);
-  await expect.poll(answers, { timeout: 10_000 }).toBeGreaterThan(before + 3);
-  await interceptor.advance(1);
-  await client.program.more(20);
-  expect(client.program.lines.filter((line) => !/^\d/.test(line))).toEqual([]);
-});
-
 test('two tasks swap their addresses, and go back, and move on: always on the first connection', async () => {
   const { client, server } = await start();
   await move([client, server], [3, 2]);

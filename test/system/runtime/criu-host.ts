@@ -8,6 +8,7 @@ import { readCriuFailure } from '../../../agent/runtime/criu/log.ts';
 import { restoreArguments, restoreEnvironment, Runc } from '../../../agent/runtime/criu/runc.ts';
 import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
+import { prepareSurroundings } from '../../../agent/surroundings/restore.ts';
 import type { FilesOf } from '../../../agent/files/save.ts';
 import { ensureRoot } from '../../../examples/testbed/images/root.ts';
 import { Reporter } from '../../../examples/testbed/progress.ts';
@@ -82,9 +83,9 @@ export class CriuHost {
     return this.exec(['sh', '-euc', script]);
   }
 
-  /** Makes a bundle with a root of its own over the image; nothing runs yet. */
-  async container(id: string, args: readonly string[]): Promise<Container> {
-    const container = new Container(this, `${id}-${process.pid}`, args);
+  /** Makes a bundle with a root of its own over the image; nothing runs yet. @param change what the bundle has besides */
+  async container(id: string, args: readonly string[], change: BundleChange = () => undefined): Promise<Container> {
+    const container = new Container(this, `${id}-${process.pid}`, args, change);
     this.#containers.push(container);
     await container.prepare();
     return container;
@@ -97,15 +98,27 @@ export class CriuHost {
   }
 }
 
+/** As much of a bundle's `config.json` as tests change. */
+export interface TestSpec {
+  hostname: string;
+  process: { args: readonly string[]; terminal: boolean };
+  root: { readonly: boolean };
+  mounts: { destination: string; type: string; source: string; options?: readonly string[] }[];
+  linux: { cgroupsPath?: string; seccomp?: unknown; sysctl?: Record<string, string>; resources?: object };
+}
+export type BundleChange = (spec: TestSpec) => void;
+
 export class Container {
   readonly id: string;
   readonly bundle: string;
   readonly #host: CriuHost;
   readonly #args: readonly string[];
+  readonly #change: BundleChange;
   #started: ChildProcess | undefined;
   #output = '';
 
-  constructor(host: CriuHost, id: string, args: readonly string[]) {
+  constructor(host: CriuHost, id: string, args: readonly string[], change: BundleChange) {
+    this.#change = change;
     this.#host = host;
     this.id = id;
     this.#args = args;
@@ -127,11 +140,7 @@ export class Container {
       mount -t overlay overlay -o lowerdir=/image,upperdir=$PWD/upper,workdir=$PWD/work rootfs
       runc spec`);
     const file = join(this.bundle, 'config.json');
-    const spec = JSON.parse(readFileSync(file, 'utf8')) as {
-      process: { args: readonly string[]; terminal: boolean };
-      root: { readonly: boolean };
-      linux: { cgroupsPath?: string; seccomp?: unknown };
-    };
+    const spec = JSON.parse(readFileSync(file, 'utf8')) as TestSpec;
     spec.process.args = this.#args;
     // As the engine's default profile does. Node would use io_uring, and CRIU cannot dump its rings.
     spec.linux.seccomp = {
@@ -141,6 +150,7 @@ export class Container {
     spec.process.terminal = false;
     spec.root.readonly = false;
     spec.linux.cgroupsPath = `/swarmcut-test-${this.id}`;
+    this.#change(spec);
     // As the engine does: without loopback and a default route, connections cannot be restored.
     const loopback = `nsenter -t $(grep -o '"pid":[0-9]*' | cut -d: -f2) -n sh -c 'ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up; ip route add default dev eth0'`;
     writeFileSync(file, JSON.stringify(spec));
@@ -164,7 +174,9 @@ export class Container {
     whileBlocked: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     const plan = { ownAddresses: [...ownAddresses], rewrites: [], close: [] };
-    const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir: join(this.bundle, 'hook') });
+    const surroundings = await prepareSurroundings({ bundle: this.bundle, imageDir: imagePath });
+    const dir = join(this.bundle, 'hook');
+    const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir, ...surroundings });
     this.#addHook({ path: script });
     const options = { containerId: this.id, bundle: this.bundle, pidFile: join(this.bundle, 'pid'), imagePath };
     const workPath = join(this.bundle, 'restore');

@@ -6,6 +6,7 @@ import type { AbortRequest as _swarmcut_AbortRequest, AbortRequest__Output as _s
 import type { AbortRestoreRequest as _swarmcut_AbortRestoreRequest, AbortRestoreRequest__Output as _swarmcut_AbortRestoreRequest__Output } from '../swarmcut/AbortRestoreRequest.ts';
 import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from '../swarmcut/AttachReply.ts';
 import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from '../swarmcut/AttachRequest.ts';
+import type { CertificateRequest as _swarmcut_CertificateRequest, CertificateRequest__Output as _swarmcut_CertificateRequest__Output } from '../swarmcut/CertificateRequest.ts';
 import type { Chunk as _swarmcut_Chunk, Chunk__Output as _swarmcut_Chunk__Output } from '../swarmcut/Chunk.ts';
 import type { CollectRequest as _swarmcut_CollectRequest, CollectRequest__Output as _swarmcut_CollectRequest__Output } from '../swarmcut/CollectRequest.ts';
 import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__Output as _swarmcut_ConnectionsReply__Output } from '../swarmcut/ConnectionsReply.ts';
@@ -15,12 +16,18 @@ import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcu
 import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from '../swarmcut/Empty.ts';
 import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from '../swarmcut/ExpectRequest.ts';
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from '../swarmcut/FetchRequest.ts';
+import type { IdentityReply as _swarmcut_IdentityReply, IdentityReply__Output as _swarmcut_IdentityReply__Output } from '../swarmcut/IdentityReply.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
+import type { InstallCertificateRequest as _swarmcut_InstallCertificateRequest, InstallCertificateRequest__Output as _swarmcut_InstallCertificateRequest__Output } from '../swarmcut/InstallCertificateRequest.ts';
+import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output as _swarmcut_LeftoversReply__Output } from '../swarmcut/LeftoversReply.ts';
+import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from '../swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from '../swarmcut/ProgressReply.ts';
+import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from '../swarmcut/ProgressRequest.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
 import type { RemoveRequest as _swarmcut_RemoveRequest, RemoveRequest__Output as _swarmcut_RemoveRequest__Output } from '../swarmcut/RemoveRequest.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
@@ -38,7 +45,9 @@ import type { SuspendRequest as _swarmcut_SuspendRequest, SuspendRequest__Output
 import type { TakeOverRequest as _swarmcut_TakeOverRequest, TakeOverRequest__Output as _swarmcut_TakeOverRequest__Output } from '../swarmcut/TakeOverRequest.ts';
 import type { TaskCheckpoint as _swarmcut_TaskCheckpoint, TaskCheckpoint__Output as _swarmcut_TaskCheckpoint__Output } from '../swarmcut/TaskCheckpoint.ts';
 import type { TaskRequest as _swarmcut_TaskRequest, TaskRequest__Output as _swarmcut_TaskRequest__Output } from '../swarmcut/TaskRequest.ts';
+import type { TrustRequest as _swarmcut_TrustRequest, TrustRequest__Output as _swarmcut_TrustRequest__Output } from '../swarmcut/TrustRequest.ts';
 import type { VerifyReply as _swarmcut_VerifyReply, VerifyReply__Output as _swarmcut_VerifyReply__Output } from '../swarmcut/VerifyReply.ts';
+import type { VerifyRequest as _swarmcut_VerifyRequest, VerifyRequest__Output as _swarmcut_VerifyRequest__Output } from '../swarmcut/VerifyRequest.ts';
 
 export interface AgentClient extends grpc.Client {
   Abort(argument: _swarmcut_AbortRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -136,6 +145,15 @@ export interface AgentClient extends grpc.Client {
   finish(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   finish(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Identity(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  Identity(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  Identity(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  Identity(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  identity(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  identity(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  identity(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  identity(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_IdentityReply__Output>): grpc.ClientUnaryCall;
+  
   Info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   Info(argument: _swarmcut_InfoRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   Info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
@@ -145,6 +163,15 @@ export interface AgentClient extends grpc.Client {
   info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   
+  InstallCertificate(argument: _swarmcut_InstallCertificateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  InstallCertificate(argument: _swarmcut_InstallCertificateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  InstallCertificate(argument: _swarmcut_InstallCertificateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  InstallCertificate(argument: _swarmcut_InstallCertificateRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  installCertificate(argument: _swarmcut_InstallCertificateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  installCertificate(argument: _swarmcut_InstallCertificateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  installCertificate(argument: _swarmcut_InstallCertificateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  installCertificate(argument: _swarmcut_InstallCertificateRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
   KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   KeepManifest(argument: _swarmcut_SealedManifest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -153,6 +180,15 @@ export interface AgentClient extends grpc.Client {
   keepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   keepManifest(argument: _swarmcut_SealedManifest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   keepManifest(argument: _swarmcut_SealedManifest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  Leftovers(argument: _swarmcut_LeftoversRequest, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
+  leftovers(argument: _swarmcut_LeftoversRequest, callback: grpc.requestCallback<_swarmcut_LeftoversReply__Output>): grpc.ClientUnaryCall;
   
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
@@ -208,6 +244,15 @@ export interface AgentClient extends grpc.Client {
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  Progress(argument: _swarmcut_ProgressRequest, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  progress(argument: _swarmcut_ProgressRequest, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
+  
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
   Recorded(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
@@ -243,6 +288,15 @@ export interface AgentClient extends grpc.Client {
   remove(argument: _swarmcut_RemoveRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   remove(argument: _swarmcut_RemoveRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   remove(argument: _swarmcut_RemoveRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  RequestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  RequestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  RequestCertificate(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  RequestCertificate(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  requestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  requestCertificate(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  requestCertificate(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
+  requestCertificate(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_CertificateRequest__Output>): grpc.ClientUnaryCall;
   
   Restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
   Restore(argument: _swarmcut_RestoreTaskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RestoreTaskReply__Output>): grpc.ClientUnaryCall;
@@ -316,14 +370,23 @@ export interface AgentClient extends grpc.Client {
   takeOver(argument: _swarmcut_TakeOverRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   takeOver(argument: _swarmcut_TakeOverRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
-  Verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  Verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  Verify(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  Verify(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  verify(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  verify(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
-  verify(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Trust(argument: _swarmcut_TrustRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Trust(argument: _swarmcut_TrustRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Trust(argument: _swarmcut_TrustRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Trust(argument: _swarmcut_TrustRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  trust(argument: _swarmcut_TrustRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  trust(argument: _swarmcut_TrustRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  trust(argument: _swarmcut_TrustRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  trust(argument: _swarmcut_TrustRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Verify(argument: _swarmcut_VerifyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_VerifyRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_VerifyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  Verify(argument: _swarmcut_VerifyRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_VerifyRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_VerifyRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_VerifyRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
+  verify(argument: _swarmcut_VerifyRequest, callback: grpc.requestCallback<_swarmcut_VerifyReply__Output>): grpc.ClientUnaryCall;
   
   WatchRestore(argument: _swarmcut_RestoreRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
   WatchRestore(argument: _swarmcut_RestoreRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_swarmcut_RestoreEvent__Output>;
@@ -355,9 +418,15 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Finish: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_Empty>;
   
+  Identity: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_IdentityReply>;
+  
   Info: grpc.handleUnaryCall<_swarmcut_InfoRequest__Output, _swarmcut_InfoReply>;
   
+  InstallCertificate: grpc.handleUnaryCall<_swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty>;
+  
   KeepManifest: grpc.handleUnaryCall<_swarmcut_SealedManifest__Output, _swarmcut_Empty>;
+  
+  Leftovers: grpc.handleUnaryCall<_swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply>;
   
   ListRestores: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListRestoresReply>;
   
@@ -371,6 +440,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
   
+  Progress: grpc.handleUnaryCall<_swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply>;
+  
   Recorded: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply>;
   
   Release: grpc.handleUnaryCall<_swarmcut_TaskRequest__Output, _swarmcut_Empty>;
@@ -378,6 +449,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   ReleaseRestored: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
   
   Remove: grpc.handleUnaryCall<_swarmcut_RemoveRequest__Output, _swarmcut_Empty>;
+  
+  RequestCertificate: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_CertificateRequest>;
   
   Restore: grpc.handleUnaryCall<_swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply>;
   
@@ -395,7 +468,9 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   TakeOver: grpc.handleUnaryCall<_swarmcut_TakeOverRequest__Output, _swarmcut_Empty>;
   
-  Verify: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_VerifyReply>;
+  Trust: grpc.handleUnaryCall<_swarmcut_TrustRequest__Output, _swarmcut_Empty>;
+  
+  Verify: grpc.handleUnaryCall<_swarmcut_VerifyRequest__Output, _swarmcut_VerifyReply>;
   
   WatchRestore: grpc.handleServerStreamingCall<_swarmcut_RestoreRequest__Output, _swarmcut_RestoreEvent>;
   
@@ -413,18 +488,23 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Expect: MethodDefinition<_swarmcut_ExpectRequest, _swarmcut_Empty, _swarmcut_ExpectRequest__Output, _swarmcut_Empty__Output>
   Fetch: MethodDefinition<_swarmcut_FetchRequest, _swarmcut_Chunk, _swarmcut_FetchRequest__Output, _swarmcut_Chunk__Output>
   Finish: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
+  Identity: MethodDefinition<_swarmcut_Empty, _swarmcut_IdentityReply, _swarmcut_Empty__Output, _swarmcut_IdentityReply__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
+  InstallCertificate: MethodDefinition<_swarmcut_InstallCertificateRequest, _swarmcut_Empty, _swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty__Output>
   KeepManifest: MethodDefinition<_swarmcut_SealedManifest, _swarmcut_Empty, _swarmcut_SealedManifest__Output, _swarmcut_Empty__Output>
+  Leftovers: MethodDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversReply, _swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
   Manifest: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_SealedManifest, _swarmcut_SnapshotRequest__Output, _swarmcut_SealedManifest__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
+  Progress: MethodDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressReply, _swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply__Output>
   Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Remove: MethodDefinition<_swarmcut_RemoveRequest, _swarmcut_Empty, _swarmcut_RemoveRequest__Output, _swarmcut_Empty__Output>
+  RequestCertificate: MethodDefinition<_swarmcut_Empty, _swarmcut_CertificateRequest, _swarmcut_Empty__Output, _swarmcut_CertificateRequest__Output>
   Restore: MethodDefinition<_swarmcut_RestoreTaskRequest, _swarmcut_RestoreTaskReply, _swarmcut_RestoreTaskRequest__Output, _swarmcut_RestoreTaskReply__Output>
   Resume: MethodDefinition<_swarmcut_AbortRestoreRequest, _swarmcut_Empty, _swarmcut_AbortRestoreRequest__Output, _swarmcut_Empty__Output>
   Retire: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
@@ -433,6 +513,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Stage: MethodDefinition<_swarmcut_StageRequest, _swarmcut_StageReply, _swarmcut_StageRequest__Output, _swarmcut_StageReply__Output>
   Suspend: MethodDefinition<_swarmcut_SuspendRequest, _swarmcut_Empty, _swarmcut_SuspendRequest__Output, _swarmcut_Empty__Output>
   TakeOver: MethodDefinition<_swarmcut_TakeOverRequest, _swarmcut_Empty, _swarmcut_TakeOverRequest__Output, _swarmcut_Empty__Output>
-  Verify: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_VerifyReply, _swarmcut_SnapshotRequest__Output, _swarmcut_VerifyReply__Output>
+  Trust: MethodDefinition<_swarmcut_TrustRequest, _swarmcut_Empty, _swarmcut_TrustRequest__Output, _swarmcut_Empty__Output>
+  Verify: MethodDefinition<_swarmcut_VerifyRequest, _swarmcut_VerifyReply, _swarmcut_VerifyRequest__Output, _swarmcut_VerifyReply__Output>
   WatchRestore: MethodDefinition<_swarmcut_RestoreRequest, _swarmcut_RestoreEvent, _swarmcut_RestoreRequest__Output, _swarmcut_RestoreEvent__Output>
 }

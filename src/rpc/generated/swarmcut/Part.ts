@@ -31,6 +31,7 @@ export interface Part {
   'path'?: (string);
   'sha256'?: (string);
   'sizeBytes'?: (number | string | Long);
+  'wrappedKey'?: (string);
 }
 
 export interface Part__Output {
@@ -38,4 +39,5 @@ export interface Part__Output {
   'path': (string);
   'sha256': (string);
   'sizeBytes': (number);
+  'wrappedKey': (string);
 }

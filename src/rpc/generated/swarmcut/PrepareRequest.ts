@@ -13,6 +13,7 @@ export interface PrepareRequest {
   'deadlineMs'?: (number);
   'keepFrozen'?: (boolean);
   'aliases'?: (_swarmcut_Alias)[];
+  'stageInMemory'?: (boolean);
 }
 
 export interface PrepareRequest__Output {
@@ -25,4 +26,5 @@ export interface PrepareRequest__Output {
   'deadlineMs': (number);
   'keepFrozen': (boolean);
   'aliases': (_swarmcut_Alias__Output)[];
+  'stageInMemory': (boolean);
 }

@@ -13,6 +13,7 @@ export interface StageRequest {
   'sources'?: (_swarmcut_Source)[];
   'inMemory'?: (boolean);
   'ticket'?: (_swarmcut_FetchTicket | null);
+  'snapshotKey'?: (Buffer | Uint8Array | string);
 }
 
 export interface StageRequest__Output {
@@ -23,4 +24,5 @@ export interface StageRequest__Output {
   'sources': (_swarmcut_Source__Output)[];
   'inMemory': (boolean);
   'ticket': (_swarmcut_FetchTicket__Output | null);
+  'snapshotKey': (Buffer);
 }

@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCreate } from '../../../../agent/runtime/shim/command-line.ts';
+import { pause } from '../../../../src/platform/deadlines.ts';
 import { runShimClient } from '../../../../agent/runtime/shim/client.ts';
 import { runStart } from '../../../../agent/runtime/shim/start.ts';
 import { ShimServer } from '../../../../agent/runtime/shim/server.ts';
@@ -267,6 +268,22 @@ describe('agent shim for a start', () => {
     expect(await runStart(argv, { containerId: 'c1', log: fixture.log }, { run: fixture.run }, options)).toBe(0);
     expect(fixture.calls()).toHaveLength(3);
   });
+
+  it('waits longer for an agent that says that it is at it', async () => {
+    let ready = false;
+    await listen({
+      start: async () => {
+        await pause(4_000);
+        ready = true;
+      },
+    });
+    fixture.container('c1', {});
+    const options = { env: { SWARMCUT_RUNC: fixture.runc, SWARMCUT_DATA_ROOT: fixture.dataRoot }, timeoutMs: 2_500 };
+    const command = { containerId: 'c1', log: fixture.log };
+    expect(await runStart(start(), command, { run: fixture.run }, options)).toBe(0);
+    expect(ready).toBe(true);
+    expect(existsSync(fixture.log)).toBe(false);
+  }, 30_000);
 });
 
 describe('parseCreate', () => {

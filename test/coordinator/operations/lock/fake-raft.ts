@@ -107,6 +107,11 @@ export class FakeManager implements SharedRecords {
     return this.#raft.get(name);
   }
 
+  async all(prefix: string): Promise<SharedRecord[]> {
+    await this.#arrive();
+    return [...this.#raft.records.values()].filter(({ name }) => name.startsWith(prefix));
+  }
+
   async create(name: string, value: RecordValue): Promise<boolean> {
     await this.#arrive();
     if (this.#raft.get(name) !== undefined) return false;

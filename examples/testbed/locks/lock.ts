@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { TestbedError } from './layout.ts';
+import { TestbedError } from '../layout.ts';
 
 /**
  * Runs `action` while holding an exclusive flock(2) on `file`, which is made if need be and stays.

@@ -1,0 +1,10 @@
+// Original file: proto/agent.proto
+
+
+export interface InstallCertificateRequest {
+  'certificate'?: (string);
+}
+
+export interface InstallCertificateRequest__Output {
+  'certificate': (string);
+}

@@ -1,5 +1,5 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import Docker from 'dockerode';
 import { expect } from 'vitest';
@@ -228,7 +228,13 @@ export async function startCoordinator(
     timeoutMs: PATIENCE_MS,
     intervalMs: 5,
   });
-  return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
+  const [, parent] = /^PPid:\t(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+  const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => {
+    process.kill(pid, signal);
+    // nsenter, by which it was started, stops with its child, and would not notice its end.
+    if (signal === 'SIGCONT') process.kill(Number(parent), signal);
+  };
+  return { ended, kill };
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   serverCredentials,
   validUntil,
 } from '../../src/rpc/index.ts';
-import type { AgentClient, AgentImplementation, AgentServer } from '../../src/rpc/index.ts';
+import type { AgentClient, AgentImplementation, AgentServer, Fence } from '../../src/rpc/index.ts';
 import { testAuthority } from './certificates.ts';
 import { implementation } from './implementation.ts';
 import type { TestAuthority } from './certificates.ts';
@@ -93,6 +93,48 @@ describe('calls over mutual TLS', () => {
       { kind: 'VOLUME', path: 'coordinator', sha256: 'ab', sizeBytes: 2 ** 40, wrappedKey: '' },
     ]);
     expect(reply.connections).toEqual([]);
+  });
+
+  it('say under which lock they are made, streams too; who refuses it is heard', async () => {
+    const seen: (Fence | undefined)[] = [];
+    const server = await createAgentServer(
+      implementation({
+        finish: () => ({}),
+        watchRestore: async function* () {
+          yield* await Promise.resolve([]);
+        },
+      }),
+      {
+        host: '127.0.0.1',
+        port: 0,
+        credentials: serverCredentials(folders.n1),
+        admit: (fence) => {
+          seen.push(fence);
+          if (fence.token < 7) throw new SwarmcutError('conflict', 'another coordinator has taken over');
+        },
+      },
+    );
+    open.push({ close: () => server.close(0) });
+    let fence: Fence | undefined = { stack: 'bänk', cluster: 'swarm', token: 7 };
+    const client = connectAgent({
+      node: 'n1',
+      address: `127.0.0.1:${server.port}`,
+      credentials: clientCredentials(folders.coordinator),
+      fence: () => fence,
+    });
+    open.push(client);
+    await client.finish({ snapshotId: 's1' });
+    expect(await collect(client.watchRestore({ restoreId: 'r1' }))).toEqual([]);
+    expect(seen).toEqual([fence, fence]);
+    fence = { ...fence, token: 6 };
+    expect(await failure(client.finish({ snapshotId: 's1' }))).toMatchObject({
+      code: 'conflict',
+      where: { node: 'n1' },
+    });
+    expect(await failure(collect(client.watchRestore({ restoreId: 'r1' })))).toMatchObject({ code: 'conflict' });
+    fence = undefined;
+    await client.finish({ snapshotId: 's1' });
+    expect(seen).toHaveLength(4);
   });
 
   it('bring a SwarmcutError over whole, and name the node', async () => {

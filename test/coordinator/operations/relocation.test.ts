@@ -203,6 +203,16 @@ describe('a relocation', () => {
     },
   );
 
+  it.each(['restore c-b', 'commit'])(
+    'undoes nothing when somebody else has the lock, or it is not known whether it is committed: %s fails',
+    async (broken) => {
+      const bed = new Bed();
+      [bed.broken, bed.ours] = [broken, false];
+      await expect(bed.run('suspend')).rejects.toThrow(`${broken} is broken`);
+      expect(bed.done.join()).not.toMatch(/resume|undo|abort|forget|releaseRestored|retire /);
+    },
+  );
+
   it('leaves the old tasks alone when it fails before they were stopped', async () => {
     const bed = new Bed();
     bed.broken = 'begin';

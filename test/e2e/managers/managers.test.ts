@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { CoordinatorAnswer } from '../../examples/demo/stacks.ts';
+import type { CoordinatorAnswer } from '../../../examples/demo/stacks.ts';
 import {
   PATIENCE_MS,
   expectGoesOn,
@@ -12,7 +12,7 @@ import {
   stacks,
   startCoordinator,
   waitFor,
-} from './harness.ts';
+} from '../harness.ts';
 
 const STACK = 'mgrs';
 const SERVICES = [`${STACK}_client`, `${STACK}_server`];

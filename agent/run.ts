@@ -23,6 +23,7 @@ import { Restores } from './restores/restores.ts';
 import { StateStager } from './restores/state-stager.ts';
 import { HeldTasks } from './tasks/held-tasks.ts';
 import { Journal } from './tasks/journal.ts';
+import { KeptTasks } from './restores/kept-tasks.ts';
 import { openTask } from './tasks/open-task.ts';
 import { adoptTasks, recoverTasks } from './tasks/recover.ts';
 import { Rounds } from './tasks/rounds.ts';
@@ -100,6 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     sidecars,
     log,
   });
+  const kept = new KeptTasks({ containers, standstills });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const tickets = new Tickets(new SignatureCheck(certificates));
   const peers = new PeerAgents(clientCredentials(certificates));
@@ -142,7 +144,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
   const server = await createAgentServer(
-    agentService({ nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets }),
+    agentService({ nodeInfo, containers, rounds, restores, held, kept, sidecars, memory, ledger, store, tickets }),
     {
       host: options.host,
       port: options.port,

@@ -10,9 +10,11 @@ import type { NetworkMemory } from './network/network-memory.ts';
 import type { Restores } from './restores/restores.ts';
 import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
+import type { KeptTasks } from './restores/kept-tasks.ts';
 import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, PartStore } from './checkpoints/store/index.ts';
+import { preserveSnapshot } from './checkpoints/store/preserve.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
 import { verifySnapshot } from './checkpoints/store/verify-snapshot.ts';
@@ -23,6 +25,7 @@ export interface AgentParts {
   readonly rounds: Rounds;
   readonly restores: Restores;
   readonly held: HeldTasks;
+  readonly kept: KeptTasks;
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly ledger: Ledger;
@@ -32,7 +35,7 @@ export interface AgentParts {
 
 /** What this agent answers to each call of proto/agent.proto. Nothing is decided here: calls are passed on to who does the work. */
 export function agentService(parts: AgentParts): AgentImplementation {
-  const { nodeInfo, containers, rounds, restores, held, sidecars, memory, ledger, store, tickets } = parts;
+  const { nodeInfo, containers, rounds, restores, held, kept, sidecars, memory, ledger, store, tickets } = parts;
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
 
@@ -62,6 +65,11 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     collect: ({ snapshotId, task, inMemory }) => rounds.collect(snapshotId, present(task), inMemory),
+    preserve: async ({ snapshotId }) => {
+      const begun = performance.now();
+      const writtenBytes = await preserveSnapshot(snapshotId, ledger, store);
+      return { writtenBytes, wallMs: Math.round(performance.now() - begun) };
+    },
     finish: async ({ snapshotId }) => {
       await rounds.finish(snapshotId);
       return {};
@@ -89,6 +97,10 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     watchRestore: ({ restoreId }, { signal }) => restores.watch(restoreId, signal),
+    keep: async ({ restoreId, containerId, deadlineMs }) => {
+      await kept.keep(restoreId, containerId, deadlineMs);
+      return {};
+    },
     pass: ({ restoreId, containerId }) => {
       restores.pass(restoreId, containerId);
       return {};
@@ -114,11 +126,13 @@ export function agentService(parts: AgentParts): AgentImplementation {
     abortRestore: async ({ restoreId, reason, servicesAreBack }) => {
       tickets.end(restoreId);
       await restores.abort(restoreId, reason, servicesAreBack);
+      kept.release(restoreId);
       return {};
     },
     endRestore: async ({ restoreId }) => {
       tickets.end(restoreId);
       await restores.end(restoreId);
+      kept.release(restoreId);
       return {};
     },
     listRestores: () => ({ restores: restores.list() }),
@@ -140,6 +154,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     resume: async ({ restoreId, reason }) => {
       await held.release(relocation(restoreId), reason);
+      kept.release(restoreId);
       return {};
     },
     connections: async ({ containerId }) => {

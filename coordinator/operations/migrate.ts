@@ -5,10 +5,14 @@ import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
 import { openClusterSession, type ClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
+import type { Manifest } from '../../src/model/checkpoint.ts';
+import { buildManifest, type ManifestInput } from './rounds/manifest.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
 import { migrationPlans, refuseBrokenMove, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import type { Confirmation } from './transaction/confirmation.ts';
+import { CutOnDisk, keepCut, keptText } from './transaction/cut-on-disk.ts';
 import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
@@ -68,7 +72,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   readonly services: readonly string[];
   readonly keys: readonly string[];
   readonly timeoutMs: number;
-  /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
+  /** The old tasks stand still meanwhile: the copy on disk is written beside the way of the parts. */
   readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
   readonly #session: ClusterSession;
@@ -79,8 +83,18 @@ class Migration implements RelocationSteps<MigrationPlans> {
   readonly #old: OldTasks;
   /** The tasks have sidecars. */
   readonly #proxied: boolean;
-  /** The final cut, and the round that made it. */
-  #cut: (FinalCut & { readonly snapshotId: string }) | undefined;
+  /** The final cut. */
+  #cut: FinalCut | undefined;
+  /** The snapshot that it is, and its copy on disk. */
+  #cutId: string;
+  #onDisk: CutOnDisk | undefined;
+  /** It is all that is left of tasks. */
+  #kept = false;
+  /** What a manifest says of nodes and resources: asked for before anything stands still. */
+  #facts: Pick<ManifestInput, 'infos' | 'resources'> = {
+    infos: [],
+    resources: { networks: [], configs: [], secrets: [] },
+  };
 
   constructor(ctx: CoordinatorContext, session: ClusterSession, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
@@ -96,16 +110,18 @@ class Migration implements RelocationSteps<MigrationPlans> {
     this.#proxied = movingAlgorithm(stack).interceptor === 'proxy';
     const old = who.moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent }));
     this.#old = new OldTasks(ctx, id, old);
+    this.#cutId = id;
   }
 
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    this.#facts = await this.#askFacts();
     const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
-      { id: this.#id, stack: this.#stack.name },
+      { id: this.#id, stack: this.#stack.name, old: this.#old.members },
       this.#who.services.map((service) => ({
         name: service.name,
         present: service,
@@ -115,10 +131,9 @@ class Migration implements RelocationSteps<MigrationPlans> {
       })),
     );
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
-    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#stack.name, () =>
+    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session, this.#stack.name, () =>
       relocate(this.#ctx, relocation, replacement, this),
     );
-    await this.#forgetParts();
     const wallMs = Math.round(performance.now() - begun);
     const downtimeMs = releasedAtMs - this.#frozenAtMs();
     this.#ctx.log.info({ migration: this.#id, wallMs, downtimeMs }, 'migration is complete');
@@ -127,19 +142,76 @@ class Migration implements RelocationSteps<MigrationPlans> {
 
   /** The moving tasks stop together and stay frozen; their parts stay in memory. */
   async stopOld(): Promise<readonly SavedTask[]> {
-    const { moving, staying } = this.#who;
-    const snapshotId = newId(Date.now(), Math.random());
-    this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
-    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, () => this.#old.takeOver(snapshotId));
-    this.#cut = { ...cut, snapshotId };
-    if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
-    return moving.map(({ key, ref, agent }) => ({
+    // One id for both, so that a person who knows the migration's can restore its cut.
+    const cut = await this.#stop(this.#id);
+    return this.#who.moving.map(({ key, ref, agent }) => ({
       key,
       ref,
       parts: cut.checkpoints.get(key)?.parts ?? [],
       connections: cut.checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
+  }
+
+  async #stop(snapshotId: string): Promise<FinalCut> {
+    const { moving, staying } = this.#who;
+    this.#cutId = snapshotId;
+    this.#ctx.log.info({ migration: this.#id }, 'the final cut begins');
+    const startedAtMs = Date.now();
+    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, () => this.#old.takeOver(snapshotId));
+    this.#cut = cut;
+    if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
+    this.#onDisk = new CutOnDisk(this.#ctx, this.#session, snapshotId);
+    this.#onDisk.begin(this.#manifest(cut, startedAtMs));
+    return cut;
+  }
+
+  async secured(): Promise<void> {
+    await this.#onDisk?.written();
+  }
+
+  async confirmed({ late, ended }: Confirmation): Promise<void> {
+    if (late.length + ended.length === 0) return this.#onDisk?.forget();
+    await keepCut(this.#ctx, this.#session, this.#cutId);
+    this.#ctx.emit({ kind: 'warning', message: keptText(this.#cutId) });
+  }
+
+  async rescue(): Promise<string | undefined> {
+    let ended: readonly string[] = [];
+    try {
+      ended = await this.#endedOld();
+      if (ended.length === 0) return undefined;
+      // They run until the engine's stop, which waits, is let through.
+      if (this.#cut === undefined) await this.#stop(newId(Date.now(), Math.random()));
+      await this.#onDisk?.written();
+      await keepCut(this.#ctx, this.#session, this.#cutId);
+      this.#kept = true;
+      return `Swarm ends ${ended.join(', ')} for it; ${keptText(this.#cutId)}`;
+    } catch (error) {
+      if (ended.length === 0)
+        this.#ctx.log.warn({ reason: messageOf(error) }, 'cannot look whether old tasks are ended');
+      return ended.length === 0
+        ? undefined
+        : `Swarm ends ${ended.join(', ')} for it, and what they were could not be saved: ${messageOf(error)}`;
+    }
+  }
+
+  async undo(): Promise<void> {
+    if (!this.#kept) await this.#onDisk?.forget();
+  }
+
+  /** Old tasks that the cluster is about to end, although their services are to go on. */
+  async #endedOld(): Promise<string[]> {
+    const { cluster, nodes } = this.#session;
+    const found = await Promise.all(this.#who.services.map(({ id }) => cluster.service(id)));
+    const services = found.filter(
+      (service): service is ClusterService =>
+        service !== undefined && (service.mode !== 'replicated' || service.replicas > 0),
+    );
+    const tasks = await cluster.tasks(services, nodes, 'all');
+    return this.#who.moving
+      .filter(({ ref }) => tasks.some(({ taskId, wanted }) => taskId === ref.taskId && !wanted))
+      .map(({ key }) => key);
   }
 
   plan(arrivals: ArrivalsByKey): Promise<MigrationPlans> {
@@ -156,13 +228,40 @@ class Migration implements RelocationSteps<MigrationPlans> {
     });
   }
 
+  async #askFacts(): Promise<Pick<ManifestInput, 'infos' | 'resources'>> {
+    const { services, moving } = this.#who;
+    const [infos, resources] = await Promise.all([
+      Promise.all(this.#old.agents.map((agent) => agent.info({}, { signal: this.#ctx.signal }))),
+      this.#session.cluster.resourcesOf({ name: this.#stack.name, services, tasks: moving.map(({ task }) => task) }),
+    ]);
+    return { infos, resources };
+  }
+
   #placement(excluded: readonly string[]): Placement {
     const { from, to } = this.#where;
     if (to !== undefined) return { only: to };
     return { except: [...excluded, ...(from === undefined ? [] : [from])] };
   }
 
-  get #made(): FinalCut & { readonly snapshotId: string } {
+  #manifest({ epoch, checkpoints }: FinalCut, startedAtMs: number): Manifest {
+    const { infos, resources } = this.#facts;
+    return buildManifest({
+      id: this.#cutId,
+      stack: { ...this.#stack, services: this.#who.services },
+      algorithm: movingAlgorithm(this.#stack).name,
+      epoch,
+      startedAtMs,
+      // Those that did not move have lost their ends by the time when this is restored.
+      external: 'close',
+      tasks: this.#who.moving,
+      checkpoints,
+      infos,
+      resources,
+      migration: true,
+    });
+  }
+
+  get #made(): FinalCut {
     if (this.#cut === undefined) throw new SwarmcutError('internal', 'there was no final cut');
     return this.#cut;
   }
@@ -177,18 +276,6 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** When the first task was blocked, by its node's wall clock. */
   #frozenAtMs(): number {
     return Math.min(...[...this.#made.checkpoints.values()].map(({ times }) => times.holdAtMs));
-  }
-
-  /** The parts in memory have done their work. */
-  async #forgetParts(): Promise<void> {
-    const { snapshotId } = this.#made;
-    await Promise.all(
-      this.#old.agents.map((agent) =>
-        agent.remove({ snapshotId }).catch((error: unknown) => {
-          this.#ctx.log.warn({ node: agent.node, reason: messageOf(error) }, 'cannot remove the parts of a migration');
-        }),
-      ),
-    );
   }
 
   #report(arrivals: ArrivalsByKey, wallMs: number, downtimeMs: number): MigrateReport {

@@ -130,6 +130,8 @@ const manifestShape = z.object({
   wallMs: count,
   /** What happens on restore to connections that lead out of the snapshot. */
   external: z.enum(['close', 'refuse']),
+  /** The final cut of a migration: of the tasks that moved, and not of the rest of the stack. */
+  migration: z.literal(true).optional(),
   tasks: z.array(
     taskCheckpointSchema.extend({
       node: z.string(),

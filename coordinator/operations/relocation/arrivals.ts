@@ -28,7 +28,10 @@ export class Arrivals {
   readonly #restoreId: string;
   readonly #watch: RestoreWatch;
   readonly #arrivals = new Map<string, Arrival>();
-  readonly #candidates: WatchedEvent[] = [];
+  /** Waiting containers on which nothing is decided: those that have just come, and spare ones. */
+  #candidates: WatchedEvent[] = [];
+  /** The old tasks stop: what is lost from now on cannot be made up for. */
+  #complete = false;
   /** What {@link waitFor} waits for. */
   #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
   #failure: SwarmcutError | undefined;
@@ -60,7 +63,8 @@ export class Arrivals {
 
   /**
    * Waits until a container of the new generation waits for each of these tasks.
-   * @param generations of the new tasks, by service id
+   * @param generations of the new tasks, by service id; they may change meanwhile
+   * @param adapt called now and then, since services may be changed by others
    * @throws SwarmcutError `failed` at the time-out, with what Swarm says about the missing ones
    */
   async waitFor(
@@ -68,17 +72,37 @@ export class Arrivals {
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
+    adapt: () => Promise<void> = () => Promise.resolve(),
   ): Promise<ReadonlyMap<string, Arrival>> {
     const deadline = performance.now() + timeoutMs;
     this.#sought = { keys: new Set(keys), services, generations };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
       this.check();
+      await adapt();
       await this.#sort();
       const missing = keys.filter((key) => !this.#arrivals.has(key));
-      if (missing.length === 0) return this.#arrivals;
+      if (missing.length === 0) {
+        this.#complete = true;
+        return this.#arrivals;
+      }
       if (performance.now() > deadline) throw await this.#lateness(missing, services, generations, timeoutMs);
       await this.#sleep(500);
+    }
+  }
+
+  /** @throws SwarmcutError `failed` when Swarm has given up one of the new tasks: it would be ended as soon as it runs */
+  async stillWanted(): Promise<void> {
+    const { services, generations } = this.#sought;
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    for (const { key, task, agent } of this.#arrivals.values()) {
+      const now = tasks.find(({ taskId }) => taskId === task.taskId);
+      if (now !== undefined && isWanted(now, generations)) continue;
+      const why = now?.error === undefined || now.error === '' ? '' : ` (${now.error})`;
+      throw new SwarmcutError('failed', `Swarm has given up the new task of ${key} on ${agent.node} meanwhile${why}`, {
+        where: { node: agent.node, service: task.service, slot: task.slot },
+        advice: 'somebody has updated, scaled or removed the service, or its node: run the command again',
+      });
     }
   }
 
@@ -111,8 +135,10 @@ export class Arrivals {
     if (event.phase === 'ARRIVED') this.#candidates.push(watched);
     if (event.phase === 'FAILED') {
       const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
-      // Containers that Swarm gave up before we decided on them are not ours to worry about.
-      if (known !== undefined) {
+      // Containers that Swarm gave up before we decided on them are not ours to worry about: it makes others.
+      if (known !== undefined && !this.#complete) this.#arrivals.delete(known.key);
+      this.#candidates = this.#candidates.filter((one) => one.event.task?.containerId !== event.task?.containerId);
+      if (known !== undefined && this.#complete) {
         this.#fail(
           new SwarmcutError('failed', `${known.key} on ${agent.node}: ${event.detail}`, {
             where: { node: agent.node, service: known.task.service, slot: known.task.slot },
@@ -135,29 +161,39 @@ export class Arrivals {
     this.#wake();
   }
 
-  /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
+  /**
+   * Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one, or scaling). Swarm may give a new task
+   * up and make another one for its slot, when a node is drained or the service is updated: the one that it wants counts.
+   */
   async #sort(): Promise<void> {
     const { keys, services, generations } = this.#sought;
-    if (this.#candidates.length === 0) return;
+    if (this.#candidates.length + this.#arrivals.size === 0) return;
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    for (const { agent, event } of this.#candidates.splice(0)) {
+    const byId = new Map(tasks.map((task) => [task.taskId, task]));
+    if (!this.#complete) {
+      for (const { key, task } of [...this.#arrivals.values()]) {
+        const now = byId.get(task.taskId);
+        if (now === undefined || !isWanted(now, generations)) this.#arrivals.delete(key);
+      }
+    }
+    for (const candidate of this.#candidates.splice(0)) {
+      const { agent, event } = candidate;
       const ref = event.task;
       if (ref === null) continue;
-      const task = tasks.find(({ taskId }) => taskId === ref.taskId);
-      const wanted =
-        task !== undefined && task.generation === generations.get(task.serviceId) && keys.has(taskKey(task));
-      if (!wanted) {
+      const task = byId.get(ref.taskId);
+      // One that is not wanted any more fails in the end.
+      if (task?.wanted === false) continue;
+      const generation = task === undefined ? undefined : generations.get(task.serviceId);
+      const ours = task !== undefined && generation !== undefined && task.generation >= generation;
+      if (!ours || (task.generation === generation && !keys.has(taskKey(task)))) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
       }
       const key = taskKey(task);
-      if (this.#arrivals.has(key)) {
-        this.#fail(
-          new SwarmcutError('failed', `Swarm has started ${key} twice`, {
-            where: { service: task.service, slot: task.slot },
-          }),
-        );
-        return;
+      // One of a later generation may become ours.
+      if (task.generation !== generation || this.#arrivals.has(key)) {
+        this.#candidates.push(candidate);
+        continue;
       }
       this.#arrivals.set(key, { key, task, containerId: ref.containerId, agent });
       this.#ctx.emit({ kind: 'step-done', task: key, step: 'wait for Swarm', detail: agent.node });
@@ -195,4 +231,8 @@ export class Arrivals {
       };
     });
   }
+}
+
+function isWanted(task: ClusterTask, generations: ReadonlyMap<string, number>): boolean {
+  return task.wanted && task.generation === generations.get(task.serviceId);
 }

@@ -1,5 +1,6 @@
 import { messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { Member } from '../transaction/replacement-journal.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 
 /**
@@ -24,6 +25,8 @@ export class OldTasks {
   readonly tasks: readonly OldTask[];
   readonly #ctx: Pick<CoordinatorContext, 'emit'>;
   readonly #restoreId: string;
+  /** Stops of some of them may wait. */
+  #kept = false;
   /** Some of them may stand still. */
   #stopped = false;
   /** The round that has stopped them, if one has. */
@@ -35,9 +38,23 @@ export class OldTasks {
     this.tasks = tasks;
   }
 
+  /** As the journal has them. */
+  get members(): Member[] {
+    return this.tasks.map(({ key, agent, containerId }) => ({ key, node: agent.node, containerId }));
+  }
+
   /** Each once. */
   get agents(): readonly AgentClient[] {
     return [...new Set(this.tasks.map(({ agent }) => agent))];
+  }
+
+  /**
+   * From now on the engine's stops of them wait, though they run: somebody may update their services, or drain their nodes, before it is known
+   * whether they go on elsewhere. @param deadlineMs it waits for no longer
+   */
+  async keep(deadlineMs: number): Promise<void> {
+    this.#kept = true;
+    await this.#each(({ agent, containerId }) => agent.keep({ restoreId: this.#restoreId, containerId, deadlineMs }));
   }
 
   /** Blocks and freezes them. @param deadlineMs they run on by themselves after so long */
@@ -76,7 +93,7 @@ export class OldTasks {
 
   /** They go on, but for those that were retired. Never throws. */
   async resume(reason: string): Promise<void> {
-    if (!this.#stopped) return;
+    if (!this.#stopped && !this.#kept) return;
     const [restoreId, snapshotId] = [this.#restoreId, this.#snapshotId];
     await Promise.all(
       this.agents.map(async (agent) => {

@@ -9,9 +9,11 @@ import {
   withReserved,
   type ReservedNode,
 } from '../transaction/placement-window.ts';
+import { confirmRunning, type Confirmation } from '../transaction/confirmation.ts';
 import {
   ReplacementJournal,
   type CommitRecord,
+  type Member,
   type ReplacementEntry,
   type ReplacementRecord,
 } from '../transaction/replacement-journal.ts';
@@ -27,6 +29,15 @@ export interface ServiceChange {
   readonly placement: Placement;
   /** How many new tasks there will be. */
   readonly tasks: number;
+}
+
+/** What whoever finds the journal must know besides. */
+export interface ReplacementPlace {
+  /** Of the restore or migration. */
+  readonly id: string;
+  readonly stack: string;
+  /** The running tasks that are replaced. */
+  readonly old: readonly Member[];
 }
 
 const SETTLE_TIMEOUT_MS = 60_000;
@@ -45,13 +56,13 @@ export class ServiceReplacement {
   /** What to do, in reverse order, to have everything as before. */
   readonly #undos: (() => Promise<void>)[] = [];
   readonly #journal: ReplacementJournal;
-  readonly #place: { readonly id: string; readonly stack: string };
+  readonly #place: ReplacementPlace;
 
-  /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
+  /** @param place for whoever finds the journal */
   constructor(
     ctx: CoordinatorContext,
     session: ClusterSession,
-    place: { readonly id: string; readonly stack: string },
+    place: ReplacementPlace,
     changes: readonly ServiceChange[],
   ) {
     this.#ctx = ctx;
@@ -96,6 +107,34 @@ export class ServiceReplacement {
   }
 
   /**
+   * Looks whether somebody else has changed the services since {@link begin}. Where their tasks can still take the state, the operation goes on with
+   * them as they are now: the new tasks may be of another generation then.
+   * @throws SwarmcutError `failed`, saying what was changed, where they cannot
+   */
+  async adapt(): Promise<void> {
+    for (const change of this.#changes) {
+      const made = this.#services.get(change.name);
+      if (made === undefined) continue;
+      const now = await this.#session.cluster.service(made.id);
+      if (now === undefined) throw removed(change.name);
+      const { fields, keepsState } = this.#session.cluster.changes(made, now);
+      if (fields.length === 0) continue;
+      const what = `service ${change.name} was updated by somebody meanwhile (${fields.join(', ')})`;
+      const tooFew = now.mode === 'replicated' && now.replicas < change.tasks;
+      if (tooFew || !keepsState || now.generation < this.#generationOf(change)) {
+        throw new SwarmcutError('failed', tooFew ? `${what}: it wants ${now.replicas} tasks only` : what, {
+          where: { service: change.name },
+          advice: 'run the command again when nobody else works on the service',
+        });
+      }
+      this.#ctx.log.warn({ service: change.name, fields }, 'somebody else has updated a service: going on with it');
+      this.#ctx.emit({ kind: 'information', message: `${what}: going on with it` });
+      this.#note(change.name, now, now.generation);
+      await this.#journal.write(this.#record('replacing'));
+    }
+  }
+
+  /**
    * The commit record: from now on the new tasks count, whoever finds the journal. To be called when all of them are restored, and all old ones
    * stand still until told.
    */
@@ -110,15 +149,22 @@ export class ServiceReplacement {
     else await this.#journal.write(this.#record('over'));
   }
 
-  /** The new tasks run: services keep their generation and get back everything else. */
-  async settle(): Promise<void> {
-    await this.#running();
+  /**
+   * The new tasks are released: services keep their generation and get back everything else.
+   * @returns what the cluster, too, says of them
+   */
+  async settle(): Promise<Confirmation> {
+    const confirmed = await confirmRunning(
+      this.#session,
+      this.services,
+      this.#commit?.released ?? [],
+      SETTLE_TIMEOUT_MS,
+    );
     for (const change of this.#changes) {
       const service = this.#services.get(change.name);
-      const generation = service === undefined ? undefined : this.#generations.get(service.id);
-      if (service === undefined || generation === undefined) continue;
-      await this.#session.cluster.settle(service.id, change.spec, generation);
+      if (service !== undefined) await this.#session.cluster.settle(service.id, change.spec);
     }
+    return confirmed;
   }
 
   /**
@@ -150,7 +196,8 @@ export class ServiceReplacement {
       return { name, ...before, spec, generation: this.#generationOf(change) };
     });
     const commit = this.#commit === undefined ? {} : { commit: this.#commit };
-    return { version: 1, ...this.#place, phase, services, reserved: [...this.#reserved], ...commit };
+    const { id, stack, old } = this.#place;
+    return { version: 1, id, stack, phase, services, reserved: [...this.#reserved], old: [...old], ...commit };
   }
 
   async #begin(change: ServiceChange): Promise<void> {
@@ -158,15 +205,20 @@ export class ServiceReplacement {
     const { present, spec } = change;
     const generation = this.#generationOf(change);
     if (present !== undefined) {
-      this.#undos.push(() => cluster.putBack(present.id, present.spec));
+      const { id } = present;
+      let replacement = spec;
+      this.#undos.push(() => cluster.putBack(id, present.spec, replacement, generation));
       await cluster.replace(present, spec, generation);
-      this.#note(change.name, present, generation);
+      const made = await cluster.service(id);
+      if (made === undefined) throw removed(change.name);
+      replacement = made.spec;
+      this.#note(change.name, made, generation);
       return;
     }
     const id = await cluster.create(spec, generation);
     this.#undos.push(() => cluster.remove(id));
     const made = await cluster.service(id);
-    if (made === undefined) throw new SwarmcutError('failed', `service ${change.name} was made and is gone again`);
+    if (made === undefined) throw removed(change.name);
     this.#note(change.name, made, generation);
   }
 
@@ -197,29 +249,17 @@ export class ServiceReplacement {
     }
   }
 
-  /** Waits until Swarm, too, sees every new task running. */
-  async #running(): Promise<void> {
-    const deadline = performance.now() + SETTLE_TIMEOUT_MS;
-    for (;;) {
-      const tasks = await this.#session.cluster.tasks(this.services, this.#session.nodes, 'wanted');
-      const late = tasks.filter((task) => this.#isNew(task) && task.state !== 'running');
-      if (late.length === 0 && tasks.some((task) => this.#isNew(task))) return;
-      if (performance.now() > deadline) {
-        this.#ctx.emit({
-          kind: 'warning',
-          message: `Swarm does not yet see these tasks running: ${late.map((task) => `${task.service}.${task.slot} ${task.state}`).join(', ')}`,
-        });
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-
-  #generationOf({ present, spec }: ServiceChange): number {
-    return this.#session.cluster.nextGeneration(present, spec);
+  #generationOf({ name, present, spec }: ServiceChange): number {
+    const made = this.#services.get(name);
+    const known = made === undefined ? undefined : this.#generations.get(made.id);
+    return known ?? this.#session.cluster.nextGeneration(present, spec);
   }
 
   #isNew(task: ClusterTask): boolean {
     return task.generation === this.#generations.get(task.serviceId);
   }
+}
+
+function removed(service: string): SwarmcutError {
+  return new SwarmcutError('failed', `service ${service} was removed by somebody meanwhile`, { where: { service } });
 }

@@ -16,6 +16,8 @@ export interface ManifestInput {
   readonly checkpoints: ReadonlyMap<string, TaskCheckpoint>;
   readonly infos: readonly InfoReply__Output[];
   readonly resources: StackResources;
+  /** The final cut of a migration. */
+  readonly migration?: true;
 }
 
 /** Puts the manifest together. Pure but for the clock. */
@@ -31,6 +33,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     committedAt: new Date(now).toISOString(),
     wallMs: now - input.startedAtMs,
     external: input.external,
+    ...(input.migration === undefined ? {} : { migration: input.migration }),
     tasks: input.tasks.map(({ key, task, agent }) => {
       const checkpoint = input.checkpoints.get(key);
       if (checkpoint === undefined) throw new SwarmcutError('internal', `no checkpoint of ${key} was collected`);

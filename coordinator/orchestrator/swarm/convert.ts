@@ -7,6 +7,9 @@ export const STACK_LABEL = 'com.docker.stack.namespace';
 /** On a node: where its agent listens, `host:port`, if not at the node's address and the usual port. */
 const AGENT_LABEL = 'swarmcut.agent';
 
+/** Desired states of a task that is to run; `ready` waits for the end of another one of its slot. */
+const WANTED = new Set(['ready', 'running']);
+
 /** A node as operations see it. @param agentPort of its agent, if its label does not say otherwise */
 export function toNode(raw: RawNode, agentPort: number): ClusterNode {
   const host = nodeHost(raw.Status.Addr, raw.ManagerStatus?.Addr);
@@ -60,6 +63,7 @@ export function toTask(raw: RawTask, service: ClusterService, node: string): Clu
     node,
     state: raw.Status.State,
     error: raw.Status.Err ?? '',
+    wanted: WANTED.has(raw.DesiredState),
     createdAt: raw.CreatedAt,
     generation: raw.Spec.ForceUpdate ?? 0,
     addresses: overlays.flatMap(({ Network: network, Addresses: addresses }) =>

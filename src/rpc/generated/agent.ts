@@ -23,12 +23,14 @@ import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _s
 import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './swarmcut/FetchTicket.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
+import type { KeepRequest as _swarmcut_KeepRequest, KeepRequest__Output as _swarmcut_KeepRequest__Output } from './swarmcut/KeepRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from './swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
 import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from './swarmcut/NetworkPlan.ts';
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
+import type { PreserveReply as _swarmcut_PreserveReply, PreserveReply__Output as _swarmcut_PreserveReply__Output } from './swarmcut/PreserveReply.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
 import type { ProxyPlan as _swarmcut_ProxyPlan, ProxyPlan__Output as _swarmcut_ProxyPlan__Output } from './swarmcut/ProxyPlan.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from './swarmcut/RecordedReply.ts';
@@ -83,12 +85,14 @@ export interface ProtoGrpcType {
     FetchTicket: MessageTypeDefinition<_swarmcut_FetchTicket, _swarmcut_FetchTicket__Output>
     InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
     InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
+    KeepRequest: MessageTypeDefinition<_swarmcut_KeepRequest, _swarmcut_KeepRequest__Output>
     ListRestoresReply: MessageTypeDefinition<_swarmcut_ListRestoresReply, _swarmcut_ListRestoresReply__Output>
     ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
     NetworkPlan: MessageTypeDefinition<_swarmcut_NetworkPlan, _swarmcut_NetworkPlan__Output>
     Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
     PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
+    PreserveReply: MessageTypeDefinition<_swarmcut_PreserveReply, _swarmcut_PreserveReply__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
     ProxyPlan: MessageTypeDefinition<_swarmcut_ProxyPlan, _swarmcut_ProxyPlan__Output>
     RecordedReply: MessageTypeDefinition<_swarmcut_RecordedReply, _swarmcut_RecordedReply__Output>

@@ -17,10 +17,12 @@ import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from '../swarmcut/FetchRequest.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
+import type { KeepRequest as _swarmcut_KeepRequest, KeepRequest__Output as _swarmcut_KeepRequest__Output } from '../swarmcut/KeepRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { PreserveReply as _swarmcut_PreserveReply, PreserveReply__Output as _swarmcut_PreserveReply__Output } from '../swarmcut/PreserveReply.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
 import type { RestoreEvent as _swarmcut_RestoreEvent, RestoreEvent__Output as _swarmcut_RestoreEvent__Output } from '../swarmcut/RestoreEvent.ts';
 import type { RestoreRequest as _swarmcut_RestoreRequest, RestoreRequest__Output as _swarmcut_RestoreRequest__Output } from '../swarmcut/RestoreRequest.ts';
@@ -143,6 +145,15 @@ export interface AgentClient extends grpc.Client {
   info(argument: _swarmcut_InfoRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   info(argument: _swarmcut_InfoRequest, callback: grpc.requestCallback<_swarmcut_InfoReply__Output>): grpc.ClientUnaryCall;
   
+  Keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
   ListRestores(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
   ListRestores(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListRestoresReply__Output>): grpc.ClientUnaryCall;
@@ -187,6 +198,15 @@ export interface AgentClient extends grpc.Client {
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
   
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
   Recorded(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_RecordedReply__Output>): grpc.ClientUnaryCall;
@@ -337,6 +357,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   Info: grpc.handleUnaryCall<_swarmcut_InfoRequest__Output, _swarmcut_InfoReply>;
   
+  Keep: grpc.handleUnaryCall<_swarmcut_KeepRequest__Output, _swarmcut_Empty>;
+  
   ListRestores: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListRestoresReply>;
   
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
@@ -346,6 +368,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_Empty>;
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
+  
+  Preserve: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_PreserveReply>;
   
   Recorded: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply>;
   
@@ -390,11 +414,13 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Fetch: MethodDefinition<_swarmcut_FetchRequest, _swarmcut_Chunk, _swarmcut_FetchRequest__Output, _swarmcut_Chunk__Output>
   Finish: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_Empty, _swarmcut_SnapshotRequest__Output, _swarmcut_Empty__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
+  Keep: MethodDefinition<_swarmcut_KeepRequest, _swarmcut_Empty, _swarmcut_KeepRequest__Output, _swarmcut_Empty__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
+  Preserve: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_PreserveReply, _swarmcut_SnapshotRequest__Output, _swarmcut_PreserveReply__Output>
   Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>
   ReleaseRestored: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>

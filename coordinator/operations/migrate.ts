@@ -6,6 +6,7 @@ import type { MigrateOptions, MigrateReport } from './session/reports.ts';
 import { openClusterSession, type ClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
+import { endingTasksAreGone } from './rounds/ending-tasks.ts';
 import { buildManifest, type ManifestInput } from './rounds/manifest.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
@@ -115,6 +116,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
 
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
+    if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
     this.#facts = await this.#askFacts();
     const placement = this.#placement(excluded);

@@ -13,6 +13,7 @@ import type { Stack } from '../orchestrator/index.ts';
 import { acquireStackLock } from '../../src/storage/locks.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
+import { endingTasksAreGone } from './rounds/ending-tasks.ts';
 import { buildManifest } from './rounds/manifest.ts';
 import { roundTasks } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
@@ -55,6 +56,7 @@ async function snapshotLocked(
   const stack = changed ? await existingStack(session, before.name) : before;
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, stack.name, session.nodes, session.agents, session.catalogue);
+  if (algorithm.interceptor === 'proxy') await endingTasksAreGone(ctx, session, stack);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
   const [infos, resources] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),

@@ -107,6 +107,11 @@ export interface ServiceChanges {
   readonly fields: readonly string[];
   /** Tasks made now can take the state of those made before: it is the same program with the same settings on the same networks. */
   readonly keepsState: boolean;
+  /**
+   * During a replacement: new tasks cannot be told from those made before the change, or are not made beside the old ones. It has to be replaced
+   * once more.
+   */
+  readonly renews: boolean;
 }
 
 export interface ClusterService {

@@ -51,6 +51,8 @@ export class ServiceReplacement {
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
+  /** Update settings that others have given to services meanwhile, by name. */
+  readonly #updateConfigs = new Map<string, unknown>();
   #reserved: readonly ReservedNode[] = [];
   #commit: CommitRecord | undefined;
   /** What to do, in reverse order, to have everything as before. */
@@ -117,7 +119,7 @@ export class ServiceReplacement {
       if (made === undefined) continue;
       const now = await this.#session.cluster.service(made.id);
       if (now === undefined) throw removed(change.name);
-      const { fields, keepsState } = this.#session.cluster.changes(made, now);
+      const { fields, keepsState, renews } = this.#session.cluster.changes(made, now);
       if (fields.length === 0) continue;
       const what = `service ${change.name} was updated by somebody meanwhile (${fields.join(', ')})`;
       const tooFew = now.mode === 'replicated' && now.replicas < change.tasks;
@@ -129,8 +131,7 @@ export class ServiceReplacement {
       }
       this.#ctx.log.warn({ service: change.name, fields }, 'somebody else has updated a service: going on with it');
       this.#ctx.emit({ kind: 'information', message: `${what}: going on with it` });
-      this.#note(change.name, now, now.generation);
-      await this.#journal.write(this.#record('replacing'));
+      await this.#adopt(change, now, fields, renews);
     }
   }
 
@@ -162,7 +163,8 @@ export class ServiceReplacement {
     );
     for (const change of this.#changes) {
       const service = this.#services.get(change.name);
-      if (service !== undefined) await this.#session.cluster.settle(service.id, change.spec);
+      if (service !== undefined)
+        await this.#session.cluster.settle(service.id, this.#withTheirs(change.name, change.spec));
     }
     return confirmed;
   }
@@ -193,11 +195,26 @@ export class ServiceReplacement {
     const services = this.#changes.map((change): ReplacementEntry => {
       const { name, present, spec } = change;
       const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
-      return { name, ...before, spec, generation: this.#generationOf(change) };
+      return { name, ...before, spec: this.#withTheirs(name, spec), generation: this.#generationOf(change) };
     });
     const commit = this.#commit === undefined ? {} : { commit: this.#commit };
     const { id, stack, old } = this.#place;
     return { version: 1, id, stack, phase, services, reserved: [...this.#reserved], old: [...old], ...commit };
+  }
+
+  /** Goes on with a service as somebody else has left it. */
+  async #adopt(change: ServiceChange, now: ClusterService, fields: readonly string[], renews: boolean): Promise<void> {
+    const { cluster } = this.#session;
+    // Update settings of their own are what it is to have in the end.
+    if (fields.includes('UpdateConfig')) this.#updateConfigs.set(change.name, now.spec.UpdateConfig);
+    if (renews) {
+      const generation = now.generation + 1;
+      await cluster.replace(now, now.spec, generation);
+      const again = await cluster.service(now.id);
+      if (again === undefined) throw removed(change.name);
+      this.#note(change.name, again, generation);
+    } else this.#note(change.name, now, now.generation);
+    await this.#journal.write(this.#record('replacing'));
   }
 
   async #begin(change: ServiceChange): Promise<void> {
@@ -207,7 +224,7 @@ export class ServiceReplacement {
     if (present !== undefined) {
       const { id } = present;
       let replacement = spec;
-      this.#undos.push(() => cluster.putBack(id, present.spec, replacement, generation));
+      this.#undos.push(() => cluster.putBack(id, this.#withTheirs(change.name, present.spec), replacement, generation));
       await cluster.replace(present, spec, generation);
       const made = await cluster.service(id);
       if (made === undefined) throw removed(change.name);
@@ -247,6 +264,11 @@ export class ServiceReplacement {
       if (this.#ctx.signal.aborted) throw new SwarmcutError('interrupted', 'interrupted: everything is put back');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** A spec for the end, with the update settings that somebody else has given to the service meanwhile. */
+  #withTheirs(name: string, spec: ServiceSpec): ServiceSpec {
+    return this.#updateConfigs.has(name) ? { ...spec, UpdateConfig: this.#updateConfigs.get(name) } : spec;
   }
 
   #generationOf({ name, present, spec }: ServiceChange): number {

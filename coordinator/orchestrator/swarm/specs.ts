@@ -89,6 +89,7 @@ export function specChanges(before: ServiceSpec, now: ServiceSpec): ServiceChang
   const inContainer = container ?? [];
   return {
     fields: [...top, ...inTask, ...inContainer],
+    renews: top.includes('UpdateConfig') || (inTask.length + inContainer.length > 0 && !inTask.includes('ForceUpdate')),
     keepsState: !inTask.includes('Networks') && inContainer.every((key) => UNNOTICED.has(key)),
   };
 }

@@ -85,19 +85,28 @@ describe('what somebody else changes in a service during a restore', () => {
     Labels: {},
   });
   it.each([
-    ['nothing', container({}), [], true],
-    ['what is empty', { TaskTemplate: container({}).TaskTemplate }, [], true],
-    ['a label', { ...container({}), Labels: { a: '1' } }, ['Labels'], true],
-    ['a health check', container({ Healthcheck: { Interval: 2 } }), ['Healthcheck'], true],
-    ['an image', container({ Image: 'j' }), ['Image'], false],
-    ['an environment', container({ Env: [] }), ['Env'], false],
+    ['nothing', container({}), [], true, false],
+    [
+      'new tasks by force',
+      { ...container({}), TaskTemplate: { ...container({}).TaskTemplate, ForceUpdate: 2 } },
+      ['ForceUpdate'],
+      true,
+      false,
+    ],
+    ['what is empty', { TaskTemplate: container({}).TaskTemplate }, [], true, false],
+    ['a label', { ...container({}), Labels: { a: '1' } }, ['Labels'], true, false],
+    ['a health check', container({ Healthcheck: { Interval: 2 } }), ['Healthcheck'], true, true],
+    ['update settings', { ...container({}), UpdateConfig: { Order: 'stop-first' } }, ['UpdateConfig'], true, true],
+    ['an image', container({ Image: 'j' }), ['Image'], false, true],
+    ['an environment', container({ Env: [] }), ['Env'], false, true],
     [
       'networks',
       { ...container({}), TaskTemplate: { ...container({}).TaskTemplate, Networks: [{ Target: 'n' }] } },
       ['Networks'],
       false,
+      true,
     ],
-  ])('is named, and keeps the state of tasks usable or not: %s', (_, now, fields, keepsState) => {
-    expect(specChanges(container({}), now)).toEqual({ fields, keepsState });
+  ])('is named, and keeps the state of tasks usable or not: %s', (_, now, fields, keepsState, renews) => {
+    expect(specChanges(container({}), now)).toEqual({ fields, keepsState, renews });
   });
 });

@@ -89,6 +89,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The snapshot that it is, and its copy on disk. */
   #cutId: string;
   #onDisk: CutOnDisk | undefined;
+  #replacement: ServiceReplacement | undefined;
   /** It is all that is left of tasks. */
   #kept = false;
   /** What a manifest says of nodes and resources: asked for before anything stands still. */
@@ -132,6 +133,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
         tasks: this.#who.moving.filter(({ task }) => task.serviceId === service.id).length,
       })),
     );
+    this.#replacement = replacement;
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
     const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session, this.#stack.name, () =>
       relocate(this.#ctx, relocation, replacement, this),
@@ -169,7 +171,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
   }
 
   async secured(): Promise<void> {
+    const begun = performance.now();
     await this.#onDisk?.written();
+    // What the copy adds to the downtime.
+    this.#ctx.log.info({ migration: this.#id, waitedMs: Math.round(performance.now() - begun) }, 'ready to commit');
   }
 
   async confirmed({ late, ended }: Confirmation): Promise<void> {
@@ -212,7 +217,12 @@ class Migration implements RelocationSteps<MigrationPlans> {
     );
     const tasks = await cluster.tasks(services, nodes, 'all');
     return this.#who.moving
-      .filter(({ ref }) => tasks.some(({ taskId, wanted }) => taskId === ref.taskId && !wanted))
+      .filter(({ ref }) =>
+        tasks.some(
+          ({ taskId, serviceId, wanted }) =>
+            taskId === ref.taskId && (!wanted || this.#replacement?.taken.has(serviceId) === true),
+        ),
+      )
       .map(({ key }) => key);
   }
 

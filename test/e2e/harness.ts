@@ -236,3 +236,12 @@ export async function startCoordinator(args: readonly string[]): Promise<{
   const pid = await waitFor('the coordinator', () => outerPid('n1', file), { timeoutMs: PATIENCE_MS, intervalMs: 5 });
   return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
 }
+
+/** Lets a service of a host stand still, and go on. */
+export async function halter(
+  node: string,
+  service: 'agent' | 'engine',
+): Promise<{ readonly halt: () => void; readonly goOn: () => void }> {
+  const pid = await outerPid(node, `/run/testbed/${service}.pid`);
+  return { halt: () => void process.kill(pid, 'SIGSTOP'), goOn: () => void process.kill(pid, 'SIGCONT') };
+}

@@ -51,6 +51,7 @@ export class ServiceReplacement {
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
+  readonly #taken = new Set<string>();
   /** Update settings that others have given to services meanwhile, by name. */
   readonly #updateConfigs = new Map<string, unknown>();
   #reserved: readonly ReservedNode[] = [];
@@ -81,6 +82,11 @@ export class ServiceReplacement {
 
   get services(): readonly ClusterService[] {
     return [...this.#services.values()];
+  }
+
+  /** Ids of services whose old tasks end although the operation has failed: somebody else has had them replaced. */
+  get taken(): ReadonlySet<string> {
+    return this.#taken;
   }
 
   /** Asks for the new tasks. They wait in the shims. Where it matters where they go, ends when they have been placed. */
@@ -124,6 +130,7 @@ export class ServiceReplacement {
       const what = `service ${change.name} was updated by somebody meanwhile (${fields.join(', ')})`;
       const tooFew = now.mode === 'replicated' && now.replicas < change.tasks;
       if (tooFew || !keepsState || now.generation < this.#generationOf(change)) {
+        if (now.generation >= this.#generationOf(change)) this.#taken.add(now.id);
         throw new SwarmcutError('failed', tooFew ? `${what}: it wants ${now.replicas} tasks only` : what, {
           where: { service: change.name },
           advice: 'run the command again when nobody else works on the service',

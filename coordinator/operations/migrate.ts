@@ -5,15 +5,13 @@ import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
 import { openClusterSession, type ClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
-import type { Manifest } from '../../src/model/checkpoint.ts';
 import { endingTasksAreGone } from './rounds/ending-tasks.ts';
-import { buildManifest, type ManifestInput } from './rounds/manifest.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
-import { migrationPlans, refuseBrokenMove, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import { movingAlgorithm } from './relocation/final-cut.ts';
+import { MovingCut, type Who } from './relocation/moving-cut.ts';
+import { migrationPlans, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
 import type { Confirmation } from './transaction/confirmation.ts';
-import { CutOnDisk, keepCut, keptText } from './transaction/cut-on-disk.ts';
 import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
@@ -61,12 +59,6 @@ interface Where {
   readonly timeoutMs: number;
 }
 
-interface Who {
-  readonly services: readonly ClusterService[];
-  readonly moving: readonly RoundTask[];
-  readonly staying: readonly RoundTask[];
-}
-
 /** A round that keeps its tasks frozen, followed by their relocation. */
 class Migration implements RelocationSteps<MigrationPlans> {
   readonly stack: string;
@@ -84,19 +76,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
   readonly #old: OldTasks;
   /** The tasks have sidecars. */
   readonly #proxied: boolean;
-  /** The final cut. */
-  #cut: FinalCut | undefined;
-  /** The snapshot that it is, and its copy on disk. */
-  #cutId: string;
-  #onDisk: CutOnDisk | undefined;
+  readonly #cut: MovingCut;
   #replacement: ServiceReplacement | undefined;
   /** It is all that is left of tasks. */
   #kept = false;
-  /** What a manifest says of nodes and resources: asked for before anything stands still. */
-  #facts: Pick<ManifestInput, 'infos' | 'resources'> = {
-    infos: [],
-    resources: { networks: [], configs: [], secrets: [] },
-  };
 
   constructor(ctx: CoordinatorContext, session: ClusterSession, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
@@ -112,14 +95,14 @@ class Migration implements RelocationSteps<MigrationPlans> {
     this.#proxied = movingAlgorithm(stack).interceptor === 'proxy';
     const old = who.moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent }));
     this.#old = new OldTasks(ctx, id, old);
-    this.#cutId = id;
+    this.#cut = new MovingCut(ctx, session, stack, who, this.#old);
   }
 
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
     if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
-    this.#facts = await this.#askFacts();
+    await this.#cut.prepare();
     const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
@@ -147,7 +130,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   /** The moving tasks stop together and stay frozen; their parts stay in memory. */
   async stopOld(): Promise<readonly SavedTask[]> {
     // One id for both, so that a person who knows the migration's can restore its cut.
-    const cut = await this.#stop(this.#id);
+    const cut = await this.#cut.make(this.#id);
     return this.#who.moving.map(({ key, ref, agent }) => ({
       key,
       ref,
@@ -157,30 +140,13 @@ class Migration implements RelocationSteps<MigrationPlans> {
     }));
   }
 
-  async #stop(snapshotId: string): Promise<FinalCut> {
-    const { moving, staying } = this.#who;
-    this.#cutId = snapshotId;
-    this.#ctx.log.info({ migration: this.#id }, 'the final cut begins');
-    const startedAtMs = Date.now();
-    const cut = await finalCut(this.#ctx, this.#stack, snapshotId, moving, () => this.#old.takeOver(snapshotId));
-    this.#cut = cut;
-    if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
-    this.#onDisk = new CutOnDisk(this.#ctx, this.#session, snapshotId);
-    this.#onDisk.begin(this.#manifest(cut, startedAtMs));
-    return cut;
-  }
-
-  async secured(): Promise<void> {
-    const begun = performance.now();
-    await this.#onDisk?.written();
-    // What the copy adds to the downtime.
-    this.#ctx.log.info({ migration: this.#id, waitedMs: Math.round(performance.now() - begun) }, 'ready to commit');
+  secured(): Promise<void> {
+    return this.#cut.written();
   }
 
   async confirmed({ late, ended }: Confirmation): Promise<void> {
-    if (late.length + ended.length === 0) return this.#onDisk?.forget();
-    await keepCut(this.#ctx, this.#session, this.#cutId);
-    this.#ctx.emit({ kind: 'warning', message: keptText(this.#cutId) });
+    if (late.length + ended.length === 0) await this.#cut.forget();
+    else this.#ctx.emit({ kind: 'warning', message: await this.#cut.keep() });
   }
 
   async rescue(): Promise<string | undefined> {
@@ -189,11 +155,11 @@ class Migration implements RelocationSteps<MigrationPlans> {
       ended = await this.#endedOld();
       if (ended.length === 0) return undefined;
       // They run until the engine's stop, which waits, is let through.
-      if (this.#cut === undefined) await this.#stop(newId(Date.now(), Math.random()));
-      await this.#onDisk?.written();
-      await keepCut(this.#ctx, this.#session, this.#cutId);
+      if (this.#cut.cut === undefined) await this.#cut.make(newId(Date.now(), Math.random()));
+      await this.#cut.written();
+      const kept = await this.#cut.keep();
       this.#kept = true;
-      return `Swarm ends ${ended.join(', ')} for it; ${keptText(this.#cutId)}`;
+      return `Swarm ends ${ended.join(', ')} for it; ${kept}`;
     } catch (error) {
       if (ended.length === 0)
         this.#ctx.log.warn({ reason: messageOf(error) }, 'cannot look whether old tasks are ended');
@@ -204,7 +170,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
   }
 
   async undo(): Promise<void> {
-    if (!this.#kept) await this.#onDisk?.forget();
+    if (!this.#kept) await this.#cut.forget();
   }
 
   /** Old tasks that the cluster is about to end, although their services are to go on. */
@@ -240,46 +206,14 @@ class Migration implements RelocationSteps<MigrationPlans> {
     });
   }
 
-  async #askFacts(): Promise<Pick<ManifestInput, 'infos' | 'resources'>> {
-    const { services, moving } = this.#who;
-    const [infos, resources] = await Promise.all([
-      Promise.all(this.#old.agents.map((agent) => agent.info({}, { signal: this.#ctx.signal }))),
-      this.#session.cluster.resourcesOf({ name: this.#stack.name, services, tasks: moving.map(({ task }) => task) }),
-    ]);
-    return { infos, resources };
-  }
-
   #placement(excluded: readonly string[]): Placement {
     const { from, to } = this.#where;
     if (to !== undefined) return { only: to };
     return { except: [...excluded, ...(from === undefined ? [] : [from])] };
   }
 
-  #manifest({ epoch, checkpoints }: FinalCut, startedAtMs: number): Manifest {
-    const { infos, resources } = this.#facts;
-    return buildManifest({
-      id: this.#cutId,
-      stack: { ...this.#stack, services: this.#who.services },
-      algorithm: movingAlgorithm(this.#stack).name,
-      epoch,
-      startedAtMs,
-      // Those that did not move have lost their ends by the time when this is restored.
-      external: 'close',
-      tasks: this.#who.moving,
-      checkpoints,
-      infos,
-      resources,
-      migration: true,
-    });
-  }
-
-  get #made(): FinalCut {
-    if (this.#cut === undefined) throw new SwarmcutError('internal', 'there was no final cut');
-    return this.#cut;
-  }
-
   #moved(arrivals: ArrivalsByKey): Moved {
-    const { epoch, checkpoints } = this.#made;
+    const { epoch, checkpoints } = this.#cut.made;
     const { moving, staying } = this.#who;
     const { name: stack } = this.#stack;
     return { id: this.#id, stack, epoch, proxied: this.#proxied, moving, staying, checkpoints, arrivals };
@@ -287,11 +221,11 @@ class Migration implements RelocationSteps<MigrationPlans> {
 
   /** When the first task was blocked, by its node's wall clock. */
   #frozenAtMs(): number {
-    return Math.min(...[...this.#made.checkpoints.values()].map(({ times }) => times.holdAtMs));
+    return Math.min(...[...this.#cut.made.checkpoints.values()].map(({ times }) => times.holdAtMs));
   }
 
   #report(arrivals: ArrivalsByKey, wallMs: number, downtimeMs: number): MigrateReport {
-    const { checkpoints } = this.#made;
+    const { checkpoints } = this.#cut.made;
     return {
       id: this.#id,
       stack: this.#stack.name,

@@ -1,30 +1,36 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { pathInHost } from '../../../examples/testbed/index.ts';
-import { PATIENCE_MS, expectNoTraces, halter, others, stacks, waitFor } from '../harness.ts';
-import type { MigrateReport, ProgramStatus, RunningTask } from '../harness.ts';
+import { PATIENCE_MS, expectNoTraces, halter, others, snapshot, stacks, waitFor } from '../harness.ts';
+import type { ProgramStatus, RunningTask } from '../harness.ts';
 import type { CoordinatorAnswer } from '../../../examples/demo/stacks.ts';
 import { SWARM_EVENTS, type SwarmEvent } from '../swarm-events.ts';
 
 const STACK = 'events';
 const SERVICE = `${STACK}_client`;
 
-/** Those that are tried in every run; `SWARMCUT_EVENTS=<rounds>` tries all of them so many times. */
-const SAMPLE = new Set([
-  'a label of the service',
-  'an update by force',
-  'another environment',
-  'the node is drained and comes back',
-  'another stack is deployed and removed',
-]);
+/** Those that are tried in every run, by algorithm; `SWARMCUT_EVENTS=<rounds>` (`npm run test:events`) tries all of them so many times. */
+const SAMPLE: Readonly<Record<string, readonly string[]>> = {
+  'lai-yang': [
+    'another stack is deployed and removed',
+    'a label of the service',
+    'an update by force',
+    'another environment',
+    'the node is drained and comes back',
+  ],
+  'chandy-lamport': ['an update by force', 'the node is drained and comes back'],
+};
 const ROUNDS = Number(process.env.SWARMCUT_EVENTS ?? 0);
-const CHOSEN = SWARM_EVENTS.filter(({ name }) => ROUNDS > 0 || SAMPLE.has(name));
+const ALL = Array.from({ length: ROUNDS }, () => SWARM_EVENTS.map(({ name }) => name)).flat();
 
 /**
- * Things that people do to a service, and that happen to its node, between the beginning of a migration and its cut: without us they would end the task or
+ * Things that people do to a service, and that happen to its node, between the beginning of a migration or restore and its cut: without us they would end the task or
  * leave it alone. Its state is never lost: it moves, or it goes on where it is, or people are told where it is kept.
  */
-describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migrations (%s)', (algorithm) => {
+describe.each(Object.keys(SAMPLE))('events of a Swarm (%s)', (algorithm) => {
+  /** Of a snapshot, and what the client was at its time. */
+  let saved: { id: string; connectedSinceMs: number | null; n: number };
+
   beforeAll(async () => {
     await stacks.deploy('pair', {
       stack: STACK,
@@ -33,6 +39,8 @@ describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migratio
         for (const { deploy } of Object.values(services)) deploy.restart_policy = { condition: 'any', delay: '1s' };
       },
     });
+    const { connectedSinceMs, n } = await status();
+    saved = { id: (await snapshot(STACK)).id, connectedSinceMs, n };
   });
 
   afterAll(async () => {
@@ -52,22 +60,40 @@ describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migratio
     }
   });
 
-  const names = Array.from({ length: Math.max(1, ROUNDS) }, () => CHOSEN.map(({ name }) => name)).flat();
-  test.each(names)('%s', async (name) => {
-    const event = SWARM_EVENTS.find((one) => one.name === name);
-    if (event === undefined) throw new Error(name);
+  const names = ROUNDS > 0 ? ALL : (SAMPLE[algorithm] ?? []);
+  test.each(names)('during a migration: %s', async (name) => {
     before = { ...(await status()), task: await clientTask() };
-    const answer = await migrateDuring(event);
+    const answer = await during(eventOf(name), (to) => ['migrate', SERVICE, '--to', to]);
     await expectNotLost(answer);
   });
 
+  test.each(ROUNDS > 0 ? names : ['an update by force'])('during a restore: %s', async (name) => {
+    before = { ...(await status()), task: await clientTask() };
+    const { node } = await stacks.task(STACK, 'server');
+    const answer = await during(eventOf(name), (to) => [
+      ...['restore', saved.id, '--to', `${SERVICE}=${to}`, '--to', `${STACK}_server=${node}`],
+    ]);
+    // Without us, an update that makes tasks anew would end the old ones, too: a restore keeps none of these.
+    if (answer.exitCode !== 0) await stacks.coordinate(['restore', saved.id]);
+    const now = await status();
+    expect(now.connectedSinceMs).toBe(saved.connectedSinceMs);
+    expect(now.n).toBeGreaterThanOrEqual(saved.n);
+    await goesOn();
+  });
+
+  function eventOf(name: string): SwarmEvent {
+    const event = SWARM_EVENTS.find((one) => one.name === name);
+    if (event === undefined) throw new Error(name);
+    return event;
+  }
+
   /** The event comes when Swarm has placed the new task, and before that is known: the agent of its node stands still so long. */
-  async function migrateDuring(event: SwarmEvent): Promise<CoordinatorAnswer<MigrateReport>> {
+  async function during(event: SwarmEvent, command: (to: string) => string[]): Promise<CoordinatorAnswer<unknown>> {
     const { task } = before;
     const [to] = others(task.node);
     const agent = await halter(to, 'agent');
     const over = new AbortController();
-    const running = stacks.coordinator<MigrateReport>(['migrate', SERVICE, '--to', to]);
+    const running = stacks.coordinator(command(to));
     try {
       await replacing();
       agent.halt();
@@ -96,7 +122,7 @@ describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migratio
         return false;
       }
     };
-    await waitFor('the beginning of the migration', () => Promise.resolve(there()), {
+    await waitFor('its beginning', () => Promise.resolve(there()), {
       timeoutMs: PATIENCE_MS,
       intervalMs: 1,
     });
@@ -118,7 +144,7 @@ describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migratio
     return JSON.parse(await stacks.inTask(await clientTask(), ['cat', '/tmp/status.json'])) as ProgramStatus;
   }
 
-  async function expectNotLost({ exitCode, error, stderr }: CoordinatorAnswer<MigrateReport>): Promise<void> {
+  async function expectNotLost({ exitCode, error, stderr }: CoordinatorAnswer<unknown>): Promise<void> {
     const [, kept] = /is kept as snapshot (\w+)/.exec(stderr) ?? [];
     if (kept !== undefined) {
       expect(error?.message ?? stderr).toMatch(/by somebody|given up|has ended/);
@@ -140,9 +166,13 @@ describe.each(['lai-yang', 'chandy-lamport'])('events of a Swarm during migratio
         reconnects: before.reconnects,
       });
     }
+    await goesOn();
+    const listed = await stacks.coordinate<{ id: string }[]>(['list', STACK]);
+    expect(listed.map(({ id }) => id)).toEqual([saved.id]);
+  }
+
+  async function goesOn(): Promise<void> {
     const { n } = await status();
     await waitFor('the client to go on', async () => (await status()).n > n, { timeoutMs: PATIENCE_MS });
-    const listed = await stacks.coordinate<{ id: string }[]>(['list', STACK]);
-    expect(listed).toEqual([]);
   }
 });

@@ -1,5 +1,6 @@
 import { messageOf } from '../src/model/errors.ts';
 import type { Logger } from '../src/platform/logger.ts';
+import type { FormerAddresses } from './network/former-addresses.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Containers } from './runtime/docker/containers.ts';
 import type { Expectations } from './runtime/shim/expectations.ts';
@@ -18,5 +19,23 @@ export async function forgetEnded(
     await parts.memory.prune(present);
   } catch (error) {
     parts.log.warn({ reason: messageOf(error) }, 'cannot tidy up after containers that have ended');
+  }
+}
+
+/** An agent that starts goes on leading connections to former addresses, and watching who has these. Never rejects: connections are made without. */
+export async function leadAgain(
+  containers: Pick<Containers, 'facts'>,
+  parts: { readonly memory: NetworkMemory; readonly former: Pick<FormerAddresses, 'lead'>; readonly log: Logger },
+): Promise<void> {
+  const { memory, former, log } = parts;
+  for (const containerId of await memory.containers()) {
+    try {
+      const known = await memory.recall(containerId);
+      if (known.former.length === 0) continue;
+      const { networkNamespace } = await containers.facts(containerId);
+      await former.lead(containerId, networkNamespace, known.former);
+    } catch (error) {
+      log.warn({ containerId, reason: messageOf(error) }, 'former addresses are not led any more');
+    }
   }
 }

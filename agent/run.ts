@@ -10,8 +10,9 @@ import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
 import { IdentityService } from './identity/identity-service.ts';
 import { Fences } from './fences.ts';
-import { forgetEnded } from './leftovers.ts';
+import { forgetEnded, leadAgain } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
+import { FormerAddresses } from './network/former-addresses.ts';
 import { NetworkMemory } from './network/network-memory.ts';
 import { Repair } from './repair/repair.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
@@ -82,13 +83,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const memory = new NetworkMemory(directories.run);
   await forgetEnded(containers, { memory, expectations, log });
   const registrations = new Registrations(directories);
+  const discovery = new Discovery({ inspect: engineInspect(containers.engine), log });
+  const formerAddresses = new FormerAddresses({ source: discovery, log });
   const sidecars = new Sidecars({
     directories,
     containers,
     dataRoot,
     nodeName: node,
     registrations,
-    views: new NetworkViews({ source: new Discovery({ inspect: engineInspect(containers.engine), log }), log }),
+    views: new NetworkViews({ source: discovery, log }),
     log,
   });
   const held = new HeldTasks({
@@ -122,7 +125,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     runDir: directories.run,
     expectations,
     stager,
-    network: new RestoredNetwork(memory),
+    network: new RestoredNetwork(memory, formerAddresses),
     held,
     sidecars,
     log,
@@ -153,6 +156,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
+  await leadAgain(containers, { memory, former: formerAddresses, log });
   await adoptTasks(directories.run, journal, held, (containerId) => openTask(containers, containerId), log);
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
@@ -168,6 +172,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       held,
       sidecars,
       memory,
+      formerAddresses,
       ledger,
       manifests,
       store,
@@ -200,5 +205,6 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   // What is still blocked or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, { journal, standstills, log });
   engineWatch.close();
+  formerAddresses.close();
   sidecars.close();
 }

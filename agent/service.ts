@@ -3,10 +3,12 @@ import { SwarmcutError } from '../src/model/errors.ts';
 import type { TaskRef } from '../src/model/task.ts';
 import type { AgentImplementation } from '../src/rpc/index.ts';
 import type { Containers } from './runtime/docker/containers.ts';
-import { listConnections, resetConnections } from './network/rewriting/connections.ts';
+import { listConnections, listDatagramSockets, resetConnections } from './network/rewriting/connections.ts';
 import { KernelInterceptor } from './network/interceptor.ts';
 import type { IdentityService } from './identity/identity-service.ts';
+import { findObstacles } from './obstacles/look.ts';
 import type { NodeInfo } from './node-info.ts';
+import type { FormerAddresses } from './network/former-addresses.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Repair } from './repair/repair.ts';
 import type { Restores } from './restores/restores.ts';
@@ -33,6 +35,7 @@ export interface AgentParts {
   readonly held: HeldTasks;
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
+  readonly formerAddresses: FormerAddresses;
   readonly ledger: Ledger;
   readonly manifests: Manifests;
   readonly store: PartStore;
@@ -52,6 +55,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     held,
     sidecars,
     memory,
+    formerAddresses,
     ledger,
     manifests,
     store,
@@ -62,6 +66,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
     leftovers: ({ clear }) => repair.run(clear),
+    look: async ({ containerId }) => ({ obstacles: await findObstacles(await containers.facts(containerId)) }),
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {
@@ -197,14 +202,16 @@ export function agentService(parts: AgentParts): AgentImplementation {
     connections: async ({ containerId }) => {
       const facts = await containers.facts(containerId);
       const { aliases, rewrites } = await memory.recall(containerId);
-      return { connections: await listConnections(facts.pid), aliases, rewrites };
+      const [connections, datagrams] = await Promise.all([listConnections(facts.pid), listDatagramSockets(facts.pid)]);
+      return { connections, datagrams, aliases, rewrites };
     },
-    rewrite: async ({ containerId, rewrites, close }) => {
+    rewrite: async ({ containerId, rewrites, close, former }) => {
       const facts = await containers.facts(containerId);
       const entries = rewrites as RewriteEntry[];
       await new KernelInterceptor({ netns: facts.networkNamespace }).setRewrites(entries);
       const { aliases } = await memory.recall(containerId);
-      await memory.remember(containerId, { aliases, rewrites: entries });
+      await memory.remember(containerId, { aliases, rewrites: entries, former });
+      await formerAddresses.lead(containerId, facts.networkNamespace, former);
       if (close.length > 0) await resetConnections(facts.networkNamespace, close as Connection[]);
       return {};
     },

@@ -64,5 +64,6 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
     aliases: [...aliases],
     notes: [...staged.files.notes],
     streams: [...(channels?.streams ?? [])],
+    datagrams: dump.datagrams,
   };
 }

@@ -8,8 +8,10 @@ const MAX_PAX_BYTES = 4 * 1024 * 1024;
 
 /** One entry of an archive. Its data is not read. */
 export interface TarEntry {
-  /** Relative, without a leading `./` or a trailing `/`; empty for the root. */
+  /** Relative, without a leading `./` or a trailing `/`; empty for the root. For people: see {@link TarEntry.name}. */
   readonly path: string;
+  /** The same as bytes, in no particular encoding: what the file is called. */
+  readonly name: Buffer;
   readonly kind: 'directory' | 'whiteout' | 'other';
   /** Names of its extended attributes. */
   readonly xattrs: readonly string[];
@@ -35,11 +37,13 @@ export async function* tarEntries(file: string): AsyncGenerator<TarEntry> {
           throw new SwarmcutError('damaged', `${file}: a header of ${header.size} bytes`);
         const data = await read(handle, at, header.size, file);
         if (header.type === 'x') pax = parsePaxRecords(data);
-        else longName = data.toString('utf8').replace(/\0.*$/s, '');
+        else longName = data.toString('latin1').replace(/\0.*$/s, '');
       } else if (header.type !== 'g' && header.type !== 'K') {
-        const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
+        const called = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
+        const name = Buffer.from(called.replace(/^(\.\/)+|^\.$/, '').replace(/\/+$/, ''), 'latin1');
         yield {
-          path: name.replace(/^(\.\/)+|^\.$/, '').replace(/\/+$/, ''),
+          path: name.toString('utf8'),
+          name,
           kind:
             header.type === '5'
               ? 'directory'
@@ -85,17 +89,27 @@ export async function createTar(
 
 /**
  * Extracts an archive over what is in the directory; entries in it are replaced.
- * @param excludeFile a file with the names, one per line, as they are in the archive, of entries to leave out
+ * @param excludeFile a file with the names, one per line, as they are in the archive, of entries to leave out; tar ignores blanks at their ends
+ * @param excludePatterns a file as that, with patterns: each costs time for each entry
  */
 export async function extractTar(
   file: string,
   directory: string,
-  options: { readonly excludeFile?: string; readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly excludeFile?: string;
+    readonly excludePatterns?: string;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
 ): Promise<void> {
-  const exclude =
-    options.excludeFile === undefined
+  const { excludeFile, excludePatterns } = options;
+  const exclude = [
+    ...(excludeFile === undefined
       ? []
-      : ['--anchored', '--no-wildcards', '--no-recursion', `--exclude-from=${options.excludeFile}`];
+      : ['--anchored', '--no-recursion', '--no-wildcards', `--exclude-from=${excludeFile}`]),
+    ...(excludePatterns === undefined
+      ? []
+      : ['--anchored', '--no-recursion', '--wildcards', `--exclude-from=${excludePatterns}`]),
+  ];
   await tar(
     [
       '--extract',

@@ -95,9 +95,9 @@ interface Swap {
 }
 
 async function unpackUpper(file: string, rootfs: string, options: UnpackOptions): Promise<void> {
-  const whiteouts: string[] = [];
+  const whiteouts: Buffer[] = [];
   for await (const entry of tarEntries(file)) {
-    if (entry.path === '') continue;
+    if (entry.name.length === 0) continue;
     options.signal?.throwIfAborted();
     for (const name of ['redirect', 'metacopy']) {
       if (entry.xattrs.includes(`trusted.overlay.${name}`)) {
@@ -107,47 +107,75 @@ async function unpackUpper(file: string, rootfs: string, options: UnpackOptions)
         );
       }
     }
-    const present = await inside(rootfs, entry.path);
+    const present = await inside(rootfs, entry.name);
+    const path = below(rootfs, entry.name);
     if (entry.kind === 'whiteout') {
-      whiteouts.push(`./${entry.path}`);
-      if (present !== 'nothing') await rm(join(rootfs, entry.path), { recursive: true, force: true });
+      whiteouts.push(entry.name);
+      if (present !== 'nothing') await rm(path, { recursive: true, force: true });
     } else if (entry.kind === 'directory') {
-      if (present === 'other') await rm(join(rootfs, entry.path));
-      else if (present === 'directory' && entry.xattrs.includes('trusted.overlay.opaque')) {
-        await empty(join(rootfs, entry.path));
-      }
+      if (present === 'other') await rm(path);
+      else if (present === 'directory' && entry.xattrs.includes('trusted.overlay.opaque')) await empty(path);
     } else if (present === 'directory') {
-      await rm(join(rootfs, entry.path), { recursive: true, force: true });
+      await rm(path, { recursive: true, force: true });
     }
   }
-  if (whiteouts.some((path) => path.includes('\n'))) {
+  if (whiteouts.some((name) => name.includes('\n'))) {
     throw new SwarmcutError(
       'failed',
       'a deleted file has a line break in its name, which tar cannot be told to leave out',
     );
   }
-  const excludeFile = join(options.workDir, 'whiteouts');
   await mkdir(options.workDir, { recursive: true, mode: 0o700 });
-  await writeFile(excludeFile, whiteouts.map((path) => `${path}\n`).join(''), { mode: 0o600 });
+  const excludeFile = join(options.workDir, 'whiteouts');
+  const excludePatterns = join(options.workDir, 'whiteout-patterns');
+  const trimmed = whiteouts.filter(endsInBlank);
+  await writeFile(excludeFile, lines(whiteouts), { mode: 0o600 });
+  await writeFile(excludePatterns, lines(trimmed.map(asPattern)), { mode: 0o600 });
   try {
-    await extractTar(file, rootfs, { excludeFile, signal: options.signal });
+    await extractTar(file, rootfs, {
+      excludeFile,
+      ...(trimmed.length === 0 ? {} : { excludePatterns }),
+      signal: options.signal,
+    });
   } finally {
     await rm(excludeFile, { force: true });
+    await rm(excludePatterns, { force: true });
   }
+}
+
+/** As they stand in an archive. */
+function lines(names: readonly Buffer[]): Buffer {
+  return Buffer.concat(names.flatMap((name) => [Buffer.from('./'), name, Buffer.from('\n')]));
+}
+
+/** GNU tar takes the blanks at the end of a line for no part of the name. */
+function endsInBlank(name: Buffer): boolean {
+  return /[ \t\v\f\r]$/.test(name.toString('latin1'));
+}
+
+/** A pattern (glob(7)) for this name alone, which does not end in a blank. */
+function asPattern(name: Buffer): Buffer {
+  const text = name.toString('latin1').replace(/[\\*?[\]]/g, '\\$&');
+  return Buffer.from(`${text.slice(0, -1)}[${text.slice(-1)}]`, 'latin1');
+}
+
+/** Names are bytes in no particular encoding. */
+function below(root: string, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${root}/`), name]);
 }
 
 /**
  * What is at a path below a root whose symbolic links must not be followed: they would lead out of it, into this node's own files.
  * A path below anything but a directory counts as nothing: extracting its parents will replace what is there.
  */
-async function inside(root: string, path: string): Promise<'nothing' | 'directory' | 'other'> {
-  let at = root;
+async function inside(root: string, name: Buffer): Promise<'nothing' | 'directory' | 'other'> {
+  let at = '';
   let found: 'nothing' | 'directory' | 'other' = 'directory';
-  for (const name of path.split('/')) {
-    if (name === '..' || found !== 'directory') return 'nothing';
-    at = join(at, name);
+  for (const word of name.toString('latin1').split('/')) {
+    if (word === '..' || found !== 'directory') return 'nothing';
+    at = at === '' ? word : `${at}/${word}`;
     try {
-      found = (await lstat(at)).isDirectory() ? 'directory' : 'other';
+      found = (await lstat(below(root, Buffer.from(at, 'latin1')))).isDirectory() ? 'directory' : 'other';
     } catch {
       return 'nothing';
     }
@@ -155,8 +183,10 @@ async function inside(root: string, path: string): Promise<'nothing' | 'director
   return found;
 }
 
-async function empty(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true, force: true });
+async function empty(directory: Buffer): Promise<void> {
+  for (const name of await readdir(directory, { encoding: 'buffer' })) {
+    await rm(Buffer.concat([directory, Buffer.from('/'), name]), { recursive: true, force: true });
+  }
 }
 
 async function unpackVolume(part: StagedPart, target: UnpackTarget, options: UnpackOptions): Promise<Swap | undefined> {

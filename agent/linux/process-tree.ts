@@ -21,6 +21,17 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return found;
 }
 
+/** The numbers of these processes in their own pid namespace, by those of this node. */
+export async function innerPids(pids: readonly number[]): Promise<Map<number, number>> {
+  const found = new Map<number, number>();
+  for (const pid of pids) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const inner = /^NSpid:.*\s(\d+)$/m.exec(status)?.[1];
+    if (inner !== undefined) found.set(pid, Number(inner));
+  }
+  return found;
+}
+
 /** What `/proc/<pid>/stat` says. */
 export interface ProcessStat {
   /** Name of the program, or what it calls itself. */

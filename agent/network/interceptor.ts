@@ -4,6 +4,7 @@ import type { Epoch } from '../../src/algorithms/contract.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { pause } from '../../src/platform/deadlines.ts';
+import type { FormerAddress } from '../../src/model/plans/former-addresses.ts';
 import type { PrepareOptions, TaskInterceptor } from './task-interceptor.ts';
 import { openFiles, processTree } from '../linux/process-tree.ts';
 import { block, openInwards, unblock } from './block.ts';
@@ -18,6 +19,7 @@ import {
   prepareScript,
   removeScript,
 } from './rules.ts';
+import { formerScript } from './rewriting/former-rules.ts';
 import { removeRewritesScript, rewriteScript } from './rewriting/rewrite-rules.ts';
 import { lowerRtoMin, restoreRtoMin } from './routes.ts';
 import { rewriteSysctlScript } from './rewriting/addresses.ts';
@@ -54,7 +56,7 @@ export class KernelInterceptor implements TaskInterceptor {
    */
   async prepare(options: PrepareOptions): Promise<void> {
     this.#routesChanged = true;
-    await this.#nft(prepareScript(options.subnets, options.epoch, options.colourTimeoutMs));
+    await this.#nft(prepareScript(options));
     await this.#changeRoutes(options.subnets, (shown) => lowerRtoMin(shown, options.subnets));
   }
 
@@ -129,6 +131,11 @@ export class KernelInterceptor implements TaskInterceptor {
     }
     await this.#inside(['sh', '-s'], rewriteSysctlScript(entries));
     await this.#nft(rewriteScript(entries));
+  }
+
+  /** Where new connections to former addresses of the stack go; replaces what was led before. */
+  async setFormer(former: readonly FormerAddress[]): Promise<void> {
+    await this.#nft(formerScript(former));
   }
 
   /** Takes everything of ours away, rewriting included: restored connections hang from now on. No error if the namespace is gone. */

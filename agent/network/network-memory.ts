@@ -3,8 +3,17 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { RewriteEntry } from '../../src/model/connection.ts';
 import { endpointSchema } from '../../src/model/checkpoint.ts';
+import type { FormerAddress } from '../../src/model/plans/former-addresses.ts';
 import type { Alias } from '../../src/model/task.ts';
 import { replaceFile } from '../../src/platform/files.ts';
+
+const formerSchema = z.object({
+  address: z.string(),
+  to: z.array(z.string()),
+  from: z.string(),
+  network: z.string(),
+  service: z.string(),
+}) satisfies z.ZodType<FormerAddress>;
 
 const memorySchema = z.object({
   aliases: z.array(z.object({ address: z.string(), network: z.string() })),
@@ -14,8 +23,11 @@ const memorySchema = z.object({
       socketRemote: endpointSchema,
       wireLocal: endpointSchema,
       wireRemote: endpointSchema,
+      datagrams: z.boolean().default(false),
     }),
   ),
+  /** What is led there (former-addresses.ts). */
+  former: z.array(formerSchema).default([]),
 });
 type Remembered = z.infer<typeof memorySchema>;
 
@@ -32,7 +44,11 @@ export class NetworkMemory {
 
   async remember(
     containerId: string,
-    known: Remembered | { aliases: readonly Alias[]; rewrites: readonly RewriteEntry[] },
+    known: {
+      readonly aliases: readonly Alias[];
+      readonly rewrites: readonly RewriteEntry[];
+      readonly former: readonly FormerAddress[];
+    },
   ): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     const file = this.#file(containerId);
@@ -41,7 +57,7 @@ export class NetworkMemory {
 
   async recall(containerId: string): Promise<Remembered> {
     const text = await readFile(this.#file(containerId), 'utf8').catch(() => undefined);
-    if (text === undefined) return { aliases: [], rewrites: [] };
+    if (text === undefined) return { aliases: [], rewrites: [], former: [] };
     return memorySchema.parse(JSON.parse(text));
   }
 
@@ -52,10 +68,14 @@ export class NetworkMemory {
     return [...aliases.filter(({ address }) => !now.has(address)), ...present];
   }
 
+  /** The containers that something is known of. */
+  async containers(): Promise<string[]> {
+    return (await readdir(this.#dir).catch(() => [])).map((name) => basename(name, '.json'));
+  }
+
   /** Forgets containers that are no more. The shim does so when the engine deletes one, but not every container comes through the shim. */
   async prune(present: ReadonlySet<string>): Promise<void> {
-    for (const name of await readdir(this.#dir).catch(() => []))
-      if (!present.has(basename(name, '.json'))) await rm(join(this.#dir, name), { force: true });
+    for (const id of await this.containers()) if (!present.has(id)) await rm(this.#file(id), { force: true });
   }
 
   #file(containerId: string): string {

@@ -1,6 +1,7 @@
 import { familyOf } from '../linux/addresses.ts';
 import type { Epoch } from '../../src/algorithms/contract.ts';
 import { colourOf } from './colours.ts';
+import type { PrepareOptions } from './task-interceptor.ts';
 
 /**
  * The rules of the kernel interceptor as text for `nft -f`: each function returns one script, and nft applies a script as a
@@ -110,10 +111,14 @@ export function declareBlockScript(): string {
   return script(declareBlock());
 }
 
-function subnetSets(subnets: readonly string[]): string[] {
+function subnetSets(subnets: readonly string[], foreign: readonly string[] = []): string[] {
   return [4, 6].flatMap((family) => {
-    const mine = subnets.filter((subnet) => familyOf(subnet) === family);
+    const [mine, others] = [subnets, foreign].map((all) => all.filter((one) => familyOf(one) === family));
+    if (mine === undefined || others === undefined) return [];
     return [
+      `add set ${TABLE} foreign${family} { type ipv${family}_addr; }`,
+      `flush set ${TABLE} foreign${family}`,
+      ...(others.length > 0 ? [`add element ${TABLE} foreign${family} { ${others.join(', ')} }`] : []),
       `add set ${TABLE} subnets${family} { type ipv${family}_addr; flags interval; auto-merge; }`,
       `flush set ${TABLE} subnets${family}`,
       ...(mine.length > 0 ? [`add element ${TABLE} subnets${family} { ${mine.join(', ')} }`] : []),
@@ -133,18 +138,23 @@ function declareColours(): string[] {
  * Gets a task ready for its checkpoint number `epoch`: packets from the subnets that carry the colour of that checkpoint were
  * sent after their sender's cut and are refused; TCP will send them again. What the task sends stays uncoloured.
  */
-export function prepareScript(subnets: readonly string[], epoch: Epoch, timeoutMs = COLOUR_TIMEOUT_MS): string {
+export function prepareScript({
+  subnets,
+  foreign = [],
+  epoch,
+  colourTimeoutMs: timeoutMs = COLOUR_TIMEOUT_MS,
+}: PrepareOptions): string {
   const colour = colourOf(epoch);
   return script(
     declareBlock(), // now, so that the block has only elements to get
-    subnetSets(subnets),
+    subnetSets(subnets, foreign),
     declareColours(),
     [
       `add set ${TABLE} coming { type dscp; flags timeout; }`,
       `flush set ${TABLE} coming`,
       `add element ${TABLE} coming { ${colour} timeout ${Math.ceil(timeoutMs)}ms }`,
-      `add rule ${TABLE} colour_in ip saddr @subnets4 ip dscp @coming drop`,
-      `add rule ${TABLE} colour_in ip6 saddr @subnets6 ip6 dscp @coming drop`,
+      `add rule ${TABLE} colour_in ip saddr @subnets4 ip saddr != @foreign4 ip dscp @coming drop`,
+      `add rule ${TABLE} colour_in ip6 saddr @subnets6 ip6 saddr != @foreign6 ip6 dscp @coming drop`,
     ],
   );
 }
@@ -154,8 +164,8 @@ export function advanceScript(epoch: Epoch): string {
   const colour = colourOf(epoch);
   return script(DECLARE_TABLE, DECLARE_BLOCKED, declareColours(), [
     `add rule ${TABLE} colour_out ${NEIGHBOUR_DISCOVERY} accept`,
-    `add rule ${TABLE} colour_out ip daddr @subnets4 ip dscp set ${colour}`,
-    `add rule ${TABLE} colour_out ip6 daddr @subnets6 ip6 dscp set ${colour}`,
+    `add rule ${TABLE} colour_out ip daddr @subnets4 ip daddr != @foreign4 ip dscp set ${colour}`,
+    `add rule ${TABLE} colour_out ip6 daddr @subnets6 ip6 daddr != @foreign6 ip6 dscp set ${colour}`,
     ...FLUSH_BLOCKED,
   ]);
 }
@@ -168,7 +178,9 @@ export function detachScript(): string {
       `flush chain ${TABLE} ${chain}`,
       `delete chain ${TABLE} ${chain}`,
     ]),
-    ...[...BLOCKED_SETS, 'coming', 'subnets4', 'subnets6'].map((set) => `delete set ${TABLE} ${set}`),
+    ...[...BLOCKED_SETS, 'coming', 'subnets4', 'subnets6', 'foreign4', 'foreign6'].map(
+      (set) => `delete set ${TABLE} ${set}`,
+    ),
   ]);
 }
 

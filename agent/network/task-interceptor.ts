@@ -3,6 +3,8 @@ import type { Epoch } from '../../src/algorithms/contract.ts';
 export interface PrepareOptions {
   /** The overlay networks between the tasks of the snapshot, in CIDR notation. */
   readonly subnets: readonly string[];
+  /** Addresses in there that are those of tasks outside of the snapshot: what they send has no colour for us, though it may have that of a round of their own. */
+  readonly foreign?: readonly string[];
   /** The coming checkpoint, i.e. what {@link TaskInterceptor.advance} will be called with. Must differ by one from the last. */
   readonly epoch: Epoch;
   /** After this long without `advance` the coming colour is let in again (the agent must be dead). Milliseconds; default 300 000. */

@@ -51,6 +51,13 @@ export function judge(facts: NodeFacts): PreflightCheck[] {
           'no',
           'tasks stay frozen while all of their memory is written: the kernel lacks soft-dirty tracking (CONFIG_MEM_SOFT_DIRTY)',
         ),
+    facts.mayReadLimits
+      ? ok('CAP_SYS_RESOURCE', 'yes')
+      : warning(
+          'CAP_SYS_RESOURCE',
+          'no',
+          'CRIU cannot dump processes of other users than root ("Can\'t get rlimit"): services with `user:`, PostgreSQL, nginx. Give the agent all capabilities',
+        ),
     facts.ipVs
       ? ok('ip_vs', 'yes')
       : warning('ip_vs', 'no', 'services need endpoint_mode dnsrr here, or load the kernel module ip_vs'),

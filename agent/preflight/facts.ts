@@ -37,12 +37,17 @@ export interface NodeFacts {
   readonly iproute: Answer | undefined;
   readonly tar: Answer | undefined;
   readonly ipVs: boolean;
+  /** CAP_SYS_RESOURCE is among our capabilities. */
+  readonly mayReadLimits: boolean;
   readonly memoryAvailableBytes: number;
   readonly diskAvailableBytes: number;
 }
 
 /** `f_type` of a cgroup v2 hierarchy: statfs(2). */
 const CGROUP2_MAGIC = 0x63677270;
+
+/** Number of CAP_SYS_RESOURCE: capability.h. */
+const CAP_SYS_RESOURCE = 24n;
 
 /** Everything that our rules need of nftables: a set with timeouts, `inet`, early prerouting, and setting DSCP. Only checked, not loaded. */
 const NFT_PROBE = `table inet swarmcut_probe {
@@ -56,8 +61,8 @@ const COMMAND_TIMEOUT_MS = 20_000;
 
 /** Looks at this node. Changes nothing. Never throws: what cannot be found out is reported as absent. */
 export async function probe(options: ProbeOptions): Promise<NodeFacts> {
-  const [criu, criuCheck, dirtyTrack, runc, engine, cgroup, nft, iproute, tar, ipVs, meminfo, disk] = await Promise.all(
-    [
+  const [criu, criuCheck, dirtyTrack, runc, engine, cgroup, nft, iproute, tar, ipVs, meminfo, disk, status] =
+    await Promise.all([
       ask('criu', ['--version']),
       ask('criu', ['check']),
       ask('criu', ['check', '--feature', 'mem_dirty_track']),
@@ -70,8 +75,8 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
       exists('/proc/net/ip_vs'),
       readFile('/proc/meminfo', 'utf8').catch(() => ''),
       statfs(options.directories.state).catch(() => undefined),
-    ],
-  );
+      readFile('/proc/self/status', 'utf8').catch(() => ''),
+    ]);
   return {
     isRoot: process.getuid?.() === 0,
     kernel: release(),
@@ -85,9 +90,16 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
     iproute,
     tar,
     ipVs,
+    mayReadLimits: hasCapability(status, CAP_SYS_RESOURCE),
     memoryAvailableBytes: Number(/^MemAvailable:\s+(\d+)/m.exec(meminfo)?.[1] ?? 0) * 1024,
     diskAvailableBytes: disk === undefined ? 0 : disk.bavail * disk.bsize,
   };
+}
+
+/** @param status text of `/proc/PID/status` */
+function hasCapability(status: string, capability: bigint): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
 }
 
 async function ask(command: string, args: readonly string[], input = ''): Promise<Answer | undefined> {

@@ -9,6 +9,7 @@ import { markUnsent } from '../network/rewriting/mark-unsent.ts';
 import { restoreHook } from '../network/rewriting/restore-hook.ts';
 import { prepareSurroundings } from '../surroundings/restore.ts';
 import { addPrestartHook } from './bundle.ts';
+import type { FormerAddresses } from '../network/former-addresses.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
 
 /** States of connections that the kernel lists and that CRIU restores with their peers. */
@@ -28,9 +29,11 @@ function isLoopback({ local }: Connection): boolean {
 /** The network side of a restored container: block and old addresses before its sockets exist, the way free when all are restored. */
 export class RestoredNetwork {
   readonly #memory: NetworkMemory;
+  readonly #former: FormerAddresses;
 
-  constructor(memory: NetworkMemory) {
+  constructor(memory: NetworkMemory, former: FormerAddresses) {
     this.#memory = memory;
+    this.#former = former;
   }
 
   /** Sees to it that the container wakes up blocked, with the addresses that its sockets know, and in the surroundings that it had. */
@@ -77,9 +80,10 @@ export class RestoredNetwork {
    * @param pid of the container's first process
    */
   async release(containerId: string, pid: number, plan: NetworkPlan__Output): Promise<void> {
-    const { close, aliases, rewrites } = checked(plan);
-    await this.#memory.remember(containerId, { aliases, rewrites });
+    const { close, aliases, rewrites, former } = checked(plan);
+    await this.#memory.remember(containerId, { aliases, rewrites, former });
     const netns = `/proc/${pid}/ns/net`;
+    await this.#former.lead(containerId, netns, former, false);
     await new KernelInterceptor({ netns }).openRestored(pid);
     // Resets go out with the block open, or the other side would never hear of them.
     if (close.length > 0) await resetConnections(netns, close);
@@ -99,6 +103,7 @@ function checked(plan: NetworkPlan__Output): {
   close: Connection[];
   unsent: NetworkPlan__Output['unsent'];
   aliases: NetworkPlan__Output['aliases'];
+  former: NetworkPlan__Output['former'];
 } {
   return { ...plan, rewrites: plan.rewrites as RewriteEntry[], close: plan.close as Connection[] };
 }

@@ -14,6 +14,7 @@ import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
 import type { ShimHandler } from '../runtime/shim/server.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
+import { applySurroundings } from '../surroundings/restore.ts';
 import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
 import { RestoredRecords } from './restored-records.ts';
@@ -186,6 +187,7 @@ export class Restores implements ShimHandler {
       // CRIU has said that all is well; the kernel must say so too before anybody relies on it.
       const pid = Number(await readFile(pidFileOf(request), 'utf8'));
       await this.#options.network.check(pid, connections);
+      await applySurroundings(pid, imageDir);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
     await failPoint('agent.restored');

@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, SwarmcutError } from '../../src/model/errors.ts';
+import { socketSchema } from './socket-options.ts';
+import { threadSchema } from './threads.ts';
 
 /** Lies among CRIU's images, which never begin like this. */
 const FILE_NAME = 'swarmcut-surroundings.json';
@@ -17,6 +19,10 @@ const surroundingsSchema = z.object({
   /** Secrets and configs, by path in the container: HMAC-SHA256 of their contents, hex, with {@link Surroundings.salt} as key. */
   given: z.record(z.string(), z.string()),
   salt: z.string(),
+  /** All processors that the container might use, as the kernel lists them. */
+  processors: z.string().optional(),
+  threads: z.array(threadSchema),
+  sockets: z.array(socketSchema),
 });
 
 /** What a task lives in and CRIU does not save: what the engine, the kernel's defaults or Swarm would put in its place elsewhere. */

@@ -8,7 +8,9 @@ import { restorableMounts, type BundleSpec } from './bundle-spec.ts';
 import { restoredEngineFiles, type RestoredFile } from './engine-files.ts';
 import { digestGiven, refuseOtherGiven } from './given.ts';
 import { readSurroundings } from './record.ts';
+import { applySocketOptions } from './socket-options.ts';
 import { restoredSysctls, type Sysctls } from './sysctls.ts';
+import { applyThreadSettings } from './threads.ts';
 
 /** What is put in place when the new container's namespaces are there, before CRIU makes anything in them. */
 export interface RestoredSurroundings {
@@ -33,6 +35,17 @@ export async function prepareSurroundings({ bundle, imageDir }: WaitingBundle): 
   const files = await restoredEngineFiles(saved?.engineFiles ?? {}, mounts, spec.hostname ?? '');
   await fitSizes(imageDir, files);
   return { sysctls: restoredSysctls(spec.linux?.sysctl ?? {}, saved?.sysctls), files };
+}
+
+/**
+ * Gives the processes of a restored task what CRIU has not: they are there, and the block is not open yet.
+ * @param pid of the container's first process
+ */
+export async function applySurroundings(pid: number, imageDir: string): Promise<void> {
+  const saved = await readSurroundings(imageDir);
+  if (saved === undefined) return;
+  await applyThreadSettings(pid, saved.threads);
+  await applySocketOptions(pid, saved.sockets);
 }
 
 /** The files are replaced, not changed: they may be links into the store. */

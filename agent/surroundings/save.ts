@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { digestGiven, type GivenMount } from './given.ts';
 import { readEngineFiles } from './engine-files.ts';
 import type { Surroundings } from './record.ts';
+import { socketOptions } from './socket-options.ts';
 import { changedSysctls } from './sysctls.ts';
+import { threadSettings } from './threads.ts';
 
 /** What {@link surroundingsOf} needs to know of a container. */
 export interface SurroundedTask {
@@ -15,10 +17,17 @@ export interface SurroundedTask {
 }
 
 const stateSchema = z.object({
+  cgroup_paths: z.record(z.string(), z.string()).nullish(),
   config: z.object({
     mounts: z.array(z.object({ destination: z.string(), source: z.string().optional() })).nullish(),
   }),
 });
+
+/** What its processes have set for themselves, besides: read at the cut. @param around as {@link surroundingsOf} found it */
+export async function withSettings(pid: number, around: Surroundings): Promise<Surroundings> {
+  const [threads, sockets] = await Promise.all([threadSettings(pid, around.processors), socketOptions(pid)]);
+  return { ...around, threads, sockets };
+}
 
 /**
  * What a running task lives in. Nothing of it changes by the program's work, so it is read before the freeze.
@@ -31,6 +40,7 @@ export async function surroundingsOf(task: SurroundedTask, stateFile: string): P
   const mounts = (state.config.mounts ?? []).map(({ destination, source }): GivenMount =>
     source === undefined ? { destination } : { destination, source },
   );
+  const processors = await processorsOf(state.cgroup_paths ?? {});
   return {
     version: 1,
     image: task.imageDigest,
@@ -38,5 +48,16 @@ export async function surroundingsOf(task: SurroundedTask, stateFile: string): P
     engineFiles: await readEngineFiles(task.pid),
     given: await digestGiven(task.id, mounts, salt),
     salt,
+    ...(processors === undefined ? {} : { processors }),
+    threads: [],
+    sockets: [],
   };
+}
+
+/** Of the container's cgroup, by controller; the hierarchy of cgroup v2 has no name. */
+async function processorsOf(cgroups: Readonly<Record<string, string>>): Promise<string | undefined> {
+  const { cpuset, '': unified } = cgroups;
+  const file = cpuset === undefined ? `${unified ?? ''}/cpuset.cpus.effective` : `${cpuset}/cpuset.effective_cpus`;
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trim() === '' ? undefined : text.trim();
 }

@@ -11,6 +11,7 @@ import { saveLinkRemaps } from '../files/link-remaps.ts';
 import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { prodStalled, pushUnsent } from '../network/rewriting/push-unsent.ts';
 import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
+import { withSettings } from '../surroundings/save.ts';
 import type { HeldTask } from './held-task.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
@@ -171,16 +172,18 @@ export class ContainerTask implements TaskHandle {
     const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, criu, signal }).then(since);
     const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
     const sockets = processTree(facts.pid).then(openFiles);
+    const around = withSettings(facts.pid, surroundings);
     // All must have ended, well or not, before anything is thawed or deleted.
-    const [dumped, filed, opened] = await Promise.allSettled([dump, files, sockets]);
+    const [dumped, filed, opened, surrounded] = await Promise.allSettled([dump, files, sockets, around]);
     if (opened.status === 'fulfilled') this.#openFiles = opened.value;
     if (dumped.status === 'rejected') throw dumped.reason;
     if (filed.status === 'rejected') throw filed.reason;
+    if (surrounded.status === 'rejected') throw surrounded.reason;
     await failPoint('agent.dumped');
     if (await held.thawedByDeadman())
       throw new Error("the dead man's switch thawed the task before its dump had ended");
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
-    await writeSurroundings(imageDir, surroundings);
+    await writeSurroundings(imageDir, surrounded.value);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
     this.#staged = { imageDir, workDir, files: saved };
   }

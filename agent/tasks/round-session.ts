@@ -8,6 +8,7 @@ import type { Logger } from '../../src/platform/logger.ts';
 import { chooseStage, estimateBytes } from '../checkpoints/stage.ts';
 import type { Ledger } from '../checkpoints/store/index.ts';
 import { watchedPaths } from '../linux/inotify.ts';
+import { findObstacles, refuseObstacles } from '../obstacles/look.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
 import { ProxiedTaskInterceptor } from '../network/proxied-task.ts';
@@ -37,6 +38,8 @@ export interface PrepareOptions {
   readonly task: TaskRef;
   /** CIDR of the overlay networks between the tasks of the round. */
   readonly subnets: readonly string[];
+  /** Addresses in there of tasks of other stacks. */
+  readonly foreign?: readonly string[];
   /** Longest time frozen. */
   readonly deadlineMs: number;
   /** The task stays frozen when the round is over, for a relocation to take over. */
@@ -83,6 +86,8 @@ export async function openRoundSession(
   const { containers, directories, ledger, held: owner } = options;
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
+  // Better told now than by CRIU, when every task of the stack stands still.
+  refuseObstacles(await findObstacles(facts));
   const estimatedBytes = await estimateBytes(facts);
   const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);
   // Not a folder in one of the round's, of which nobody would be the last.
@@ -119,7 +124,7 @@ export async function openRoundSession(
 }
 
 async function preparedTask(
-  { subnets, epoch, deadlineMs }: PrepareOptions,
+  { subnets, foreign = [], epoch, deadlineMs }: PrepareOptions,
   parts: {
     readonly held: HeldTask;
     readonly facts: ContainerFacts;
@@ -129,7 +134,7 @@ async function preparedTask(
     readonly surroundings: Surroundings;
   },
 ): Promise<ContainerTask> {
-  await parts.held.interceptor.prepare({ subnets, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
+  await parts.held.interceptor.prepare({ subnets, foreign, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
   return new ContainerTask({ ...parts, deadlineMs, inotifyPaths: (await watchedPaths(parts.facts.pid)).paths });
 }
 

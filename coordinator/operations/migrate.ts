@@ -152,8 +152,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
     return this.#who.staying.flatMap(({ key, ref, agent }) => {
       const plan = plans.live.get(key);
       if (plan === undefined) return [];
-      const { rewrites, close } = plan;
-      return [{ key, node: agent.node, containerId: ref.containerId, rewrites: [...rewrites], close: [...close] }];
+      const { containerId } = ref;
+      const rewrites = plan.rewrites.map((entry) => ({ ...entry, datagrams: entry.datagrams ?? false }));
+      const [close, former] = [[...plan.close], [...plan.former]];
+      return [{ key, node: agent.node, containerId, rewrites, close, former }];
     });
   }
 

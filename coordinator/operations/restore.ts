@@ -10,6 +10,7 @@ import { withStackLock, type LockedSession } from './lock/stack-lock.ts';
 import type { CoordinatorContext } from './session/context.ts';
 import type { RestoreOptions, RestoreReport } from './session/reports.ts';
 import { refuseExternal } from './rounds/cut-check.ts';
+import { foreignAddresses } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { openClusterSession } from './session/session.ts';
 import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
@@ -117,7 +118,13 @@ class Restore {
         await old.suspend(this.#timeoutMs);
         return saved;
       },
-      plan: (arrivals) => restorePlans(manifest, arrivals),
+      plan: async (arrivals) => {
+        const stack = await cluster.stack(manifest.stack, nodes);
+        const own = stack.services.flatMap(({ virtualAddresses = [] }) =>
+          virtualAddresses.map(({ address }) => address),
+        );
+        return restorePlans(manifest, arrivals, [...own, ...(await foreignAddresses(cluster, nodes, stack))]);
+      },
       undo: async () => {
         await idle.undo();
         await resources.undo();

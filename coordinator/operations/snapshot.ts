@@ -16,7 +16,8 @@ import { existingStack, openClusterSession } from './session/session.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
 import { buildManifest } from './rounds/manifest.ts';
-import { roundTasks } from './rounds/participants.ts';
+import { foreignAddresses, roundTasks } from './rounds/participants.ts';
+import { untilItPasses } from './rounds/again.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { runRound } from './rounds/round-driver.ts';
 import { cutOf, assertConsistentCut, refuseExternal } from './rounds/cut-check.ts';
@@ -40,7 +41,9 @@ export async function takeSnapshot(
   const id = newId(Date.now(), Math.random());
   return await withStackLock(ctx, session, stackName, { command: 'snapshot', id }, async (locked, own) => {
     await failPoint('coordinator.locked');
-    return await snapshotLocked(locked, own, stackName, id, settings, algorithm);
+    return await untilItPasses(locked, id, (round) =>
+      snapshotLocked(locked, own, stackName, round, settings, algorithm),
+    );
   });
 }
 
@@ -58,9 +61,10 @@ async function snapshotLocked(
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, session, stack.name);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
-  const [infos, resources] = await Promise.all([
+  const [infos, resources, foreign] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),
     session.cluster.resourcesOf(stack),
+    foreignAddresses(session.cluster, session.nodes, stack),
   ]);
   // Before anything is frozen: a key that cannot be read is no reason for a stack to stand still.
   const sealing = await session.encryption.begin(id, stack.name, settings.encrypt);
@@ -81,6 +85,7 @@ async function snapshotLocked(
     epoch,
     freezeTimeoutMs: settings.freezeTimeoutMs,
     tasks,
+    foreign,
     emit: ctx.emit,
     encryption: sealing?.keys,
     ending: {

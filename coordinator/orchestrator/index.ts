@@ -164,6 +164,8 @@ export interface ClusterService {
   readonly endsByItself?: boolean;
   /** The orchestrator is replacing its tasks. */
   readonly updating?: boolean;
+  /** Addresses that stand for its tasks, by the network's id. */
+  readonly virtualAddresses?: readonly { readonly networkId: string; readonly address: string }[];
 }
 
 /** A task with its container. */

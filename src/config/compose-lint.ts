@@ -149,7 +149,8 @@ function sidecarWarnings(services: readonly LabelledService[], at: Locate, proxi
 
 /** Each disagreement is told once, at the first service that differs from those before it. */
 function disagreements(services: readonly LabelledService[], at: Locate): Finding[] {
-  return Object.values(LABELS).flatMap((label): Finding[] => {
+  // Whether a program may have Multipath TCP is each service's own business.
+  return [LABELS.algorithm, LABELS.external, LABELS.freezeTimeout].flatMap((label): Finding[] => {
     const all = opinions(services, label, label === LABELS.freezeTimeout ? parseDurationMs : undefined);
     const second = services.find((service) => service.service === all[1]?.services[0]);
     if (second === undefined) return [];

@@ -19,6 +19,11 @@ export const LABELS = {
   freezeTimeout: 'swarmcut.freeze-timeout',
   /** Whether snapshots must be encrypted: `required` or `optional`. */
   encrypt: 'swarmcut.encrypt',
+  /**
+   * `keep`: programs that ask for Multipath TCP get it, and cannot be snapshotted then. `tcp`, the default wherever there is a label of ours:
+   * they get TCP. Only on containers: nodes do not see those of services.
+   */
+  mptcp: 'swarmcut.mptcp',
 } as const;
 
 /** The longest freeze that may be asked for. TCP peers outside give up after some minutes. */
@@ -71,6 +76,10 @@ export function checkLabel(label: string, value: string, algorithms: readonly st
       return value === 'required' || value === 'optional'
         ? undefined
         : unknownValue(label, value, ['required', 'optional'], `${label} is "${excerpt(value)}"`);
+    case LABELS.mptcp:
+      return value === 'keep' || value === 'tcp'
+        ? undefined
+        : unknownValue(label, value, ['tcp', 'keep'], `${label} is "${excerpt(value)}"`);
     case LABELS.freezeTimeout:
       return freezeTimeoutProblem(label, value);
     default: {

@@ -1,4 +1,4 @@
-import type { Connection, Endpoint } from '../model/connection.ts';
+import type { Connection, DatagramSocket, Endpoint } from '../model/connection.ts';
 import { addressText } from '../model/address.ts';
 import { damagedImage, decodeImage, type Message } from './criu-image.ts';
 
@@ -63,6 +63,17 @@ export function decodeConnections(files: ReadonlyMap<string, Uint8Array>): Conne
     if (stream === undefined) throw damagedImage(name, 'it is empty');
     return [connection(socket, stream)];
   });
+}
+
+/** The UDP sockets of a dumped task that are connected to somebody who is not in the same namespace. @throws SwarmcutError `damaged` */
+export function decodeDatagramSockets(files: ReadonlyMap<string, Uint8Array>): DatagramSocket[] {
+  return inetSockets(files).flatMap(({ protocol, local, remote }) =>
+    protocol !== 'udp' || remote.port === 0 || isLoopback(remote.address) ? [] : [{ local, remote }],
+  );
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 /**

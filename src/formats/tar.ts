@@ -17,7 +17,14 @@ export interface TarHeader {
 export const TAR_BLOCK_BYTES = 512;
 
 const latin1 = { decode: (bytes: Uint8Array): string => String.fromCharCode(...bytes) };
-const utf8 = new TextDecoder();
+
+/** A character for each byte (Latin-1), whatever encoding they are in. Of any length: a call has no room for many arguments. */
+function bytesAsText(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += CHUNK) text += latin1.decode(bytes.subarray(at, at + CHUNK));
+  return text;
+}
+const CHUNK = 4096;
 
 /**
  * @returns undefined for the zero block that ends an archive
@@ -42,7 +49,7 @@ export function parseTarHeader(block: Uint8Array): TarHeader | undefined {
   };
 }
 
-/** The records of a pax header: `<length> <key>=<value>\n`. Values of extended attributes may be any bytes; they come as read in UTF-8. */
+/** The records of a pax header: `<length> <key>=<value>\n`. Names of files and values of extended attributes may be any bytes: a character each. */
 export function parsePaxRecords(data: Uint8Array): Map<string, string> {
   const records = new Map<string, string>();
   let at = 0;
@@ -55,7 +62,7 @@ export function parsePaxRecords(data: Uint8Array): Map<string, string> {
       throw damaged('a pax record of absurd length');
     const equals = data.indexOf(0x3d, space);
     if (equals < 0 || equals >= end) throw damaged('a pax record without a value');
-    records.set(utf8.decode(data.subarray(space + 1, equals)), utf8.decode(data.subarray(equals + 1, end - 1)));
+    records.set(bytesAsText(data.subarray(space + 1, equals)), bytesAsText(data.subarray(equals + 1, end - 1)));
     at = end;
   }
   return records;
@@ -64,7 +71,7 @@ export function parsePaxRecords(data: Uint8Array): Map<string, string> {
 function text(block: Uint8Array, from: number, length: number): string {
   const field = block.subarray(from, from + length);
   const end = field.indexOf(0);
-  return utf8.decode(end < 0 ? field : field.subarray(0, end));
+  return bytesAsText(end < 0 ? field : field.subarray(0, end));
 }
 
 /** Octal digits, or a big-endian number if the first bit is set (GNU's extension for large values). */

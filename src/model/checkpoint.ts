@@ -122,6 +122,8 @@ export const taskCheckpointSchema = z.object({
   notes: z.array(z.string()),
   /** Proxied connections; empty without a sidecar. Absent in manifests of earlier versions. */
   streams: z.array(streamCutSchema).default([]),
+  /** Connected UDP sockets. Absent in manifests of earlier versions. */
+  datagrams: z.array(z.object({ local: endpointSchema, remote: endpointSchema })).default([]),
 });
 /** Everything that an agent knows about one task's checkpoint once it lies in the store. */
 export type TaskCheckpoint = z.infer<typeof taskCheckpointSchema>;
@@ -166,6 +168,8 @@ const manifestShape = z.object({
     z.object({
       name: z.string(),
       mode: z.enum(['replicated', 'global']),
+      /** Its virtual addresses. Absent in manifests of earlier versions. */
+      virtual: z.array(z.object({ address: z.string(), network: z.string() })).default([]),
       /** The service's spec as Swarm's API gave it. */
       spec: z.record(z.string(), z.unknown()),
     }),

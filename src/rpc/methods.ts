@@ -43,6 +43,7 @@ export const DEADLINES_MS: Readonly<Record<MethodName, number>> = {
   info: 30 * SECOND,
   leftovers: MINUTE,
   progress: 10 * SECOND,
+  look: MINUTE,
   attach: MINUTE,
   detach: MINUTE,
   sidecars: 30 * SECOND,

@@ -8,8 +8,8 @@ import { Expectations } from '../../agent/runtime/shim/expectations.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 
 const log = createLogger({ program: 'agent', level: 'silent' });
-const known = { aliases: [{ address: '10.0.1.5', network: 'bank' }], rewrites: [] };
-const nothing = { aliases: [], rewrites: [] };
+const known = { aliases: [{ address: '10.0.1.5', network: 'bank' }], rewrites: [], former: [] };
+const nothing = { aliases: [], rewrites: [], former: [] };
 
 let run: string;
 let memory: NetworkMemory;

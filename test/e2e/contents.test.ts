@@ -33,6 +33,7 @@ describe('what a checkpoint contains', () => {
   let id = '';
 
   beforeAll(async () => {
+    await stacks.must('n1', ['sh', '-c', 'echo one | docker config create contents_settings -']);
     await stacks.deploy('redis', {
       algorithm: 'lai-yang',
       stack,
@@ -48,9 +49,14 @@ describe('what a checkpoint contains', () => {
           volumes: ['shell:/volume'],
           networks: ['redis'],
           stop_grace_period: '2s',
-          deploy: { ...redis.deploy },
+          // A link on Debian: /usr/bin/docker-init.
+          init: true,
+          sysctls: { 'net.core.somaxconn': '777' },
+          configs: [{ source: 'settings', target: '/settings' }],
+          deploy: { ...redis.deploy, resources: { limits: { memory: '200M' } } },
         };
         compose.volumes = { data: {}, shell: {} };
+        compose.configs = { settings: { external: true, name: 'contents_settings' } };
       },
     });
     await stacks.inTask(await shell(), [
@@ -61,11 +67,26 @@ describe('what a checkpoint contains', () => {
     const redis = await stacks.task(stack, 'redis');
     await stacks.inTask(redis, ['redis-cli', 'set', 'e2e', 'before']);
     await stacks.inTask(redis, ['sh', '-c', 'echo before > /data/file']);
+    // Does its work once, and has done it at the snapshot. Part of the stack by its label.
+    await stacks.must('n1', [
+      ...['docker', 'service', 'create', '--detach', '--no-resolve-image', '--restart-condition', 'none'],
+      ...['--label', `com.docker.stack.namespace=${stack}`, '--network', `${stack}_redis`, '--name', `${stack}_once`],
+      ...['swarmcut/examples:latest', 'true'],
+    ]);
+    await waitFor('the end of the one-shot service', async () => (await tasksOf('once')).includes('Complete'), {
+      timeoutMs: PATIENCE_MS,
+    });
     ({ id } = await snapshot(stack));
   });
 
+  /** States of all tasks that a service ever had, by whatever restore. */
+  function tasksOf(service: string): Promise<string> {
+    return stacks.must('n1', ['docker', 'service', 'ps', '--format', '{{.CurrentState}}', `${stack}_${service}`]);
+  }
+
   afterAll(async () => {
     await stacks.remove(stack, { volumes: true });
+    await stacks.must('n1', ['sh', '-c', 'docker config rm $(docker config ls -q --filter name=contents_settings)']);
   });
 
   function shell(): Promise<RunningTask> {
@@ -75,6 +96,13 @@ describe('what a checkpoint contains', () => {
   async function read(task: RunningTask, file: string): Promise<string> {
     return stacks.inTask(task, ['sh', '-c', `cat ${file} 2>&1 || true`]);
   }
+
+  test('a look into it finds nothing that a snapshot would not carry', async () => {
+    const looked = await stacks.coordinator<{ service: string; obstacles: { effect: string }[] }[]>(['check', stack]);
+    expect(looked.exitCode).toBe(0);
+    expect(looked.result?.map(({ service }) => service)).toContain(`${stack}_shell`);
+    expect(looked.result?.flatMap(({ obstacles }) => obstacles).filter(({ effect }) => effect !== 'lost')).toEqual([]);
+  });
 
   test('its description names processes, threads and parts', async () => {
     const manifest = await stacks.coordinate<Manifest>(['inspect', id]);
@@ -103,14 +131,24 @@ describe('what a checkpoint contains', () => {
     await stacks.inTask(redis, ['sh', '-c', 'echo after > /data/file; echo after > /data/later']);
     await restore(id, '--to', `shell=${running.node}`, '--to', `redis=${redis.node}`);
     await expectContents();
+    // What had done its work was not run again.
+    expect((await tasksOf('once')).split('\n')).toHaveLength(1);
   });
 
   test('and on other nodes, after stack and volumes are gone', async () => {
     const was = await shell();
     await stacks.remove(stack, { volumes: true });
+    // The same name means something else by now.
+    await stacks.must('n1', [
+      'sh',
+      '-c',
+      'docker config rm contents_settings; echo two | docker config create contents_settings -',
+    ]);
     await restore(id, '--to', others(was.node)[0]);
     expect((await shell()).node).toBe(others(was.node)[0]);
     await expectContents();
+    // It is there again, and nothing of it has run.
+    expect(await tasksOf('once')).toBe('');
   });
 
   test('encrypted, it lies on no disk as it is, and only the key brings it back', async () => {
@@ -210,6 +248,15 @@ describe('what a checkpoint contains', () => {
     expect(await stacks.inTask(redis, ['sh', '-c', 'cat /data/file; ls /data/later 2>/dev/null || true'])).toBe(
       'before',
     );
+    // What it lives in is what it was: settings, limits, host name, configs.
+    expect(await read(task, '/proc/sys/net/core/somaxconn')).toBe('777');
+    expect(await read(task, '/proc/sys/net/ipv4/ip_unprivileged_port_start')).toBe('0');
+    expect(await read(task, '/settings')).toBe('one');
+    const limit = '/sys/fs/cgroup/memory/memory.limit_in_bytes';
+    expect(await read(task, `$(ls ${limit} /sys/fs/cgroup/memory.max 2>/dev/null)`)).toBe(String(200 * 1024 ** 2));
+    const own = 'import socket; print(socket.gethostbyname(socket.gethostname()))';
+    const address = await stacks.inTask(task, ['python3', '-c', own]);
+    expect(await stacks.inTask(task, ['busybox', 'ip', '-o', 'address'])).toContain(` ${address}/`);
     // Both processes of the shell go on, with what only their memory knows.
     const counts = async (): Promise<number[]> => [
       Number((await read(task, '/tmp/child')).trim()),

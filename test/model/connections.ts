@@ -4,7 +4,7 @@ import type { Alias } from '../../src/model/task.ts';
 
 export function endpoint(text: string): Endpoint {
   const at = text.lastIndexOf(':');
-  return { address: text.slice(0, at), port: Number(text.slice(at + 1)) };
+  return { address: text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(at + 1)) };
 }
 
 /** One end; `sequences` are snd_una, snd_nxt and rcv_nxt. */

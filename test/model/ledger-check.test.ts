@@ -16,8 +16,9 @@ function recorded({
   aliases,
   notes,
   streams,
+  datagrams,
 }: ManifestTask): TaskCheckpoint {
-  return { task, parts, connections, processes, times, aliases, notes, streams };
+  return { task, parts, connections, processes, times, aliases, notes, streams, datagrams };
 }
 
 const ledgers: Recorded[] = [

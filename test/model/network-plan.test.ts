@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Connection } from '../../src/model/connection.ts';
+import { endpointText, type Connection, type Endpoint, type RewriteEntry } from '../../src/model/connection.ts';
 import { pairConnections } from '../../src/model/cuts/cut.ts';
 import {
   planNetworks,
@@ -10,7 +10,9 @@ import {
   type RestoredTask,
   type UnsentMark,
 } from '../../src/model/plans/network-plan.ts';
-import { aliases, end, rewrites, task, type Places } from './connections.ts';
+import type { FormerAddress } from '../../src/model/plans/former-addresses.ts';
+import type { Alias } from '../../src/model/task.ts';
+import { aliases, end, endpoint, rewrites, task, type Places } from './connections.ts';
 
 const SUBNETS = ['10.0.1.0/24'];
 
@@ -53,7 +55,7 @@ interface Case {
   /** Of restored tasks, by key: a field that is named is exactly so. */
   readonly plans: Readonly<Record<string, Partial<NetworkPlan>>>;
   /** Of tasks that run, by key: all that is planned. */
-  readonly livePlans?: Readonly<Record<string, LivePlan>>;
+  readonly livePlans?: Readonly<Record<string, Omit<LivePlan, 'former'>>>;
 }
 
 const CASES: readonly Case[] = [
@@ -219,7 +221,9 @@ test.each(CASES)('$name', ({ tasks, live = [], plans, livePlans = {} }) => {
     const whole = planned.plans.get(key);
     expect(whole, key).toEqual({ ...whole, ...fields });
   }
-  expect(Object.fromEntries(planned.live)).toEqual(livePlans);
+  expect(Object.fromEntries([...planned.live].map(([key, { rewrites, close }]) => [key, { rewrites, close }]))).toEqual(
+    livePlans,
+  );
 });
 
 function mark(writeSeq: number, from: number): UnsentMark {
@@ -251,4 +255,99 @@ test('proxied connections are not rewritten, but their old addresses come back; 
     subnets: SUBNETS,
   });
   expect(plans.get('client')).toMatchObject({ ownAddresses: ['10.0.1.2'], rewrites: [], close: [half], unsent: [] });
+});
+
+/** As `socket local>remote as wire local>remote`. */
+const entries = (plan: { readonly rewrites: readonly RewriteEntry[] } | undefined): string[] =>
+  (plan?.rewrites ?? []).map(
+    ({ socketLocal, socketRemote, wireLocal, wireRemote, datagrams }) =>
+      `${datagrams === true ? 'udp ' : ''}${[socketLocal, socketRemote].map(endpointText).join('>')} as ${[wireLocal, wireRemote].map(endpointText).join('>')}`,
+  );
+const udp = (local: string, remote: string): { local: Endpoint; remote: Endpoint } => ({
+  local: endpoint(local),
+  remote: endpoint(remote),
+});
+
+test('a connection that a running task was just making goes to where its target is now; others are left alone', () => {
+  const dialling = { ...running('10.0.1.3:50000', '10.0.1.2:7000'), state: 'SYN_SENT' };
+  const elsewhere = { ...running('10.0.1.3:50001', '198.51.100.7:80'), state: 'SYN_SENT' };
+  const among = { ...running('10.0.1.3:50002', '10.0.1.4:80'), state: 'SYN_SENT' };
+  const peers = [live('server', '10.0.1.3', [dialling, elsewhere, among]), live('other', '10.0.1.4', [])];
+  const { live: planned } = plan([client('10.0.1.12', [])], peers);
+  expect(entries(planned.get('server'))).toEqual(['10.0.1.3:50000>10.0.1.2:7000 as 10.0.1.3:50000>10.0.1.12:7000']);
+  expect(planned.get('server')?.close).toEqual([]);
+  // It moves once more before the connection is made.
+  const again = live('server', '10.0.1.3', [dialling], entries(planned.get('server')));
+  const second = plan([restored('client', '10.0.1.12', '10.0.1.22', [], '10.0.1.2')], [again]);
+  expect(entries(second.live.get('server'))).toEqual(['10.0.1.3:50000>10.0.1.2:7000 as 10.0.1.3:50000>10.0.1.22:7000']);
+});
+
+test('connected UDP sockets go to where their peers are now, whether these are connected or not', () => {
+  const sockets = [udp('10.0.1.2:5000', '10.0.1.3:53'), udp('10.0.1.2:5001', '198.51.100.7:53')];
+  const moved = plan([{ ...client('10.0.1.12', []), datagrams: sockets }, server('10.0.1.13', [])]);
+  expect(entries(moved.plans.get('client'))).toEqual([
+    'udp 10.0.1.2:5000>10.0.1.3:53 as 10.0.1.12:5000>10.0.1.13:53',
+    'udp 10.0.1.2:5001>198.51.100.7:53 as 10.0.1.12:5001>198.51.100.7:53',
+  ]);
+  const staying = { ...live('server', '10.0.1.3', []), datagrams: [udp('10.0.1.3:53', '10.0.1.2:5000')] };
+  const { live: planned } = plan([client('10.0.1.12', [])], [staying]);
+  expect(entries(planned.get('server'))).toEqual(['udp 10.0.1.3:53>10.0.1.2:5000 as 10.0.1.3:53>10.0.1.12:5000']);
+});
+
+test('a socket of an earlier life means who had the address then', () => {
+  // 10.0.1.3 was the server's, and is the other's at this cut.
+  const { plans } = plan([
+    {
+      ...restored('client', '10.0.1.12', '10.0.1.22', [], '10.0.1.2'),
+      datagrams: [udp('10.0.1.2:5000', '10.0.1.3:53')],
+    },
+    restored('server', '10.0.1.13', '10.0.1.23', [], '10.0.1.3'),
+    restored('other', '10.0.1.3', '10.0.1.33', []),
+  ]);
+  expect(entries(plans.get('client'))).toEqual(['udp 10.0.1.2:5000>10.0.1.3:53 as 10.0.1.22:5000>10.0.1.23:53']);
+});
+
+test('each family has its own addresses on a network', () => {
+  const at = (v4: string, v6: string): Alias[] => [v4, v6].flatMap(aliases);
+  const both = (key: string, n: number, connections: Connection[]): RestoredTask => ({
+    ...restored(key, '10.0.1.2', '10.0.1.2', connections),
+    addresses: at(`10.0.1.${n}`, `fd00::${n}`),
+    newAddresses: at(`10.0.1.1${n}`, `fd00::1${n}`),
+  });
+  const { plans } = plan([
+    both('a', 2, [CLIENT, end('[fd00::2]:40000', '[fd00::3]:7000', [1, 1, 2])]),
+    both('b', 3, [SERVER, end('[fd00::3]:7000', '[fd00::2]:40000', [2, 2, 1])]),
+  ]);
+  expect(entries(plans.get('a'))).toEqual([
+    '10.0.1.2:40000>10.0.1.3:7000 as 10.0.1.12:40000>10.0.1.13:7000',
+    '[fd00::2]:40000>[fd00::3]:7000 as [fd00::12]:40000>[fd00::13]:7000',
+  ]);
+});
+
+test('former addresses lead to their tasks, virtual ones to those of their service, unless somebody has them', () => {
+  const led = (plan: { readonly former: readonly FormerAddress[] } | undefined): string[] =>
+    (plan?.former ?? []).map(({ address, to, service }) => `${address} ${service} ${to.join(' ')}`);
+  const tasks = [
+    restored('s_a.1', '10.0.1.2', '10.0.1.3', [], '10.0.1.22'),
+    restored('s_b.1', '10.0.1.3', '10.0.1.13', [], '10.0.1.22'),
+    restored('s_c.1', { other: '10.0.9.4' }, { other: '10.0.9.14' }, [], { other: '10.0.9.44' }),
+  ];
+  const virtual = ['10.0.1.100', '10.0.1.101'].map((address) => ({
+    ...(aliases(address)[0] ?? { network: '', address }),
+    service: 's_b',
+    tasks: ['s_a.1', 's_b.1'],
+  }));
+  const pairing = pairConnections(tasks);
+  const { plans } = planNetworks({ tasks, pairing, subnets: SUBNETS, virtual, taken: ['10.0.1.101'] });
+  // 10.0.1.3 is a's now; of 10.0.1.22 nobody knows who had it last.
+  expect(led(plans.get('s_a.1'))).toEqual(['10.0.1.100 s_b 10.0.1.3 10.0.1.13', '10.0.1.2 s_a 10.0.1.3']);
+  expect(led(plans.get('s_c.1'))).toEqual(['10.0.9.4 s_c 10.0.9.14', '10.0.9.44 s_c 10.0.9.14']);
+});
+
+test('addresses that no socket has any more are remembered, too', () => {
+  const { plans } = plan([restored('client', '10.0.1.12', '10.0.1.22', [], '10.0.1.2')]);
+  expect(plans.get('client')).toMatchObject({
+    ownAddresses: ['10.0.1.12'],
+    aliases: ['10.0.1.2', '10.0.1.12', '10.0.1.22'].flatMap(aliases),
+  });
 });

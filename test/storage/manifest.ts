@@ -30,7 +30,7 @@ export function manifestOf(changes: Partial<Manifest> = {}): Manifest {
     wallMs: 1000,
     external: 'close',
     tasks,
-    services: names.map((name) => ({ name, mode: 'replicated', spec: { Name: name } })),
+    services: names.map((name) => ({ name, mode: 'replicated', spec: { Name: name }, virtual: [] })),
     networks: [],
     configs: [],
     secrets: [],
@@ -49,6 +49,7 @@ export function taskOf(service: string, local: string, remote: string): Manifest
     aliases: [],
     notes: [],
     streams: [],
+    datagrams: [],
     parts: [{ kind: 'CRIU', path: 'pages-1.img', sha256: 'a'.repeat(64), sizeBytes: 1_250_000 }],
     processes: [{ pid: 1, parentPid: 0, threads: 7, command: 'node branch.js' }],
     connections: [

@@ -26,6 +26,7 @@ export const RULE_LINES = [`${hex(MARK_BASE)}/${hex(MARK_MASK)}`, CRIU_MARK].map
  * - `rp_filter`: their source may have no route back through the interface (its network is gone);
  * - `accept_local`: their source may be an address that is now the task's own (two tasks that swapped addresses);
  * - `ip_nonlocal_bind`: sockets are bound to addresses without a route in table `local`;
+ * - `use_oif_addrs_only`: with IPv6, a new connection to an old address of the task would have that as its source, too;
  * - `ip_local_reserved_ports`: no new connection may be given a local port that a rewritten one uses on the wire.
  */
 export function rewriteSysctlScript(entries: readonly RewriteEntry[]): string {
@@ -35,7 +36,9 @@ export function rewriteSysctlScript(entries: readonly RewriteEntry[]): string {
     'for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > "$f"; done',
     'echo 1 > /proc/sys/net/ipv4/conf/all/accept_local',
     'echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind',
-    'if [ -e /proc/sys/net/ipv6/ip_nonlocal_bind ]; then echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind; fi',
+    'for f in /proc/sys/net/ipv6/ip_nonlocal_bind /proc/sys/net/ipv6/conf/*/use_oif_addrs_only; do',
+    '  if [ -e "$f" ]; then echo 1 > "$f"; fi',
+    'done',
   ];
   if (ports.length > 0) {
     lines.push(

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { connectionKey, type Connection, type Endpoint } from '../../../src/model/connection.ts';
+import { addressText } from '../../../src/model/address.ts';
+import { connectionKey, type Connection, type DatagramSocket, type Endpoint } from '../../../src/model/connection.ts';
 import { inNetwork, runProcess, type Runner } from '../../../src/platform/processes.ts';
 
 /** TCP states by the numbers of /proc/net/tcp (include/net/tcp_states.h) that have, or may still have, a peer that matters. */
 const STATES: Readonly<Record<string, string>> = {
   '01': 'ESTABLISHED',
+  '02': 'SYN_SENT',
   '04': 'FIN_WAIT1',
   '05': 'FIN_WAIT2',
   '08': 'CLOSE_WAIT',
@@ -13,11 +15,14 @@ const STATES: Readonly<Record<string, string>> = {
   '0B': 'CLOSING',
 };
 
+/** A UDP socket's state in /proc/net/udp when it is connected. */
+const CONNECTED = '01';
+
 /** How many connections one `ss` filter names. */
 const FILTER_SIZE = 50;
 
 /**
- * The TCP connections in the text of /proc/net/tcp or tcp6: established and closing ones, without those over the loopback
+ * The TCP connections in the text of /proc/net/tcp or tcp6: established ones, those being made by us and closing ones, without those over the loopback
  * addresses. Sequence numbers are not in there (`sequencesKnown` is false). IPv4-mapped addresses come as IPv4.
  */
 export function parseProcTcp(text: string): Connection[] {
@@ -45,17 +50,37 @@ export function parseProcTcp(text: string): Connection[] {
   return connections;
 }
 
+/** The connected UDP sockets in the text of /proc/net/udp or udp6, without those over the loopback addresses. */
+export function parseProcUdp(text: string): DatagramSocket[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, localHex, remoteHex, state] = line.trim().split(/\s+/);
+      if (localHex === undefined || remoteHex === undefined || state !== CONNECTED) return [];
+      const socket = { local: endpoint(localHex), remote: endpoint(remoteHex) };
+      return isLoopback(socket.remote.address) ? [] : [socket];
+    });
+}
+
 /** The TCP connections of the network namespace that process `pid` is in. @throws SwarmcutError `not-found` if there is no such process. */
 export async function listConnections(pid: number): Promise<Connection[]> {
-  const read = async (name: string): Promise<string> =>
-    readFile(`/proc/${pid}/net/${name}`, 'utf8').catch((error: unknown) => {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (name === 'tcp6' && code === 'ENOENT') return ''; // a kernel without IPv6
-      throw new SwarmcutError('not-found', `the connections of process ${pid} cannot be read (${String(code)})`, {
-        cause: error,
-      });
+  return (await Promise.all(['tcp', 'tcp6'].map((name) => readTable(pid, name)))).flatMap(parseProcTcp);
+}
+
+/** The connected UDP sockets there. @throws as {@link listConnections} */
+export async function listDatagramSockets(pid: number): Promise<DatagramSocket[]> {
+  return (await Promise.all(['udp', 'udp6'].map((name) => readTable(pid, name)))).flatMap(parseProcUdp);
+}
+
+async function readTable(pid: number, name: string): Promise<string> {
+  return readFile(`/proc/${pid}/net/${name}`, 'utf8').catch((error: unknown) => {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (name.endsWith('6') && code === 'ENOENT') return ''; // a kernel without IPv6
+    throw new SwarmcutError('not-found', `the connections of process ${pid} cannot be read (${String(code)})`, {
+      cause: error,
     });
-  return (await Promise.all([read('tcp'), read('tcp6')])).flatMap(parseProcTcp);
+  });
 }
 
 /**
@@ -104,25 +129,4 @@ function endpoint(text: string): Endpoint {
   const words = hexAddress.match(/.{8}/g) ?? [];
   const bytes = words.flatMap((word) => (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)));
   return { address: addressText(bytes), port: Number.parseInt(hexPort, 16) };
-}
-
-function addressText(bytes: readonly number[]): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-  if (mapped) return bytes.slice(12).join('.');
-  const groups: string[] = [];
-  for (let at = 0; at < 16; at += 2) groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16));
-  return compressIpv6(groups);
-}
-
-/** RFC 5952: the longest run of two or more zero groups becomes `::`. */
-function compressIpv6(groups: readonly string[]): string {
-  let best = { at: -1, length: 1 };
-  for (let at = 0; at < groups.length; at += 1) {
-    let length = 0;
-    while (groups[at + length] === '0') length += 1;
-    if (length > best.length) best = { at, length };
-  }
-  if (best.at < 0) return groups.join(':');
-  return `${groups.slice(0, best.at).join(':')}::${groups.slice(best.at + best.length).join(':')}`;
 }

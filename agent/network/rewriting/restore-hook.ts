@@ -2,12 +2,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetworkPlan } from '../../../src/model/plans/network-plan.ts';
 import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
+import { formerScript } from './former-rules.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf } from '../../linux/addresses.ts';
 import { blockScript } from '../rules.ts';
 
 /** What the hook needs of a plan. */
-export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'>;
+export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'> & Partial<Pick<NetworkPlan, 'former'>>;
 
 export interface RestoreHookOptions {
   readonly plan: HookPlan;
@@ -36,6 +37,7 @@ export async function restoreHook(options: RestoreHookOptions): Promise<string> 
   const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
+    writeFile(join(dir, 'former.nft'), formerScript(plan.former ?? [])),
     writeFile(join(dir, 'inside.sh'), insideScript(plan, sysctls.size > 0)),
     writeFile(join(dir, 'sysctls'), [...sysctls].map(([path, value]) => `${path} ${value}\n`).join('')),
     ...files.map(({ contents }, index) => writeFile(join(dir, `file-${index}`), contents)),
@@ -88,14 +90,25 @@ export function insideScript(plan: HookPlan, withSysctls = false): string {
 # The block comes first: nothing may answer, or be answered, before all is in place.
 nft -f rules.nft
 ${withSysctls ? SYSCTL_LINES : ''}\
+${(plan.former ?? []).length > 0 ? '# A courtesy, without which the container can do.\nnft -f former.nft || true\n' : ''}\
 ${plan.rewrites.length + plan.ownAddresses.length > 0 ? rewriteSysctlScript(plan.rewrites) : ''}addresses=$(ip -o address show)
 ip link set lo up
 # own ADDRESS BITS [OPTION]: an address of the time of the checkpoint, unless the engine has given it to the container again.
 own() {
   case "$addresses" in *" $1/"*) return 0 ;; esac
   echo "address add $1/$2 dev lo \${3-}"
-  echo "route del local $1 dev lo table local"
+  case $2 in 32) echo "route del local $1 dev lo table local" ;; esac
   echo "route add local $1 dev lo table ${ROUTE_TABLE}"
+}
+# unlocal6 ADDRESS: takes an IPv6 address out of table local, where the kernel puts it a moment later.
+unlocal6() {
+  case "$addresses" in *" $1/"*) return 0 ;; esac
+  tries=0
+  until ip -6 route del local "$1" dev lo table local 2> /dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 500 ]; then echo "$1 has not come into table local" >&2; exit 1; fi
+    sleep 0.01
+  done
 }
 # via "REMOTE ADDRESS": a route to REMOTE through the interface that has ADDRESS, or just any.
 via() {
@@ -115,9 +128,11 @@ function familyPart(plan: HookPlan, family: number): string {
   const remotes = remotesOf(plan).filter(({ remote }) => familyOf(remote) === family);
   const lines: string[] = [];
   if (own.length > 0) {
-    const size = family === 4 ? '32' : '128 nodad';
+    // Without a route of its own, which would lead new connections to whoever has the address now to `lo`.
+    const size = family === 4 ? '32' : '128 "nodad noprefixroute"';
     lines.push('{', ...RULE_LINES.map((line) => `echo "${line}"`), ...own.map((address) => `own ${address} ${size}`));
     lines.push(`} > batch${family}`, `ip -${family} -batch batch${family}`);
+    if (family === 6) lines.push(...own.map((address) => `unlocal6 ${address}`));
   }
   if (remotes.length > 0) {
     // CRIU connects its sockets in repair mode: nothing is sent, but a route is looked up. Usually there is a default route.
@@ -139,6 +154,7 @@ function familyPart(plan: HookPlan, family: number): string {
 /** The distinct remote addresses of the sockets, each with the address of ours under which it is reached on the wire (if it is). */
 function remotesOf(plan: HookPlan): { remote: string; from: string }[] {
   const from = new Map<string, string>();
+  for (const { address, from: own } of plan.former ?? []) from.set(address, own);
   for (const { remote } of plan.close) from.set(remote.address, '');
   for (const { socketRemote, wireLocal } of plan.rewrites) from.set(socketRemote.address, wireLocal.address);
   return [...from].map(([remote, address]) => ({ remote, from: address }));

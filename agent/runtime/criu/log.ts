@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { kindOfCriuLine } from '../../../src/model/obstacles.ts';
 
 /** Lines that CRIU logs as errors although they explain nothing. */
 const NOISE = [
@@ -13,18 +14,12 @@ const NOISE = [
   /killed by signal 9/,
 ];
 
-/** What the user can do about an error that CRIU names. */
+/** What the user can do about an error that CRIU names, besides what {@link kindOfCriuLine} knows. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/get 1:16 opt/, 'CRIU is too old for this kernel: Linux 6.16 and later need CRIU 4.2 or later'],
   [/rt vDSO|vdso/i, 'CRIU is too old for this kernel: install CRIU 4.2 or later'],
   [/Can't dump that handle/, 'an inotify watch on a path that cannot be found: the watched file was deleted or moved'],
   [/ghost.*limit|ghost file .* bigger/i, 'a deleted file that is still open is bigger than the limit for such files'],
-  [/In-flight connection/, 'let the clients connect, then try again'],
-  [/Unsupported proto 262|MPTCP/, 'the program uses Multipath TCP; for Go programs set GODEBUG=multipathtcp=0'],
-  [
-    /io_uring/,
-    'the program uses io_uring, which CRIU cannot save: run it under the default seccomp profile of Docker 25 or later, which forbids io_uring',
-  ],
   [/Network is unreachable/, 'the network of the new container does not lead to an address that a connection had'],
   [
     /File .* has bad size|build-id/,
@@ -44,6 +39,8 @@ export interface CriuFailure {
   /** All of them, at most 10. */
   readonly lines: readonly string[];
   readonly advice: string | undefined;
+  /** The process that was being dumped, if the log says so: "process 1234 (nginx)", as the node numbers it. */
+  readonly process: string | undefined;
   readonly path: string;
 }
 
@@ -67,6 +64,18 @@ export async function readCriuFailure(workPath: string, name: 'dump.log' | 'rest
   return { ...explainCriuLog(text), path };
 }
 
+/** Of the last process that a dump had begun before its first error. */
+function processOf(text: string): string | undefined {
+  const lines = text.split('\n');
+  const error = lines.findIndex((line) => line.includes('Error (') && !NOISE.some((pattern) => pattern.test(line)));
+  const begun = lines.slice(0, error < 0 ? 0 : error).findLast((line) => DUMPING.test(line));
+  const [, pid = '', command = ''] = DUMPING.exec(begun ?? '') ?? [];
+  return pid === '' ? undefined : `process ${pid} (${command})`;
+}
+
+/** `Dumping task (pid: 1234 comm: nginx)` (criu/cr-dump.c). */
+const DUMPING = /Dumping task \(pid: (\d+) comm: (.*)\)/;
+
 /** The error lines of a CRIU log. */
 function explainCriuLog(text: string): Omit<CriuFailure, 'path'> {
   const lines = text
@@ -75,6 +84,7 @@ function explainCriuLog(text: string): Omit<CriuFailure, 'path'> {
     .filter((line) => !NOISE.some((pattern) => pattern.test(line)))
     .map((line) => line.replace(/^\(\d+\.\d+\)\s*/, '').trim())
     .slice(0, 10);
-  const advice = ADVICE.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1];
-  return { line: lines[0] ?? '', lines, advice };
+  const kind = lines.map((line) => kindOfCriuLine(line)).find((known) => known !== undefined);
+  const advice = kind?.advice ?? ADVICE.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1];
+  return { line: lines[0] ?? '', lines, advice, process: processOf(text) };
 }

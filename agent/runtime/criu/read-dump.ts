@@ -1,13 +1,13 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Connection } from '../../../src/model/connection.ts';
+import type { Connection, DatagramSocket } from '../../../src/model/connection.ts';
 import {
   decodeDumpStats,
   decodeProcesses,
   type DumpedProcess,
   type DumpStats,
 } from '../../../src/formats/criu-processes.ts';
-import { decodeConnections } from '../../../src/formats/criu-sockets.ts';
+import { decodeConnections, decodeDatagramSockets } from '../../../src/formats/criu-sockets.ts';
 
 /** CRIU's images that say what is in a dump, rather than being its contents. */
 const DESCRIPTIONS = /^(files|pstree|core-\d+|tcp-stream-[0-9a-f]+)\.img$/;
@@ -17,6 +17,7 @@ const STREAM_HEAD_BYTES = 4096;
 
 export interface DumpDescription {
   readonly connections: Connection[];
+  readonly datagrams: DatagramSocket[];
   readonly processes: DumpedProcess[];
   /** Undefined without a work directory. */
   readonly stats: DumpStats | undefined;
@@ -34,6 +35,7 @@ export async function readDump(imageDir: string, workDir?: string): Promise<Dump
   );
   return {
     connections: decodeConnections(files),
+    datagrams: decodeDatagramSockets(files),
     processes: decodeProcesses(files),
     stats: workDir === undefined ? undefined : decodeDumpStats(await readFile(join(workDir, 'stats-dump'))),
   };

@@ -240,7 +240,8 @@ export async function criuError(
   keptLogs?: string,
 ): Promise<SwarmcutError> {
   const failure = await readCriuFailure(workPath, step === 'dump' ? 'dump.log' : 'restore.log');
-  const reason = failure.line === '' ? fallback : failure.line;
+  const line = failure.line === '' ? fallback : failure.line;
+  const reason = failure.process === undefined ? line : `${failure.process}: ${line}`;
   const time = new Date().toISOString().replaceAll(':', '-');
   const log =
     keptLogs === undefined

@@ -4,7 +4,8 @@
 # It becomes runc at once, without starting any process (but one `sed` at `start` where there is an agent), unless one of these holds:
 #   create  an agent expects this container's service: the agent decides, through `agent shim` (agent/runtime/shim/client.ts)
 #   start   the container was restored by `create` and runs already; or it is to have a sidecar, which the agent starts first
-#           (agent/runtime/shim/start.ts, which then becomes runc, with a sidecar or without)
+#           (agent/runtime/shim/start.ts, which then becomes runc, with a sidecar or without); or it has a label of ours: then its programs get TCP
+#           where they ask for Multipath TCP (as all that Go 1.24 and later has built do when they listen), which CRIU cannot save
 #   kill    the container stands still for an operation that is not decided: waits for that. Then, if the container has moved away, what is
 #           left of it here is ended at once
 #   exec    the container stands still: waits for the same; a probe of the engine's health check that would wait for too long, or for ever since the
@@ -86,14 +87,24 @@ answer_probe() {
   printf %s "$!" >"$pid_file"
 }
 
-# Reads runc's command line: sets command, id (first operand), log, process, pid_file, console and detached (not empty: given), and globals (how many
+# The network namespace of the created container says that there is no Multipath TCP, and programs fall back to TCP by themselves. Before the first
+# instruction; never in the node's own namespace.
+without_mptcp() {
+  [ -e /proc/sys/net/mptcp/enabled ] || return
+  created=$(sed -n 's/.*"init_process_pid":\([0-9]*\).*/\1/p' "$root/$id/state.json" 2>/dev/null)
+  [ -n "$created" ] && [ -e "/proc/$created/ns/net" ] && ! [ "/proc/$created/ns/net" -ef /proc/self/ns/net ] || return
+  nsenter --net="/proc/$created/ns/net" sh -c 'echo 0 >/proc/sys/net/mptcp/enabled' 2>/dev/null
+}
+
+# Reads runc's command line: sets command, id (first operand), root, log, process, pid_file, console and detached (not empty: given), and globals (how many
 # arguments stand before the command).
 parse() {
-  command='' id='' log='' globals=0 process='' pid_file='' console='' detached=''
+  command='' id='' root=/run/runc log='' globals=0 process='' pid_file='' console='' detached=''
   take=''
   for argument do
     if [ -n "$take" ]; then
       case $take in
+        root) root=$argument ;;
         log) log=$argument ;;
         process) process=$argument ;;
         pid_file) pid_file=$argument ;;
@@ -106,7 +117,9 @@ parse() {
       case $argument in
         --log=*) log=${argument#--log=} ;;
         --log) take=log ;;
-        --root | --log-format | --criu | --rootless) take=value ;;
+        --root=*) root=${argument#--root=} ;;
+        --root) take=root ;;
+        --log-format | --criu | --rootless) take=value ;;
         -*) ;;
         *) command=$argument && continue ;;
       esac
@@ -152,16 +165,20 @@ case $command in
     if [ -n "$id" ] && [ -d "$run/sidecar" ] && [ -r "$run/shim.conf" ]; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} node='' main='' data_root=/var/lib/docker sidecar_algorithms=''
       . "$run/shim.conf"
-      # Two words: the service, and the algorithm that its containers' labels declare.
+      # Words: the service; the algorithm that its containers' labels declare; what they say of Multipath TCP; whether there is any label of ours.
       declared=$(sed -n -e 'h' -e 's/.*"com\.docker\.swarm\.service\.name":"\([^"\\/ ]*\)".*/\1/p' \
-        -e 'g' -e 's/.*"swarmcut\.algorithm":"\([^"\\ ]*\)".*/=\1/p' "$data_root/containers/$id/config.v2.json" 2>/dev/null)
-      service='' algorithm=''
+        -e 'g' -e 's/.*"swarmcut\.algorithm":"\([^"\\ ]*\)".*/=\1/p' -e 'g' -e 's/.*"swarmcut\.mptcp":"\([^"\\ ]*\)".*/%\1/p' \
+        -e 'g' -e 's/.*"swarmcut\.[a-z-]*":".*/+/p' "$data_root/containers/$id/config.v2.json" 2>/dev/null)
+      service='' algorithm='' mptcp='' ours=''
       for word in $declared; do
         case $word in
           =*) algorithm=${word#=} ;;
+          %*) mptcp=${word#%} ;;
+          +) ours=1 ;;
           *) service=$word ;;
         esac
       done
+      if [ -n "$ours" ] && [ "$mptcp" != keep ]; then without_mptcp; fi
       wanted=''
       if [ -n "$service" ]; then
         [ -e "$run/sidecar/$service" ] && wanted=1

@@ -5,35 +5,46 @@ import { runOperation } from '../context.ts';
 import { globalOptionsOf } from '../options.ts';
 import { paint, say, sayJson, table } from '../output/output.ts';
 import { repairNodes, type RepairOptions } from '../repair/repair-nodes.ts';
+import { stackCheckExitCode, stackCheckText } from '../output/stack-check.ts';
 
 /** `coordinator check`. */
 export function checkCommand(): Command {
   return new Command('check')
-    .description('whether every node can snapshot and restore, and what to do about it')
+    .description('whether every node can snapshot and restore, or what of a running stack CRIU does not carry')
+    .argument('[stack]', 'look into the tasks of this stack instead')
     .option('--repair', 'show what operations that are over have left behind, and clear it after asking')
     .option('--dry-run', 'with --repair: only show it')
     .option('--yes', 'with --repair: do not ask')
     .addHelpText(
       'after',
       `
-Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed.
+Exit code 0 when no check failed (warnings are allowed), 5 when an agent cannot be reached, 6 when a check failed. Nothing is stopped or changed.
 With --repair: 0 when nothing is left, 5 when an agent cannot be reached, 6 when something was found and not cleared (--dry-run,
 or you said no), 8 when something could not be cleared. What belongs to an operation under way is shown and not touched.
 
 Examples:
   coordinator check
+  coordinator check mystack
   coordinator check --json | jq '.[].checks[] | select(.verdict != "OK")'
   coordinator check --repair --dry-run
   coordinator check --repair --yes`,
     )
-    .action(async (options: RepairOptions & { repair?: true }, command: Command) => {
+    .action(async (stack: string | undefined, options: RepairOptions & { repair?: true }, command: Command) => {
       if (options.repair === true) {
+        if (stack !== undefined) throw new SwarmcutError('usage', '--repair is for all stacks: it takes none');
         await repairNodes(command, options);
         return;
       }
       if (options.dryRun === true || options.yes === true)
         throw new SwarmcutError('usage', '--dry-run and --yes go with --repair');
-      const { checkNodes } = await import('../../operations/index.ts');
+      const { checkNodes, checkStack } = await import('../../operations/index.ts');
+      if (stack !== undefined) {
+        const tasks = await runOperation(command, `check of stack ${stack}`, (ctx) => checkStack(ctx, stack));
+        if (globalOptionsOf(command).json) sayJson(tasks);
+        else say(stackCheckText(stack, tasks));
+        process.exitCode = stackCheckExitCode(tasks);
+        return;
+      }
       const nodes = await runOperation(command, 'check of the nodes', (ctx) => checkNodes(ctx));
       if (globalOptionsOf(command).json) sayJson(nodes);
       else say(checkText(nodes));

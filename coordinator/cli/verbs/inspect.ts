@@ -10,6 +10,7 @@ import { flowsOf } from '../channels/flows.ts';
 import { dumpChannel, showChannels } from '../channels/inspect-channels.ts';
 import { gatheredCatalogue } from '../catalogue.ts';
 import { addEncryptionOptions, globalOptionsOf } from '../options.ts';
+import { notesText } from '../output/notes.ts';
 import { bytesText, durationText, paint, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
 
@@ -146,8 +147,4 @@ function versionsText(manifest: Manifest): string {
       versions.engine,
     ]),
   );
-}
-
-function notesText(tasks: readonly ManifestTask[]): string {
-  return tasks.flatMap(({ task, notes }) => notes.map((note) => `note: ${taskKey(task)}: ${note}`)).join('\n');
 }

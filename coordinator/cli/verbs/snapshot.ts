@@ -4,6 +4,7 @@ import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { runOperation } from '../context.ts';
 import { addEncryptionOptions, globalOptionsOf, parseDuration } from '../options.ts';
+import { notesText } from '../output/notes.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 import { frozenMs, snapshotBytes, storedBytes } from '../output/sizes.ts';
 
@@ -55,13 +56,14 @@ function summary(manifest: Manifest): unknown {
     committedAt: manifest.committedAt,
     wallMs: manifest.wallMs,
     sizeBytes: snapshotBytes(manifest),
-    tasks: manifest.tasks.map(({ task, node, times, parts }) => ({
+    tasks: manifest.tasks.map(({ task, node, times, parts, notes }) => ({
       service: task.service,
       slot: task.slot,
       node,
       frozenMs: frozenMs(times),
       dumpMs: times.dumpWallUs / 1000,
       sizeBytes: storedBytes(parts),
+      notes,
     })),
   };
 }
@@ -78,6 +80,7 @@ function text(manifest: Manifest): string {
     ];
   });
   const tasks = manifest.tasks.length === 1 ? '1 task' : `${manifest.tasks.length} tasks`;
+  const notes = notesText(manifest.tasks);
   return `${table(['TASK', 'NODE', 'FROZEN', 'DUMP', 'SIZE'], rows)}
-snapshot ${manifest.id} of ${manifest.stack}: ${tasks}, ${bytesText(snapshotBytes(manifest))}, ${manifest.algorithm}, ${durationText(manifest.wallMs)}`;
+snapshot ${manifest.id} of ${manifest.stack}: ${tasks}, ${bytesText(snapshotBytes(manifest))}, ${manifest.algorithm}, ${durationText(manifest.wallMs)}${notes === '' ? '' : `\n${notes}`}`;
 }

@@ -5,7 +5,7 @@ import type { TaskPlan } from './plans.ts';
 /** The generated message types want arrays that may be changed. */
 export function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
   if (plan === undefined) return {};
-  const { subnets, ownAddresses, rewrites, close, aliases, unsent } = plan.network;
+  const { subnets, ownAddresses, rewrites, close, aliases, unsent, former } = plan.network;
   return {
     subnets: [...subnets],
     ownAddresses: [...ownAddresses],
@@ -13,6 +13,7 @@ export function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
     close: [...close],
     aliases: [...aliases],
     unsent: [...unsent],
+    former: [...former],
   };
 }
 

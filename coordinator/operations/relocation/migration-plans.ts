@@ -55,9 +55,8 @@ async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
   const tasks = restoredTasks(moved);
   const live = await Promise.all(
     moved.staying.map(async (staying): Promise<LiveTask> => {
-      const { connections, aliases, rewrites } = await connectionsOf(moved.id, staying);
       const { key, task } = staying;
-      return { key, connections, aliases, addresses: task.addresses, rewrites };
+      return { key, ...(await connectionsOf(moved.id, staying)), addresses: task.addresses };
     }),
   );
   const planned = planNetworks({
@@ -69,30 +68,39 @@ async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
   return { plans: taskPlans(planned.plans, new Map(), new Set()), live: planned.live };
 }
 
-/** Sidecars of tasks that stay have parked their streams with those that move, and wait to be called: nothing changes in their tasks. */
+/**
+ * Sidecars of tasks that stay have parked their streams with those that move, and wait to be called: nothing changes in their tasks but what sidecars
+ * do not carry.
+ */
 async function proxiedPlans(moved: Moved): Promise<MigrationPlans> {
   const tasks = restoredTasks(moved).map((task) => ({ ...task, proxied: true }));
   const staying = await Promise.all(
-    moved.staying.map(async (task): Promise<StayingTask> => {
-      const { connections, aliases } = await connectionsOf(moved.id, task);
-      return { key: task.key, connections, aliases, addresses: task.task.addresses };
+    moved.staying.map(async (task): Promise<StayingTask & LiveTask> => {
+      return { key: task.key, ...(await connectionsOf(moved.id, task)), addresses: task.task.addresses };
     }),
   );
   const cut = cutOfTasks(tasks, { partial: staying.length > 0 });
-  const networks = planNetworks({ tasks, pairing: cut.pairing, close: cut.halfOpen, subnets: subnetsOf(moved) }).plans;
+  const { plans: networks, live } = planNetworks({
+    tasks,
+    live: staying,
+    pairing: cut.pairing,
+    close: cut.halfOpen,
+    subnets: subnetsOf(moved),
+  });
   const proxies = planProxies({ stack: moved.stack, epoch: moved.epoch, tasks, staying });
-  return { plans: taskPlans(networks, proxies, new Set(proxies.keys())), live: new Map() };
+  return { plans: taskPlans(networks, proxies, new Set(proxies.keys())), live };
 }
 
 async function connectionsOf(
   restoreId: string,
   { ref, agent }: RoundTask,
-): Promise<Pick<LiveTask, 'connections' | 'aliases' | 'rewrites'>> {
+): Promise<Pick<LiveTask, 'connections' | 'aliases' | 'rewrites' | 'datagrams'>> {
   const reply = await agent.connections({ restoreId, containerId: ref.containerId });
   return {
     connections: reply.connections as CutTask['connections'],
     aliases: reply.aliases,
     rewrites: reply.rewrites as LiveTask['rewrites'],
+    datagrams: reply.datagrams as NonNullable<LiveTask['datagrams']>,
   };
 }
 
@@ -102,6 +110,7 @@ function cutTasks({ moving, checkpoints }: Pick<Moved, 'moving' | 'checkpoints'>
     return {
       key,
       connections: checkpoint?.connections ?? [],
+      datagrams: checkpoint?.datagrams ?? [],
       aliases: checkpoint?.aliases ?? [],
       addresses: task.addresses,
       streams: checkpoint?.streams ?? [],

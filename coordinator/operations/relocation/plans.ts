@@ -21,8 +21,15 @@ export interface RestorePlans {
   readonly closed: number;
 }
 
-/** How the connections of a whole snapshot travel between its tasks' new places. */
-export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, Arrival>): RestorePlans {
+/**
+ * How the connections of a whole snapshot travel between its tasks' new places.
+ * @param taken virtual addresses that the services have now
+ */
+export function restorePlans(
+  manifest: Manifest,
+  arrivals: ReadonlyMap<string, Arrival>,
+  taken: readonly string[] = [],
+): RestorePlans {
   const cut = cutOf(manifest);
   const proxied = new Set(manifest.tasks.filter(hadSidecar).map(({ task }) => taskKey(task)));
   const tasks = cut.tasks.map((task) => ({
@@ -34,6 +41,11 @@ export function restorePlans(manifest: Manifest, arrivals: ReadonlyMap<string, A
   const networks = planNetworks({
     tasks: tasks satisfies RestoredTask[],
     pairing: cut.pairing,
+    virtual: manifest.services.flatMap(({ name, virtual }) => {
+      const behind = manifest.tasks.filter(({ task }) => task.service === name).map(({ task }) => taskKey(task));
+      return virtual.map((one) => ({ ...one, service: name, tasks: behind }));
+    }),
+    taken,
     close: cut.halfOpen,
     subnets,
   }).plans;

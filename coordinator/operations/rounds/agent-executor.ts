@@ -23,6 +23,8 @@ export interface AgentExecutorOptions {
   readonly epoch: number;
   readonly freezeTimeoutMs: number;
   readonly tasks: readonly RoundTask[];
+  /** Addresses of tasks of other stacks on the same networks. */
+  readonly foreign?: readonly string[];
   readonly emit: Emit;
   /** Keys that agents encrypt the parts with. */
   readonly encryption?: { readonly snapshotKey: Buffer; readonly contentKey: Buffer } | undefined;
@@ -65,7 +67,7 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   prepare(key: string, onProgress: OnProgress): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, encryption, stageInMemory } = this.#options;
+    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, encryption, stageInMemory, foreign = [] } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await failPoint('coordinator.prepare');
       const order = {
@@ -75,6 +77,7 @@ export class AgentExecutor implements RoundExecutor {
         epoch,
         task: ref,
         subnets: this.#subnets,
+        foreign: [...foreign],
         deadlineMs: freezeTimeoutMs,
         keepFrozen: this.#keepFrozen,
         aliases: [...task.addresses],

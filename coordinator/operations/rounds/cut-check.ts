@@ -43,6 +43,7 @@ export function cutOf(manifest: Manifest): CheckedCut {
     manifest.tasks.map((task) => ({
       key: taskKey(task.task),
       connections: task.connections,
+      datagrams: task.datagrams,
       aliases: task.aliases,
       addresses: task.addresses,
       streams: task.streams,

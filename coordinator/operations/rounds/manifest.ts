@@ -41,10 +41,14 @@ export function buildManifest(input: ManifestInput): Manifest {
       return { ...checkpoint, node: agent.node, imageDigest: image, addresses: [...task.addresses] };
     }),
     // A job that has ended is a service without tasks; its spec says what it is.
-    services: input.stack.services.map(({ name, mode, spec }) => ({
+    services: input.stack.services.map(({ name, mode, spec, virtualAddresses = [] }) => ({
       name,
       mode: mode === 'global' ? 'global' : 'replicated',
       spec,
+      virtual: virtualAddresses.flatMap(({ networkId, address }) => {
+        const network = networkName(input.stack, networkId);
+        return network === undefined ? [] : [{ address, network }];
+      }),
     })),
     ...input.resources,
     versions: Object.fromEntries(
@@ -54,4 +58,9 @@ export function buildManifest(input: ManifestInput): Manifest {
       ]),
     ),
   };
+}
+
+/** Only networks between tasks: what leads in from outside has virtual addresses, too. */
+function networkName({ tasks }: Stack, id: string): string | undefined {
+  return tasks.flatMap(({ networks }) => networks).find((network) => network.id === id)?.name;
 }

@@ -2,7 +2,7 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import { taskKey, type TaskRef } from '../../../src/model/task.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Agents } from '../session/agents.ts';
-import type { Stack, ClusterTask } from '../../orchestrator/index.ts';
+import type { Cluster, ClusterNode, ClusterTask, Stack } from '../../orchestrator/index.ts';
 
 /** One task of a round and the agent that acts for it. */
 export interface RoundTask {
@@ -61,4 +61,23 @@ export function roundTasks(stack: Stack, agents: Agents): RoundTask[] {
 /** The overlay networks between these tasks, each once. */
 export function overlaySubnets(tasks: readonly ClusterTask[]): string[] {
   return [...new Set(tasks.flatMap((task) => task.networks.flatMap((network) => network.subnets)))].sort();
+}
+
+/** Addresses on the stack's networks that tasks of other stacks have, and their services' virtual ones. */
+export async function foreignAddresses(
+  cluster: Pick<Cluster, 'services' | 'tasks'>,
+  nodes: readonly ClusterNode[],
+  { name, tasks }: Stack,
+): Promise<string[]> {
+  const networks = tasks.flatMap((task) => task.networks);
+  const others = (await cluster.services()).filter(({ stack }) => stack !== name);
+  const foreign = await cluster.tasks(others, nodes, 'wanted');
+  return [
+    ...foreign.flatMap(({ addresses }) =>
+      addresses.filter(({ network }) => networks.some((one) => one.name === network)),
+    ),
+    ...others.flatMap(({ virtualAddresses = [] }) =>
+      virtualAddresses.filter(({ networkId }) => networks.some(({ id }) => id === networkId)),
+    ),
+  ].map(({ address }) => address);
 }

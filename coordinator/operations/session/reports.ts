@@ -1,3 +1,4 @@
+import type { Obstacle, ObstacleKind } from '../../../src/model/obstacles.ts';
 import type { Vouching } from '../../../src/storage/manifest-signature.ts';
 import type { InfoReply__Output } from '../../../src/rpc/generated/swarmcut/InfoReply.ts';
 
@@ -151,6 +152,25 @@ export interface DetachReport {
   /** Connections that were reset. */
   readonly resetConnections: number;
   readonly unreached: readonly { readonly node: string; readonly error: string }[];
+}
+
+/** Something that CRIU does not carry: src/model/obstacles.ts. */
+export interface ObstacleReport extends Obstacle {
+  readonly effect: ObstacleKind['effect'];
+  /** It is there for a moment only. */
+  readonly passes: boolean;
+  readonly message: string;
+  readonly advice: string;
+}
+
+/** What was found in one running task. */
+export interface TaskCheck {
+  readonly service: string;
+  readonly slot: string;
+  readonly node: string;
+  readonly obstacles: readonly ObstacleReport[];
+  /** Why it could not be looked at. */
+  readonly error?: string;
 }
 
 /** A node's answer to a check, or why there is none. */

@@ -26,9 +26,10 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
   const { restoreId, ctx } = bed;
   await failPoint('coordinator.carry-out');
   await Promise.all(
-    commit.rewrites.map(({ key, node, containerId, rewrites, close }) =>
-      patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close })).catch((error: unknown) =>
-        ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` }),
+    commit.rewrites.map(({ key, node, containerId, rewrites, close, former }) =>
+      patiently(() => bed.agent(node).rewrite({ restoreId, containerId, rewrites, close, former })).catch(
+        (error: unknown) =>
+          ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` }),
       ),
     ),
   );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Connection, RewriteEntry } from '../../../src/model/connection.ts';
+import type { FormerAddress } from '../../../src/model/plans/former-addresses.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { ClusterService, ServiceSpec } from '../../orchestrator/index.ts';
 
@@ -34,9 +35,21 @@ const commitSchema = z.object({
           socketRemote: endpointSchema,
           wireLocal: endpointSchema,
           wireRemote: endpointSchema,
+          datagrams: z.boolean().default(false),
         }),
       ) satisfies z.ZodType<RewriteEntry[]>,
       close: z.array(z.looseObject({})) as unknown as z.ZodType<Connection[]>,
+      former: z
+        .array(
+          z.object({
+            address: z.string(),
+            to: z.array(z.string()),
+            from: z.string(),
+            network: z.string(),
+            service: z.string(),
+          }),
+        )
+        .default([]) satisfies z.ZodType<FormerAddress[]>,
     }),
   ),
 });

@@ -49,6 +49,9 @@ export function toService(raw: RawService): ClusterService {
     publishesHostPorts: raw.Endpoint?.Ports?.some((port) => port.PublishMode === 'host') ?? false,
     endsByItself: isJob || restarted !== 'any',
     updating: UNDER_WAY.has(raw.UpdateStatus?.State ?? ''),
+    virtualAddresses: (raw.Endpoint?.VirtualIPs ?? []).flatMap(({ NetworkID: networkId, Addr: address }) =>
+      address === undefined ? [] : [{ networkId, address: address.replace(/\/\d+$/, '') }],
+    ),
   };
 }
 

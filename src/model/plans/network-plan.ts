@@ -1,6 +1,15 @@
-import { connectionKey, endpointText, type Connection, type Endpoint, type RewriteEntry } from '../connection.ts';
+import {
+  connectionKey,
+  endpointText,
+  type Connection,
+  type DatagramSocket,
+  type Endpoint,
+  type RewriteEntry,
+} from '../connection.ts';
 import type { ConnectionEnd, CutTask, Pairing } from '../cuts/cut.ts';
 import type { Alias } from '../task.ts';
+import { formerAddresses, type FormerAddress, type VirtualAddress } from './former-addresses.ts';
+import { linkOf } from './links.ts';
 
 /** What an agent must set up in a restored task's network namespace. Same shape as `NetworkPlan` in proto/agent.proto. */
 export interface NetworkPlan {
@@ -15,6 +24,8 @@ export interface NetworkPlan {
   readonly aliases: Alias[];
   /** Send queues that are to be restored otherwise than CRIU has recorded them. */
   readonly unsent: UnsentMark[];
+  /** Where new connections to the stack's former addresses go. */
+  readonly former: FormerAddress[];
 }
 
 /**
@@ -50,6 +61,10 @@ export interface NetworkPlanInput {
   readonly live?: readonly LiveTask[];
   /** `pairConnections` of all of the above together. */
   readonly pairing: Pairing;
+  /** The virtual addresses that the services had at the cut, and the tasks behind each. */
+  readonly virtual?: readonly VirtualAddress[];
+  /** Addresses that somebody has now, besides the tasks: nobody is led away from them. */
+  readonly taken?: readonly string[];
   /** Of restored tasks: not in the pairing, and to be reset (`halfOpenConnections`). */
   readonly close?: readonly ConnectionEnd[];
   /** The overlay networks of the restored tasks now, in CIDR notation. */
@@ -62,6 +77,8 @@ export interface LivePlan {
   readonly rewrites: RewriteEntry[];
   /** Connections whose other end does not come back: to be reset when the restored tasks are released. */
   readonly close: Connection[];
+  /** As in {@link NetworkPlan}; replaces the former ones. */
+  readonly former: FormerAddress[];
 }
 
 export interface NetworkPlans {
@@ -84,6 +101,8 @@ export interface NetworkPlans {
  */
 export function planNetworks(input: NetworkPlanInput): NetworkPlans {
   const places = new TaskPlaces(input);
+  for (const task of [...input.tasks, ...(input.live ?? [])])
+    for (const socket of task.datagrams ?? []) places.lead(task.key, socket);
   for (const { a, b } of input.pairing.pairs) {
     if (places.bothLive(a, b)) continue;
     const wire = places.wireOf(a, b);
@@ -108,9 +127,9 @@ interface Place {
   readonly task: CutTask;
   readonly restored: RestoredTask | undefined;
   readonly live: LiveTask | undefined;
-  /** Network of each address that the task has or had. */
+  /** Of each address that the task has or had: `linkOf`. */
   readonly networkOf: ReadonlyMap<string, string>;
-  /** Address of the task on each network from now on. */
+  /** Address of the task on each of these from now on. */
   readonly presentOn: ReadonlyMap<string, string>;
   readonly rewrites: Map<string, RewriteEntry>;
   readonly close: Connection[];
@@ -120,29 +139,34 @@ interface Place {
 /** States in which the application can still send, so that the queue is data only. */
 const SENDING: ReadonlySet<string> = new Set(['ESTABLISHED', 'CLOSE_WAIT']);
 
+/** Previous addresses that are remembered with a task, besides those of its sockets. */
+const MOST_ALIASES = 64;
+
 /** Ports for connections whose own would collide on the wire: above the range that the kernel gives out by itself. */
 const FIRST_SPARE_PORT = 61_000;
 
 class TaskPlaces {
   readonly #subnets: readonly string[];
+  readonly #input: NetworkPlanInput;
   readonly #places = new Map<string, Place>();
   readonly #wires = new Set<string>();
 
   constructor(input: NetworkPlanInput) {
+    this.#input = input;
     this.#subnets = input.subnets;
     for (const task of input.tasks) this.#add(task, task.newAddresses, task, undefined);
     for (const task of input.live ?? []) this.#add(task, task.addresses, undefined, task);
   }
 
   #add(task: CutTask, present: readonly Alias[], restored: RestoredTask | undefined, live: LiveTask | undefined): void {
-    const rewrites = (live?.rewrites ?? []).map((entry) => [socketKey(entry), entry] as const);
+    const rewrites = (live?.rewrites ?? []).map((entry) => [rewriteKey(entry), entry] as const);
     this.#places.set(task.key, {
       task,
       restored,
       live,
       // The addresses at the cut are the youngest truth: they come last and win.
-      networkOf: new Map([...task.aliases, ...task.addresses].map(({ address, network }) => [address, network])),
-      presentOn: new Map(present.map(({ address, network }) => [network, address])),
+      networkOf: new Map([...task.aliases, ...task.addresses].map((alias) => [alias.address, linkOf(alias)])),
+      presentOn: new Map(present.map((alias) => [linkOf(alias), alias.address])),
       rewrites: new Map(rewrites),
       close: [],
       unsent: [],
@@ -184,11 +208,48 @@ class TaskPlaces {
   }
 
   connect(end: ConnectionEnd, wireLocal: Endpoint, wireRemote: Endpoint): void {
-    const place = this.#place(end);
     const { local, remote } = end.connection;
-    const entry = { socketLocal: local, socketRemote: remote, wireLocal, wireRemote };
-    if (same(local, wireLocal) && same(remote, wireRemote)) place.rewrites.delete(socketKey(entry));
-    else place.rewrites.set(socketKey(entry), entry);
+    this.#rewrite(this.#place(end), { socketLocal: local, socketRemote: remote, wireLocal, wireRemote });
+  }
+
+  /**
+   * A connected UDP socket goes on with whoever has the place of its peer. One end is enough: the other need not be connected, and answers to
+   * where the packets come from.
+   */
+  lead(key: string, { local, remote }: DatagramSocket): void {
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    const present = { socketLocal: local, socketRemote: remote, wireLocal: local, wireRemote: remote, datagrams: true };
+    const before = place.rewrites.get(rewriteKey(present));
+    const network = place.networkOf.get(local.address);
+    // Made in an earlier life, so its peer's address is of that time, too.
+    const old = before === undefined && !place.task.addresses.some(({ address }) => address === local.address);
+    const target = this.#ownerOf((before ?? present).wireRemote.address, network, old);
+    const on = network ?? target?.networkOf.get(remote.address);
+    if (on === undefined) return;
+    const [from, to] = [place.presentOn.get(on), target?.presentOn.get(on)];
+    if (from === undefined) return;
+    this.#rewrite(place, {
+      ...present,
+      wireLocal: { address: from, port: local.port },
+      wireRemote: { address: to ?? (before ?? present).wireRemote.address, port: remote.port },
+    });
+  }
+
+  /** The task that has an address at the cut, or had it. @param earlier one that had it comes first */
+  #ownerOf(address: string, network: string | undefined, earlier = false): Place | undefined {
+    const has = (all: readonly Alias[]): boolean =>
+      all.some((one) => one.address === address && (network === undefined || linkOf(one) === network));
+    const places = [...this.#places.values()];
+    const now = places.find(({ task }) => has(task.addresses));
+    const before = places.find(({ task }) => has(task.aliases));
+    return earlier ? (before ?? now) : (now ?? before);
+  }
+
+  #rewrite(place: Place, entry: RewriteEntry): void {
+    const { socketLocal, socketRemote, wireLocal, wireRemote } = entry;
+    if (same(socketLocal, wireLocal) && same(socketRemote, wireRemote)) place.rewrites.delete(rewriteKey(entry));
+    else place.rewrites.set(rewriteKey(entry), entry);
   }
 
   /** Says which bytes of the send queue of `end` its peer does not have. */
@@ -205,11 +266,12 @@ class TaskPlaces {
     if (end.connection.state !== 'SYN_SENT') return false;
     const place = this.#place(end);
     const network = place.networkOf.get(end.connection.local.address);
-    if (place.live || network === undefined) return false;
+    if (network === undefined) return false;
     const { local, remote } = end.connection;
-    const target = [...this.#places.values()].find(({ task }) =>
-      task.addresses.some(({ address, network: on }) => on === network && address === remote.address),
-    );
+    const wire = place.rewrites.get(connectionKey(end.connection))?.wireRemote ?? remote;
+    const target = this.#ownerOf(wire.address, network);
+    // Between tasks that run on, or with somebody else, it is as it was.
+    if (place.live && !target?.restored) return true;
     const [from, to] = [place.presentOn.get(network), target?.presentOn.get(network)];
     if (from === undefined || to === undefined) return false;
     if (place.restored?.proxied === true) return true; // TCP repeats its SYN, and that is for the sidecar
@@ -220,7 +282,7 @@ class TaskPlaces {
   /** The connection ends. In a live task only if its other end was in a task that is being restored. */
   close(end: ConnectionEnd, external = false): void {
     const place = this.#place(end);
-    if (place.live && (external || end.connection.state === 'SYN_SENT' || !this.#towardsRestored(place, end))) return;
+    if (place.live && (external || !this.#towardsRestored(place, end))) return;
     place.close.push(end.connection);
     place.rewrites.delete(connectionKey(end.connection));
   }
@@ -235,25 +297,31 @@ class TaskPlaces {
   result(): NetworkPlans {
     const plans = new Map<string, NetworkPlan>();
     const live = new Map<string, LivePlan>();
+    const former = formerAddresses([...this.#places.values()], this.#input.virtual ?? [], this.#input.taken ?? []);
     for (const [key, place] of this.#places) {
-      if (place.restored) plans.set(key, this.#planOf(place, place.restored));
-      else live.set(key, { rewrites: [...place.rewrites.values()], close: place.close });
+      const led = former(place);
+      if (place.restored) plans.set(key, this.#planOf(place, place.restored, led));
+      else live.set(key, { rewrites: [...place.rewrites.values()], close: place.close, former: led });
     }
     return { plans, live };
   }
 
-  #planOf(place: Place, task: RestoredTask): NetworkPlan {
+  #planOf(place: Place, task: RestoredTask, former: FormerAddress[]): NetworkPlan {
     const present = new Set(task.newAddresses.map(({ address }) => address));
     // Besides the connections', the addresses at the cut: sockets that are not listed here (UDP) may use them.
     const bound = new Set([
-      ...task.connections.map(({ local }) => local.address).filter((address) => !isLoopback(address)),
+      ...[...task.connections, ...(task.datagrams ?? [])]
+        .map(({ local }) => local.address)
+        .filter((address) => !isLoopback(address)),
       ...task.addresses.map(({ address }) => address),
     ]);
     const old = [...bound].filter((address) => !present.has(address));
-    const aliases = old.flatMap((address) => {
-      const network = place.networkOf.get(address);
-      return network === undefined ? [] : [{ address, network }];
-    });
+    // Also those that no socket has any more: somebody may remember them.
+    const known = new Set([...place.networkOf.keys()].filter((address) => !present.has(address)).slice(-MOST_ALIASES));
+    const before = new Map([...task.aliases, ...task.addresses].map((alias) => [alias.address, alias]));
+    const aliases = [...before.values()].filter(
+      ({ address }) => known.has(address) || (bound.has(address) && !present.has(address)),
+    );
     return {
       subnets: [...this.#subnets],
       ownAddresses: old,
@@ -261,8 +329,14 @@ class TaskPlaces {
       close: place.close,
       unsent: place.unsent,
       aliases: [...aliases, ...task.newAddresses],
+      former,
     };
   }
+}
+
+/** Datagram sockets and connections may have the same ends. */
+function rewriteKey(entry: RewriteEntry): string {
+  return `${entry.datagrams === true ? 'udp ' : ''}${socketKey(entry)}`;
 }
 
 function socketKey(entry: RewriteEntry): string {

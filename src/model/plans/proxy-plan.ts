@@ -153,7 +153,7 @@ class Places {
     const task = this.#all.get(key);
     if (task === undefined) return [];
     const present = new Set([...this.#all.values()].flatMap((one) => [...presentOn(one).values()]));
-    const had = [...task.addresses, ...task.aliases].map(({ address }) => address);
+    const had = [...task.addresses, ...task.aliases].map(({ address }) => address).filter(isIpv4);
     return [...new Set(had)].filter((address) => !present.has(address) && this.#whose(address)?.key === key);
   }
 
@@ -188,7 +188,12 @@ function networkOf({ addresses, aliases }: Addressed, address: string): string |
 
 function presentOn(task: ProxyTask | StayingTask): ReadonlyMap<string, string> {
   const present = 'newAddresses' in task ? task.newAddresses : task.addresses;
-  return new Map(present.map(({ network, address }) => [network, address]));
+  // Sidecars carry IPv4 only.
+  return new Map(present.flatMap(({ network, address }) => (isIpv4(address) ? [[network, address] as const] : [])));
+}
+
+function isIpv4(address: string): boolean {
+  return !address.includes(':');
 }
 
 function same(a: Endpoint, b: Endpoint): boolean {

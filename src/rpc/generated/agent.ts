@@ -17,12 +17,14 @@ import type { ConnectionsReply as _swarmcut_ConnectionsReply, ConnectionsReply__
 import type { ContainerRequest as _swarmcut_ContainerRequest, ContainerRequest__Output as _swarmcut_ContainerRequest__Output } from './swarmcut/ContainerRequest.ts';
 import type { CutReply as _swarmcut_CutReply, CutReply__Output as _swarmcut_CutReply__Output } from './swarmcut/CutReply.ts';
 import type { CutRequest as _swarmcut_CutRequest, CutRequest__Output as _swarmcut_CutRequest__Output } from './swarmcut/CutRequest.ts';
+import type { DatagramSocket as _swarmcut_DatagramSocket, DatagramSocket__Output as _swarmcut_DatagramSocket__Output } from './swarmcut/DatagramSocket.ts';
 import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from './swarmcut/DumpTimes.ts';
 import type { Empty as _swarmcut_Empty, Empty__Output as _swarmcut_Empty__Output } from './swarmcut/Empty.ts';
 import type { Endpoint as _swarmcut_Endpoint, Endpoint__Output as _swarmcut_Endpoint__Output } from './swarmcut/Endpoint.ts';
 import type { ExpectRequest as _swarmcut_ExpectRequest, ExpectRequest__Output as _swarmcut_ExpectRequest__Output } from './swarmcut/ExpectRequest.ts';
 import type { FetchRequest as _swarmcut_FetchRequest, FetchRequest__Output as _swarmcut_FetchRequest__Output } from './swarmcut/FetchRequest.ts';
 import type { FetchTicket as _swarmcut_FetchTicket, FetchTicket__Output as _swarmcut_FetchTicket__Output } from './swarmcut/FetchTicket.ts';
+import type { FormerAddress as _swarmcut_FormerAddress, FormerAddress__Output as _swarmcut_FormerAddress__Output } from './swarmcut/FormerAddress.ts';
 import type { IdentityReply as _swarmcut_IdentityReply, IdentityReply__Output as _swarmcut_IdentityReply__Output } from './swarmcut/IdentityReply.ts';
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
@@ -32,7 +34,10 @@ import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output
 import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from './swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from './swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from './swarmcut/ListSnapshotsReply.ts';
+import type { LookReply as _swarmcut_LookReply, LookReply__Output as _swarmcut_LookReply__Output } from './swarmcut/LookReply.ts';
+import type { LookRequest as _swarmcut_LookRequest, LookRequest__Output as _swarmcut_LookRequest__Output } from './swarmcut/LookRequest.ts';
 import type { NetworkPlan as _swarmcut_NetworkPlan, NetworkPlan__Output as _swarmcut_NetworkPlan__Output } from './swarmcut/NetworkPlan.ts';
+import type { Obstacle as _swarmcut_Obstacle, Obstacle__Output as _swarmcut_Obstacle__Output } from './swarmcut/Obstacle.ts';
 import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } from './swarmcut/Part.ts';
 import type { PartEncryption as _swarmcut_PartEncryption, PartEncryption__Output as _swarmcut_PartEncryption__Output } from './swarmcut/PartEncryption.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
@@ -92,12 +97,14 @@ export interface ProtoGrpcType {
     ContainerRequest: MessageTypeDefinition<_swarmcut_ContainerRequest, _swarmcut_ContainerRequest__Output>
     CutReply: MessageTypeDefinition<_swarmcut_CutReply, _swarmcut_CutReply__Output>
     CutRequest: MessageTypeDefinition<_swarmcut_CutRequest, _swarmcut_CutRequest__Output>
+    DatagramSocket: MessageTypeDefinition<_swarmcut_DatagramSocket, _swarmcut_DatagramSocket__Output>
     DumpTimes: MessageTypeDefinition<_swarmcut_DumpTimes, _swarmcut_DumpTimes__Output>
     Empty: MessageTypeDefinition<_swarmcut_Empty, _swarmcut_Empty__Output>
     Endpoint: MessageTypeDefinition<_swarmcut_Endpoint, _swarmcut_Endpoint__Output>
     ExpectRequest: MessageTypeDefinition<_swarmcut_ExpectRequest, _swarmcut_ExpectRequest__Output>
     FetchRequest: MessageTypeDefinition<_swarmcut_FetchRequest, _swarmcut_FetchRequest__Output>
     FetchTicket: MessageTypeDefinition<_swarmcut_FetchTicket, _swarmcut_FetchTicket__Output>
+    FormerAddress: MessageTypeDefinition<_swarmcut_FormerAddress, _swarmcut_FormerAddress__Output>
     IdentityReply: MessageTypeDefinition<_swarmcut_IdentityReply, _swarmcut_IdentityReply__Output>
     InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
     InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
@@ -107,7 +114,10 @@ export interface ProtoGrpcType {
     LeftoversRequest: MessageTypeDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversRequest__Output>
     ListRestoresReply: MessageTypeDefinition<_swarmcut_ListRestoresReply, _swarmcut_ListRestoresReply__Output>
     ListSnapshotsReply: MessageTypeDefinition<_swarmcut_ListSnapshotsReply, _swarmcut_ListSnapshotsReply__Output>
+    LookReply: MessageTypeDefinition<_swarmcut_LookReply, _swarmcut_LookReply__Output>
+    LookRequest: MessageTypeDefinition<_swarmcut_LookRequest, _swarmcut_LookRequest__Output>
     NetworkPlan: MessageTypeDefinition<_swarmcut_NetworkPlan, _swarmcut_NetworkPlan__Output>
+    Obstacle: MessageTypeDefinition<_swarmcut_Obstacle, _swarmcut_Obstacle__Output>
     Part: MessageTypeDefinition<_swarmcut_Part, _swarmcut_Part__Output>
     PartEncryption: MessageTypeDefinition<_swarmcut_PartEncryption, _swarmcut_PartEncryption__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>

@@ -59,6 +59,7 @@ function checkpoint(slot: string, texts: string[]): TaskCheckpoint {
     aliases: [],
     notes: [],
     streams: [],
+    datagrams: [],
   };
 }
 

@@ -34,6 +34,7 @@ describe('/proc/net/tcp', () => {
         sequencesKnown: false,
       },
       { local: { port: 40002 }, state: 'CLOSE_WAIT' },
+      { local: { port: 40003 }, state: 'SYN_SENT' },
     ]);
   });
 
@@ -93,8 +94,8 @@ describe('rules', () => {
   test('what prepare refuses is what advance sends', () => {
     for (const epoch of [4, 5]) {
       const colour = colourOf(epoch);
-      expect(prepareScript(['10.0.1.0/24'], epoch)).toContain(`coming { ${colour} timeout`);
-      expect(advanceScript(epoch)).toContain(`ip daddr @subnets4 ip dscp set ${colour}`);
+      expect(prepareScript({ subnets: ['10.0.1.0/24'], epoch })).toContain(`coming { ${colour} timeout`);
+      expect(advanceScript(epoch)).toContain(`ip daddr @subnets4 ip daddr != @foreign4 ip dscp set ${colour}`);
     }
   });
 

@@ -122,7 +122,7 @@ class Bed {
         await this.#step('plan');
         return { plans: new Map<string, never>() };
       },
-      rewrites: () => [{ key: 'bank_c.1', node: 'n3', containerId: 'c-c', rewrites: [], close: [] }],
+      rewrites: () => [{ key: 'bank_c.1', node: 'n3', containerId: 'c-c', rewrites: [], close: [], former: [] }],
       undo: () => this.#step('undo the rest'),
       ...changes,
     });

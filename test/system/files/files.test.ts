@@ -172,6 +172,25 @@ describe('upper layer', () => {
     for (const name of HARD_NAMES) expect(readFileSync(join(rootfs, 'app', name), 'utf8')).toBe(name);
   });
 
+  it('keeps names that are no text, and deletes those that end in blanks', async () => {
+    const bytes = (name: string): Buffer => Buffer.from(name, 'latin1');
+    const names = ['latin \xe9', '\xff\xfe', 'blank ', 'tab\t', '*[a]? ', 'b\xe9 '].map(bytes);
+    const other = ['blank', 'blankx', 'xay '].map(bytes);
+    const image = (name: Buffer): Buffer => Buffer.concat([bytes(`${dir}/image/names/`), name]);
+    for (const name of [...names, ...other]) writeFileSync(image(name), name);
+    const changed = namespace.path(join(dir, 'old/merged'));
+    for (const name of names) {
+      rmSync(Buffer.concat([bytes(`${changed}/names/`), name]));
+      writeFileSync(Buffer.concat([bytes(`${changed}/app/`), name]), name);
+    }
+    const { rootfs } = await lay({}, facts());
+    const found = readdirSync(join(rootfs, 'names'), { encoding: 'buffer' }).map((name) => name.toString('latin1'));
+    expect(found.sort()).toEqual(
+      ['plain', ...HARD_NAMES.map((name) => Buffer.from(name).toString('latin1')), 'blank', 'blankx', 'xay '].sort(),
+    );
+    for (const name of names) expect(readFileSync(Buffer.concat([bytes(`${rootfs}/app/`), name]))).toEqual(name);
+  });
+
   it('never deletes through a symbolic link that leads out of the root', async () => {
     const outside = join(dir, 'outside');
     mkdirSync(outside);

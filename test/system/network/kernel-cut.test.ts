@@ -34,6 +34,8 @@ async function sentBy(task: string): Promise<number> {
 
 test('block stops everything both ways, expires by itself, and can be undone by a bare command', async () => {
   const { client, a } = await pair();
+  // Its neighbour discovery is not the task's, and passes.
+  await bed.run('a', ['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6']);
   await a.block(60_000);
   const sent = await sentBy('a');
   // By now what it had printed has come through its pipe.
@@ -117,6 +119,22 @@ test('the coming colour is refused until the own cut, and nothing is lost by it'
     await Promise.all([a.detach(), b.detach()]);
     await client.more(5);
   }
+  expect(client.lines.filter((line) => /wrong|error|closed/.test(line))).toEqual([]);
+  expect(await bed.run('a', ['nft', 'list', 'ruleset'])).toBe('');
+});
+
+test('a round of another stack at the same time does not hold up what goes between the two', async () => {
+  const { client, a, b } = await pair();
+  await a.prepare({ subnets: SUBNETS, foreign: [B], epoch: 1 });
+  await b.prepare({ subnets: SUBNETS, foreign: [A], epoch: 1 });
+  await a.block(60_000);
+  await a.advance(1);
+  // The other round takes its time.
+  await client.more(50);
+  await b.block(60_000);
+  await b.advance(1);
+  await client.more(50);
+  await Promise.all([a.detach(), b.detach()]);
   expect(client.lines.filter((line) => /wrong|error|closed/.test(line))).toEqual([]);
   expect(await bed.run('a', ['nft', 'list', 'ruleset'])).toBe('');
 });

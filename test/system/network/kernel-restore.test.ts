@@ -7,18 +7,12 @@ import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { listConnections } from '../../../agent/network/rewriting/connections.ts';
 import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
 import type { RewriteEntry } from '../../../src/model/connection.ts';
-import { pairConnections } from '../../../src/model/cuts/cut.ts';
-import { planNetworks } from '../../../src/model/plans/network-plan.ts';
 import { Bed, ECHO, PING, type Program } from './kernel-bed.ts';
+import { move as moveTasks, type Moving } from './kernel-move.ts';
 
-/**
- * Restoring without CRIU: the sockets live on while the addresses of their namespaces change, which is what a restored socket sees.
- * The plan comes from the real connections, and the real hook executes it.
- */
 const NET = '10.91.0';
 let bed: Bed;
 let dir: string;
-const gone: string[] = [];
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'swarmcut-kernel-'));
@@ -27,80 +21,15 @@ beforeEach(async () => {
 afterEach(async () => {
   await bed.close();
   await rm(dir, { recursive: true });
-  gone.length = 0;
 });
 
-interface Moving {
-  readonly name: string;
-  readonly program: Program;
-  /** Last part of its present address. */
-  now: number;
-  readonly earlier: number[];
+type MovingProgram = Moving & { readonly program: Program };
+
+function move(tasks: readonly Moving[], to: readonly number[], whileBlocked?: () => Promise<void>): Promise<number[]> {
+  return moveTasks({ bed, dir, tasks, to, ...(whileBlocked === undefined ? {} : { whileBlocked }) });
 }
 
-const alias = (last: number): { address: string; network: string } => ({ address: `${NET}.${last}`, network: 'net' });
-
-/**
- * All tasks get new addresses at once; returns the milliseconds that each hook took.
- * @param whileBlocked what else is to be done before they go on
- */
-async function move(
-  tasks: readonly Moving[],
-  to: readonly number[],
-  whileBlocked: () => Promise<void> = () => Promise.resolve(),
-): Promise<number[]> {
-  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).block(60_000)));
-  const cut = await Promise.all(
-    tasks.map(async ({ name, program, now, earlier }, index) => ({
-      key: name,
-      connections: await listConnections(program.pid),
-      aliases: earlier.map(alias),
-      addresses: [alias(now)],
-      newAddresses: [alias(to[index] ?? 0)],
-    })),
-  );
-  const { plans } = planNetworks({ tasks: cut, pairing: pairConnections(cut), subnets: [`${NET}.0/24`] });
-  const times: number[] = [];
-  for (const [index, task] of tasks.entries()) {
-    await forget(task);
-    const plan = plans.get(task.name);
-    if (!plan) throw new Error('no plan');
-    const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir: join(dir, task.name) });
-    await bed.run(task.name, ['ip', 'address', 'flush', 'dev', 'eth0']);
-    await bed.run(task.name, ['ip', 'address', 'add', `${NET}.${to[index]}/24`, 'dev', 'eth0']);
-    const started = performance.now();
-    const state = JSON.stringify({
-      ociVersion: '1.0.2',
-      id: 'x',
-      status: 'creating',
-      pid: task.program.pid,
-      bundle: '/b',
-    });
-    await execa(script, { input: state }).catch(async (error: unknown) => {
-      throw new Error(`${String(error)}\n${await readFile(join(dir, task.name, 'hook.log'), 'utf8')}`);
-    });
-    times.push(performance.now() - started);
-    task.earlier.push(task.now);
-    task.now = to[index] ?? 0;
-  }
-  await whileBlocked();
-  await Promise.all(tasks.map(({ name }) => new KernelInterceptor({ netns: bed.netns(name) }).unblock()));
-  return times;
-}
-
-/** A new container has a new namespace: take away what the last hook left in this one. */
-async function forget(task: Moving): Promise<void> {
-  for (const last of task.earlier) {
-    await bed.run(task.name, ['ip', 'address', 'del', `${NET}.${last}/32`, 'dev', 'lo']).catch(() => undefined);
-  }
-  if (task.earlier.length === 0) return;
-  await new KernelInterceptor({ netns: bed.netns(task.name) }).setRewrites([]);
-  // One for rewritten connections, one for what CRIU sends.
-  for (let rules = 0; rules < 2; rules++) await bed.run(task.name, ['ip', 'rule', 'del', 'pref', '100']);
-  await bed.run(task.name, ['ip', 'route', 'flush', 'table', '7433']).catch(() => undefined);
-}
-
-async function start(): Promise<{ client: Moving; server: Moving }> {
+async function start(): Promise<{ client: MovingProgram; server: MovingProgram }> {
   bed = await Bed.make({ a: `${NET}.2/24`, b: `${NET}.3/24`, c: `${NET}.99/24` });
   const server = bed.program('b', ECHO, '7000');
   await server.line((line) => line === 'listening');
@@ -126,6 +55,8 @@ test('a connection goes on when both ends have new addresses, and the old addres
   await client.program.more(20);
 
   await bed.run('c', ['ip', 'address', 'add', `${NET}.2/24`, 'dev', 'eth0']);
+  // As an agent does that hears of it (agent/network/former-addresses.ts).
+  for (const task of ['a', 'b']) await new KernelInterceptor({ netns: bed.netns(task) }).setFormer([]);
   const owner = bed.program('c', ECHO, '7100');
   await owner.line((line) => line === 'listening');
   await reaches('b', `${NET}.2`, 7100);

@@ -52,6 +52,21 @@ n=0; while [ "$(status)" != stopped ] && [ $n -lt 500 ]; do sleep 0.02; n=$((n +
 say ended 0
 shim delete c1; say delete $?
 echo "marks: $(echo /run/swarmcut/moved/* /run/swarmcut/restored/*)"
+# As an agent and an engine leave it; with a label of ours the programs get TCP where they ask for MPTCP.
+mkdir -p /run/swarmcut/sidecar /data
+echo "data_root='/data'" >/run/swarmcut/shim.conf
+mptcp() {
+  mkdir -p "/data/containers/$1"
+  printf '{"Config":{"Labels":{%s"com.docker.swarm.service.name":"s_web"}}}' "$2" >"/data/containers/$1/config.v2.json"
+  shim create --bundle /b --pid-file /pid "$1" </dev/null >/out 2>&1
+  before=$(nsenter --net="/proc/$(cat /pid)/ns/net" cat /proc/sys/net/mptcp/enabled)
+  shim start "$1"
+  echo "mptcp of $1: $before $(nsenter --net="/proc/$(cat /pid)/ns/net" cat /proc/sys/net/mptcp/enabled)"
+  shim delete --force "$1"
+}
+mptcp plain ''
+mptcp ours '"swarmcut.algorithm":"lai-yang",'
+mptcp kept '"swarmcut.mptcp":"keep",'
 shim start c1; echo "start of none: $?"
 tail -n 1 /log
 `;
@@ -100,6 +115,9 @@ describe.skipIf(ROOT === undefined)('the shim with the real runc', () => {
       'ended: 0 stopped',
       'delete: 0 ',
       'marks: /run/swarmcut/moved/* /run/swarmcut/restored/*',
+      'mptcp of plain: 1 1',
+      'mptcp of ours: 1 0',
+      'mptcp of kept: 1 1',
       'start of none: 1',
     ]);
   });

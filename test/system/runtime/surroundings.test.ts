@@ -6,7 +6,8 @@ import { saveFiles } from '../../../agent/files/save.ts';
 import { unpackFiles } from '../../../agent/files/unpack.ts';
 import { writeCriuConfig } from '../../../agent/runtime/criu/config.ts';
 import { writeSurroundings } from '../../../agent/surroundings/record.ts';
-import { surroundingsOf } from '../../../agent/surroundings/save.ts';
+import { applySurroundings } from '../../../agent/surroundings/restore.ts';
+import { surroundingsOf, withSettings } from '../../../agent/surroundings/save.ts';
 import { CriuHost, type BundleChange, type Container } from './criu-host.ts';
 
 let host: CriuHost;
@@ -36,7 +37,7 @@ async function saved(container: Container, name: string) {
   const surroundings = await surroundingsOf(task, host.path(`/run/runc/${container.id}/state.json`));
   await host.runc.pause(container.id);
   await host.runc.checkpoint(container.id, { imagePath: criuDir, workPath: workDir });
-  await writeSurroundings(criuDir, surroundings);
+  await writeSurroundings(criuDir, await withSettings(facts.pid, surroundings));
   const files = await saveFiles(facts, join(dir, 'files'));
   const { parts } = await saveLinkRemaps(facts, criuDir, join(dir, 'files'), files);
   await host.runc.kill(container.id, 'KILL');
@@ -56,7 +57,7 @@ async function copyOf(
   await unpackFiles(what.parts, target, { restoreId: 'r', workDir: what.workDir });
   const config = join(what.workDir, 'restore.conf');
   await writeCriuConfig(config);
-  await copy.restore(what.criuDir, config);
+  await copy.restore(what.criuDir, config, [], async () => applySurroundings(await copy.pid(), what.criuDir));
   return copy;
 }
 
@@ -130,4 +131,33 @@ while True: semaphore.release(); time.sleep(0.1)`);
   expect(last).toBeGreaterThanOrEqual(Number(taken));
   const copy = await copyOf(what, 'sem-copy', args);
   expect((await shown(copy)).taken).toBeGreaterThan(last);
+});
+
+it('threads and sockets keep what they have set for themselves, and connections inherit it', async () => {
+  const args = program(`
+import ctypes, threading
+libc = ctypes.CDLL(None)
+l = socket.create_server(('127.0.0.1', 5000))
+for option, value in ((18, 4321), (9, 7), (25, 65536), (7, 3), (13, b'reno')): l.setsockopt(6, option, value)
+def settings():
+  return [sorted(os.sched_getaffinity(0)), libc.prctl(30, 0, 0, 0, 0), libc.syscall(252, 1, 0), open('/proc/self/coredump_filter').read().strip()]
+worker = []
+def work():
+  os.sched_setaffinity(0, {1}); libc.prctl(29, 1234000, 0, 0, 0)
+  while True: worker[:] = settings(); time.sleep(0.02)
+threading.Thread(target=work, daemon=True).start()
+open('/proc/self/coredump_filter', 'w').write('0x7f'); libc.syscall(251, 1, 0, 0x4007)
+while True:
+  c = socket.create_connection(('127.0.0.1', 5000)); c.sendall(b'x'); s, _ = l.accept()
+  def options(of): return [of.getsockopt(6, o) for o in (18, 9, 25, 7)] + [of.getsockopt(6, 13, 16).rstrip(b'\\0').decode()]
+  print(json.dumps({'listener': options(l), 'accepted': options(s), 'main': settings(), 'worker': worker}), flush=True)
+  c.close(); s.close(); time.sleep(0.05)`);
+  const old = await host.container('own-old', args);
+  await old.start();
+  await shown(old);
+  const before = await shown(old);
+  const what = await saved(old, 'own');
+  const copy = await copyOf(what, 'own-copy', args);
+  await shown(copy);
+  expect(await shown(copy)).toEqual(before);
 });

@@ -24,6 +24,8 @@ import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output
 import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from '../swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
 import type { ListSnapshotsReply as _swarmcut_ListSnapshotsReply, ListSnapshotsReply__Output as _swarmcut_ListSnapshotsReply__Output } from '../swarmcut/ListSnapshotsReply.ts';
+import type { LookReply as _swarmcut_LookReply, LookReply__Output as _swarmcut_LookReply__Output } from '../swarmcut/LookReply.ts';
+import type { LookRequest as _swarmcut_LookRequest, LookRequest__Output as _swarmcut_LookRequest__Output } from '../swarmcut/LookRequest.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
 import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from '../swarmcut/ProgressReply.ts';
@@ -207,6 +209,15 @@ export interface AgentClient extends grpc.Client {
   listSnapshots(argument: _swarmcut_Empty, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
   listSnapshots(argument: _swarmcut_Empty, callback: grpc.requestCallback<_swarmcut_ListSnapshotsReply__Output>): grpc.ClientUnaryCall;
+  
+  Look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  Look(argument: _swarmcut_LookRequest, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
+  look(argument: _swarmcut_LookRequest, callback: grpc.requestCallback<_swarmcut_LookReply__Output>): grpc.ClientUnaryCall;
   
   Manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
   Manifest(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_SealedManifest__Output>): grpc.ClientUnaryCall;
@@ -432,6 +443,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   ListSnapshots: grpc.handleUnaryCall<_swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply>;
   
+  Look: grpc.handleUnaryCall<_swarmcut_LookRequest__Output, _swarmcut_LookReply>;
+  
   Manifest: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_SealedManifest>;
   
   Pass: grpc.handleUnaryCall<_swarmcut_ContainerRequest__Output, _swarmcut_Empty>;
@@ -495,6 +508,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Leftovers: MethodDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversReply, _swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
   ListSnapshots: MethodDefinition<_swarmcut_Empty, _swarmcut_ListSnapshotsReply, _swarmcut_Empty__Output, _swarmcut_ListSnapshotsReply__Output>
+  Look: MethodDefinition<_swarmcut_LookRequest, _swarmcut_LookReply, _swarmcut_LookRequest__Output, _swarmcut_LookReply__Output>
   Manifest: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_SealedManifest, _swarmcut_SnapshotRequest__Output, _swarmcut_SealedManifest__Output>
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>

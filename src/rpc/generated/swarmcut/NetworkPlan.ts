@@ -4,6 +4,7 @@ import type { RewriteEntry as _swarmcut_RewriteEntry, RewriteEntry__Output as _s
 import type { Connection as _swarmcut_Connection, Connection__Output as _swarmcut_Connection__Output } from '../swarmcut/Connection.ts';
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
 import type { UnsentMark as _swarmcut_UnsentMark, UnsentMark__Output as _swarmcut_UnsentMark__Output } from '../swarmcut/UnsentMark.ts';
+import type { FormerAddress as _swarmcut_FormerAddress, FormerAddress__Output as _swarmcut_FormerAddress__Output } from '../swarmcut/FormerAddress.ts';
 
 export interface NetworkPlan {
   'subnets'?: (string)[];
@@ -12,6 +13,7 @@ export interface NetworkPlan {
   'close'?: (_swarmcut_Connection)[];
   'aliases'?: (_swarmcut_Alias)[];
   'unsent'?: (_swarmcut_UnsentMark)[];
+  'former'?: (_swarmcut_FormerAddress)[];
 }
 
 export interface NetworkPlan__Output {
@@ -21,4 +23,5 @@ export interface NetworkPlan__Output {
   'close': (_swarmcut_Connection__Output)[];
   'aliases': (_swarmcut_Alias__Output)[];
   'unsent': (_swarmcut_UnsentMark__Output)[];
+  'former': (_swarmcut_FormerAddress__Output)[];
 }

@@ -14,6 +14,7 @@ export interface PrepareRequest {
   'keepFrozen'?: (boolean);
   'aliases'?: (_swarmcut_Alias)[];
   'stageInMemory'?: (boolean);
+  'foreign'?: (string)[];
 }
 
 export interface PrepareRequest__Output {
@@ -27,4 +28,5 @@ export interface PrepareRequest__Output {
   'keepFrozen': (boolean);
   'aliases': (_swarmcut_Alias__Output)[];
   'stageInMemory': (boolean);
+  'foreign': (string)[];
 }

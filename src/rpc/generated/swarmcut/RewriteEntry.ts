@@ -7,6 +7,7 @@ export interface RewriteEntry {
   'socketRemote'?: (_swarmcut_Endpoint | null);
   'wireLocal'?: (_swarmcut_Endpoint | null);
   'wireRemote'?: (_swarmcut_Endpoint | null);
+  'datagrams'?: (boolean);
 }
 
 export interface RewriteEntry__Output {
@@ -14,4 +15,5 @@ export interface RewriteEntry__Output {
   'socketRemote': (_swarmcut_Endpoint__Output | null);
   'wireLocal': (_swarmcut_Endpoint__Output | null);
   'wireRemote': (_swarmcut_Endpoint__Output | null);
+  'datagrams': (boolean);
 }

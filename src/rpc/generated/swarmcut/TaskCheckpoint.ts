@@ -7,6 +7,7 @@ import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process
 import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_DumpTimes__Output } from '../swarmcut/DumpTimes.ts';
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
 import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from '../swarmcut/StreamCut.ts';
+import type { DatagramSocket as _swarmcut_DatagramSocket, DatagramSocket__Output as _swarmcut_DatagramSocket__Output } from '../swarmcut/DatagramSocket.ts';
 
 export interface TaskCheckpoint {
   'task'?: (_swarmcut_TaskRef | null);
@@ -17,6 +18,7 @@ export interface TaskCheckpoint {
   'aliases'?: (_swarmcut_Alias)[];
   'notes'?: (string)[];
   'streams'?: (_swarmcut_StreamCut)[];
+  'datagrams'?: (_swarmcut_DatagramSocket)[];
 }
 
 export interface TaskCheckpoint__Output {
@@ -28,4 +30,5 @@ export interface TaskCheckpoint__Output {
   'aliases': (_swarmcut_Alias__Output)[];
   'notes': (string)[];
   'streams': (_swarmcut_StreamCut__Output)[];
+  'datagrams': (_swarmcut_DatagramSocket__Output)[];
 }

@@ -33,3 +33,25 @@ export async function gatheredCatalogue(command: Command): Promise<Catalogue> {
   }
   return catalogue;
 }
+
+/**
+ * Brings what was changed here beside manifests to the agents that keep them. Nodes that could not be told are named on standard error.
+ * @param ids of snapshots
+ */
+export async function sharedWithAgents(command: Command, ids: readonly string[]): Promise<void> {
+  const { directories, dockerSocket, agentPort } = globalOptionsOf(command);
+  const [{ connectSwarm }, { shareManifests }] = await Promise.all([
+    import('../orchestrator/swarm/connect.ts'),
+    import('../operations/index.ts'),
+  ]);
+  const tell = (why: string): void =>
+    void process.stderr.write(`agents keep the former wrapped keys (${why}); do it again when they answer\n`);
+  try {
+    const cluster = connectSwarm({ socketPath: dockerSocket, agentPort });
+    const sharing = { configDir: directories.config, cluster, catalogue: openCatalogue(directories) };
+    const untold = await shareManifests(sharing, ids);
+    if (untold.length > 0) tell(untold.map(({ node, error }) => `${node}: ${error}`).join(', '));
+  } catch (error) {
+    tell(messageOf(error));
+  }
+}

@@ -10,6 +10,7 @@ export type * from './certificates/rotate.ts';
 export type * from './certificates/revoke.ts';
 export type * from './certificates/status.ts';
 export { gatherSnapshots } from './session/gather.ts';
+export { shareManifests } from './session/share.ts';
 export { clearLeftovers, findLeftovers } from './repair/repair.ts';
 export { checkNodes, checkStack } from './check.ts';
 export { restoreSnapshot } from './restore.ts';

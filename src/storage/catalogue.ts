@@ -82,6 +82,17 @@ export class Catalogue {
     await syncDirectory(this.#directory);
   }
 
+  /** What is kept here of a snapshot, to the byte. @throws the system's error when it is not here */
+  async kept(id: string): Promise<SealedManifest> {
+    const file = this.manifestPath(id);
+    const [manifest, signature] = await Promise.all([readFile(file), readFile(join(dirname(file), SIGNATURE))]);
+    const key = await readFile(this.wrappedKeyPath(id)).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    return { id, manifest, signature, ...(key === undefined ? {} : { key }) };
+  }
+
   /** As {@link seal} and {@link keep}. */
   async write(manifest: Manifest, key?: WrappedKey): Promise<void> {
     await this.keep(this.seal(manifest, key));

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { RekeyReport } from '../../operations/rekey.ts';
-import { openCatalogue } from '../../operations/session/catalogue.ts';
+import { gatheredCatalogue, sharedWithAgents } from '../catalogue.ts';
 import { addEncryptionOptions, encryptionOptionsOf, globalOptionsOf } from '../options.ts';
 import { paint, say, sayJson } from '../output/output.ts';
 
@@ -36,7 +36,7 @@ Examples:
         throw new SwarmcutError('usage', 'give ids, or --all', { advice: '`coordinator list` shows what there is' });
       if ((oldKeyFile === undefined) === (oldPassphraseFile === undefined))
         throw new SwarmcutError('usage', 'give the old key: --old-key-file or --old-passphrase-file');
-      const catalogue = openCatalogue(directories);
+      const catalogue = await gatheredCatalogue(command);
       const ids = new Set<string>(all === true ? await catalogue.ids() : []);
       for (const text of snapshots) ids.add(await catalogue.resolveId(text));
       const { rekeySnapshots } = await import('../../operations/rekey.ts');
@@ -48,6 +48,8 @@ Examples:
           ...(oldPassphraseFile === undefined ? {} : { passphraseFile: oldPassphraseFile }),
         },
       });
+      const wrapped = [...report.rewrapped, ...report.unchanged];
+      if (wrapped.length > 0) await sharedWithAgents(command, wrapped);
       if (json) sayJson({ ...report, failed: report.failed.map(({ id, error }) => ({ id, error: error.message })) });
       else say(text(report));
       const [first] = report.failed;

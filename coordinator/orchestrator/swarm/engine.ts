@@ -90,6 +90,7 @@ export class Engine {
   }
 
   async removeConfig(id: string): Promise<void> {
+    await this.#sure();
     await this.#ask(`remove config ${id}`, z.unknown(), () => this.#docker.getConfig(id).remove());
   }
 

@@ -18,6 +18,7 @@ import { verifySnapshot as verifyOnNode } from '../../../agent/checkpoints/store
 import { openState } from '../../../agent/restores/opened-state.ts';
 import { restoreSnapshot, verifySnapshot, type CoordinatorContext } from '../../../coordinator/operations/index.ts';
 import { rekeySnapshots } from '../../../coordinator/operations/rekey.ts';
+import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 import { openCatalogue } from '../../../coordinator/operations/session/catalogue.ts';
 import { openEncryption } from '../../../coordinator/operations/session/encryption.ts';
 import type { Manifest, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
@@ -73,6 +74,7 @@ beforeEach(async () => {
       if (event.kind === 'warning') told.push(event.message ?? '');
     },
     cluster: {
+      ...sharedBy('n1', new FakeRaft()),
       nodes: () => Promise.resolve(nodes),
       stack: (name: string) => Promise.resolve({ name, services: [], tasks: [] }),
       remnants: () => Promise.resolve(0),

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cpSync, mkdirSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { gatherSnapshots } from '../../../coordinator/operations/index.ts';
-import { openCatalogue } from '../../../coordinator/operations/session/catalogue.ts';
-import { signRemoval } from '../../../coordinator/operations/session/removals.ts';
-import type { ClusterNode } from '../../../coordinator/orchestrator/index.ts';
-import { createAgentServer, serverCredentials, type AgentServer } from '../../../src/rpc/index.ts';
-import type { Catalogue, SealedManifest } from '../../../src/storage/catalogue.ts';
-import { testAuthority, type TestAuthority } from '../../rpc/certificates.ts';
-import { implementation } from '../../rpc/implementation.ts';
-import { manifestOf } from '../../storage/manifest.ts';
+import { gatherSnapshots, shareManifests } from '../../../../coordinator/operations/index.ts';
+import { openCatalogue } from '../../../../coordinator/operations/session/catalogue.ts';
+import { signRemoval } from '../../../../coordinator/operations/session/removals.ts';
+import type { ClusterNode } from '../../../../coordinator/orchestrator/index.ts';
+import { createAgentServer, serverCredentials, type AgentServer } from '../../../../src/rpc/index.ts';
+import type { Catalogue, SealedManifest } from '../../../../src/storage/catalogue.ts';
+import { testAuthority, type TestAuthority } from '../../../rpc/certificates.ts';
+import { implementation } from '../../../rpc/implementation.ts';
+import { manifestOf } from '../../../storage/manifest.ts';
 
 const ID = '2rg8000000';
 const NODES = ['n1', 'n2'] as const;
@@ -57,6 +57,10 @@ beforeEach(async () => {
           manifest: Buffer.from(agent.kept?.manifest ?? []),
           signature: Buffer.from(agent.kept?.signature ?? []),
         }),
+        keepManifest: ({ snapshotId: id, ...kept }) => {
+          agent.kept = { id, ...kept };
+          return {};
+        },
         remove: () => {
           agent.state = '';
           return {};
@@ -131,6 +135,20 @@ test('one that was removed elsewhere is removed here, and on a node that was awa
   await taker.gather();
   expect(await taker.catalogue.ids()).toEqual([]);
   expect(agentOf('n2').state).toBe('');
+});
+
+test('what was changed beside a manifest comes to the agents that keep it, and to no others', async () => {
+  const { catalogue, config } = manager('a');
+  const sealed = catalogue.seal(manifestOf({ id: ID }));
+  await catalogue.keep({ ...sealed, key: Buffer.from('the new wrapped key') });
+  Object.assign(agentOf('n1'), { state: 'permanent', kept: { ...sealed, key: Buffer.from('the old one') } });
+  agentOf('n2').state = 'permanent';
+  const cluster = { nodes: () => Promise.resolve(nodes) };
+  expect(await shareManifests({ configDir: config, cluster, catalogue }, [ID])).toEqual([]);
+  const { kept } = agentOf('n1');
+  expect(Buffer.from(kept?.key ?? []).toString()).toBe('the new wrapped key');
+  expect(Buffer.from(kept?.manifest ?? [])).toEqual(sealed.manifest);
+  expect(agentOf('n2').kept).toBeUndefined();
 });
 
 test('a removal that no coordinator has signed removes nothing', async () => {

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
-import { InDoubtError, LockLostError } from '../../../coordinator/operations/lock/lease.ts';
-import type { LockedSession } from '../../../coordinator/operations/lock/stack-lock.ts';
-import type { CommittedSnapshot } from '../../../coordinator/operations/lock/state.ts';
-import { AgentExecutor } from '../../../coordinator/operations/rounds/agent-executor.ts';
-import type { RoundTask } from '../../../coordinator/operations/rounds/participants.ts';
-import { reconcile } from '../../../coordinator/operations/rounds/reconcile.ts';
-import { SwarmcutError } from '../../../src/model/errors.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../../../../coordinator/operations/index.ts';
+import { InDoubtError, LockLostError } from '../../../../coordinator/operations/lock/lease.ts';
+import type { LockedSession } from '../../../../coordinator/operations/lock/stack-lock.ts';
+import type { CommittedSnapshot } from '../../../../coordinator/operations/lock/state.ts';
+import { AgentExecutor } from '../../../../coordinator/operations/rounds/agent-executor.ts';
+import type { RoundTask } from '../../../../coordinator/operations/rounds/participants.ts';
+import { reconcile } from '../../../../coordinator/operations/rounds/reconcile.ts';
+import { SwarmcutError } from '../../../../src/model/errors.ts';
+import type { AgentClient } from '../../../../src/rpc/index.ts';
 
 interface Entry {
   readonly snapshotId: string;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { runRound, type RoundExecutor } from '../../../coordinator/operations/rounds/round-driver.ts';
-import { algorithms } from '../../../src/algorithms/index.ts';
-import type { Round } from '../../../src/algorithms/index.ts';
-import { SwarmcutError } from '../../../src/model/errors.ts';
+import { runRound, type RoundExecutor } from '../../../../coordinator/operations/rounds/round-driver.ts';
+import { algorithms } from '../../../../src/algorithms/index.ts';
+import type { Round } from '../../../../src/algorithms/index.ts';
+import { SwarmcutError } from '../../../../src/model/errors.ts';
 
 function round(algorithm: string, processes: readonly string[], keepFrozen = false): Round {
   const made = algorithms[algorithm]?.round({ processes, epoch: 1, deadlineMs: 60_000, keepFrozen });

@@ -197,7 +197,7 @@ describe('calls over mutual TLS', () => {
     expect(validUntil(folder)).toEqual({ file, until: expired });
     const error = await failure(Promise.resolve().then(() => assertOwnCertificateValid(folder, new Date())));
     expect(error).toMatchObject({ code: 'precondition', where: { file } });
-    expect(error.advice).toContain('`coordinator ca init --force`');
+    expect(error.advice).toContain('`coordinator ca renew`');
     assertOwnCertificateValid(folders.coordinator, new Date());
   });
 
@@ -213,9 +213,11 @@ describe('calls over mutual TLS', () => {
 
   it('end at their deadline and at the signal, and abort the handler', async () => {
     const reasons: unknown[] = [];
+    const under: { way?: () => void } = {};
     const { port } = await serve({
       cut: (_request, { signal }) =>
         new Promise((_resolve, reject) => {
+          under.way?.();
           signal.addEventListener('abort', () => {
             reasons.push(signal.reason);
             reject(signal.reason as Error);
@@ -225,10 +227,13 @@ describe('calls over mutual TLS', () => {
     const client = connect(port);
     expect((await failure(client.cut({}, { deadlineMs: 50 }))).message).toContain('did not answer Cut within 0.05 s');
     const controller = new AbortController();
+    const begun = new Promise<void>((resolve) => (under.way = resolve));
     const call = client.cut({}, { signal: controller.signal });
+    // What has not reached the agent has nothing to abort there.
+    await begun;
     controller.abort(new SwarmcutError('interrupted', 'by the user'));
     expect((await failure(call)).message).toBe('by the user');
-    await expect.poll(() => reasons.length).toBeGreaterThanOrEqual(1);
+    await expect.poll(() => reasons.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(1);
   });
 
   it('stream errors after the first messages, and stop the handler when the reader leaves', async () => {

@@ -307,6 +307,12 @@ describe('rotation of the authority', () => {
   });
 });
 
+test('certificates can be issued where the authority lies alone', async () => {
+  rmSync(join(config, 'coordinator'), { recursive: true });
+  await issue('n9');
+  expect(digestOf(readTrust(join(base, 'n9/agent')).trusted)).toBe(digestOf(await authority.certificate()));
+});
+
 test("the coordinator's certificate is renewed without anybody else, and what it signed stays signed", async () => {
   const catalogue = openCatalogue(ctx.directories);
   await catalogue.write(manifestOf());

@@ -31,17 +31,8 @@ async function checkpoint(image: string, secret: string): Promise<string> {
   const { mounts } = container('old', secret);
   const given = await digestGiven('old', mounts, 'salt');
   expect(Object.keys(given)).toEqual(['/run/secrets/password']);
-  const record = {
-    version: 1,
-    image,
-    sysctls: {},
-    engineFiles: {},
-    given,
-    salt: 'salt',
-    threads: [],
-    sockets: [],
-  } as const;
-  await writeSurroundings(dir, record);
+  const empty = { sysctls: {}, engineFiles: {}, threads: [], sockets: [] };
+  await writeSurroundings(dir, { version: 1, image, given, salt: 'salt', ...empty });
   return dir;
 }
 

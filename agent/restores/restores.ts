@@ -165,6 +165,8 @@ export class Restores implements ShimHandler {
     await this.#options.network.prepare({
       bundle: request.bundle,
       dir: this.#dir(restoreId, containerId),
+      // Outlives the restore, whose end may be told before the engine calls `start`.
+      startDir: join(this.#options.runDir, 'at-start', containerId),
       imageDir,
       plan,
       proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),

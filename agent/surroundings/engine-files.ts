@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 /** The files that the engine writes for each container and mounts into it. Paths in the container. */
 export const ENGINE_FILES = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const;
@@ -33,63 +34,83 @@ export interface RestoredFile {
 }
 
 /**
- * What these files are to contain in a restored container: what the program knows, since it keeps its host name and may have them open. Only its
- * own addresses in `/etc/hosts` are those of the new container.
+ * The engine's files of a restored container as they were at the cut: the program keeps its host name, and may have them open, of the size that they had.
  * @param saved as {@link readEngineFiles} had them
  * @param mounts of the new container's bundle
- * @param freshName its host name, as the engine has it
  */
-export async function restoredEngineFiles(
-  saved: Readonly<Record<string, string>>,
-  mounts: readonly Mount[],
-  freshName: string,
-): Promise<RestoredFile[]> {
-  const contentsOf = (path: string): Buffer | undefined => {
-    const text = saved[path];
-    return text === undefined ? undefined : Buffer.from(text, 'base64');
-  };
-  const savedName = contentsOf(HOSTNAME)?.toString('utf8').trim() ?? '';
-  const files: RestoredFile[] = [];
-  for (const path of ENGINE_FILES) {
+export function restoredEngineFiles(saved: Readonly<Record<string, string>>, mounts: readonly Mount[]): RestoredFile[] {
+  return ENGINE_FILES.flatMap((path) => {
     const file = mounts.findLast((mount) => mount.destination === path)?.source;
-    const contents = contentsOf(path);
-    if (file === undefined || contents === undefined) continue;
-    const fresh = path === HOSTS ? await readFile(file, 'utf8').catch(() => '') : '';
-    const merged =
-      path === HOSTS ? Buffer.from(mergeHosts(contents.toString('utf8'), savedName, fresh, freshName)) : contents;
-    files.push({ path, file, contents: merged });
-  }
-  return files;
+    const text = saved[path];
+    return file === undefined || text === undefined ? [] : [{ path, file, contents: Buffer.from(text, 'base64') }];
+  });
 }
 
 /**
- * A saved `/etc/hosts` with the addresses that the container has now: in the lines that name the saved host, the addresses with which the new
- * file names the new one, in their order. Without any, the saved file as it was.
+ * When `runc create` has returned, the engine writes `/etc/hosts` anew (libnetwork, `Sandbox.FinishConfig`), with the new container's name alone. A
+ * `sh` script for the moment after that, when it calls `runc start`: the files are those of the cut again, but the program's own addresses in
+ * `/etc/hosts` are those with which the engine names the new container.
+ * @param dir with the files under their last names; gone afterwards
+ * @param freshName host name of the new container, as the engine has it
  */
-export function mergeHosts(saved: string, savedName: string, fresh: string, freshName: string): string {
-  const now = fresh.split('\n').filter((line) => isOwn(line, freshName));
-  if (now.length === 0 || savedName === '') return saved;
-  const byFamily = (family: boolean): string[] =>
-    now.map(addressOf).filter((address) => address.includes(':') === family);
-  const left = { v4: byFamily(false), v6: byFamily(true) };
-  const lines = saved.split('\n').flatMap((line) => {
-    if (!isOwn(line, savedName)) return [line];
-    const address = (addressOf(line).includes(':') ? left.v6 : left.v4).shift();
-    return address === undefined ? [] : [line.replace(addressOf(line), address)];
-  });
-  // It may be in more networks than it was.
-  const more = [...left.v4, ...left.v6].map((address) => `${address}\t${savedName}`);
-  const end = lines.at(-1) === '' ? lines.length - 1 : lines.length;
-  return lines.toSpliced(end, 0, ...more).join('\n');
+export function startScript(files: readonly RestoredFile[], dir: string, freshName: string): string {
+  const name =
+    files
+      .find(({ path }) => path === HOSTNAME)
+      ?.contents.toString('utf8')
+      .trim() ?? '';
+  const others = files.filter(({ path }) => path !== HOSTS);
+  const hosts = files.find(({ path }) => path === HOSTS);
+  return [
+    `cd ${quoted(dir)} || exit 0`,
+    'set -f',
+    ...others.map(({ path, file }) => `cat ${basename(path)} >${quoted(file)}`),
+    ...(hosts === undefined || name === '' ? [] : [hostsScript(hosts.file, name, freshName)]),
+    `rm -rf ${quoted(dir)}`,
+    '',
+  ].join('\n');
 }
 
-/** A line with which the engine gives a container's own name an address. Loopback is everybody's. */
-function isOwn(line: string, name: string): boolean {
-  const [address = '', ...names] = line.trim().split(/\s+/);
-  if (address.startsWith('#') || address.startsWith('127.') || address === '::1' || name === '') return false;
-  return names.some((one) => one === name || one.startsWith(`${name}.`));
+/** Lines that name the saved host get the addresses of those that name the new one, in their order and of their family. */
+function hostsScript(file: string, name: string, freshName: string): string {
+  return `# names NAME ADDRESS NAME...: whether a line gives NAME an address of its own.
+names() {
+  case \${2:-#} in 127.* | ::1 | '#'*) return 1 ;; esac
+  wanted=$1
+  shift 2
+  for one; do case $one in "$wanted" | "$wanted".*) return 0 ;; esac; done
+  return 1
+}
+v4='' v6=''
+while read -r line; do
+  names ${quoted(freshName)} $line || continue
+  case \${line%%[[:space:]]*} in *:*) v6="$v6 \${line%%[[:space:]]*}" ;; *) v4="$v4 \${line%%[[:space:]]*}" ;; esac
+done <${quoted(file)}
+# next FAMILY: takes the first address of a family.
+next() {
+  eval "set -- $1 \\$$1"
+  family=$1 address=\${2:-}
+  [ $# -lt 2 ] || shift
+  shift
+  eval "$family=\\$*"
+}
+if [ -n "$v4$v6" ]; then
+  {
+    while IFS= read -r line || [ -n "$line" ]; do
+      if names ${quoted(name)} $line; then
+        case \${line%%[[:space:]]*} in *:*) next v6 ;; *) next v4 ;; esac
+        [ -z "$address" ] || printf '%s%s\\n' "$address" "\${line#"\${line%%[[:space:]]*}"}"
+      else
+        printf '%s\\n' "$line"
+      fi
+    done <hosts
+    # It may be in more networks than it was.
+    for address in $v4 $v6; do printf '%s\\t%s\\n' "$address" ${quoted(name)}; done
+  } >merged && cat merged >${quoted(file)}
+fi`;
 }
 
-function addressOf(line: string): string {
-  return line.trim().split(/\s+/)[0] ?? '';
+/** For a POSIX shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { patchFileSizes } from '../../src/formats/criu-file-sizes.ts';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { replaceFile } from '../../src/platform/files.ts';
 import { mountsOf } from '../linux/mountinfo.ts';
 import { restorableMounts, type BundleSpec } from './bundle-spec.ts';
-import { restoredEngineFiles, type RestoredFile } from './engine-files.ts';
+import { restoredEngineFiles, startScript, type RestoredFile } from './engine-files.ts';
 import { digestGiven, refuseOtherGiven } from './given.ts';
 import { readSurroundings } from './record.ts';
 import { applySocketOptions } from './socket-options.ts';
@@ -22,18 +21,25 @@ export interface RestoredSurroundings {
 export interface WaitingBundle {
   /** Folder with its `config.json`. */
   readonly bundle: string;
-  /** CRIU's images, which are changed where they must be. */
+  /** CRIU's images. */
   readonly imageDir: string;
 }
 
-/** Makes bundle and images of a container that is about to be restored fit each other. @throws SwarmcutError `damaged`; the system's error */
-export async function prepareSurroundings({ bundle, imageDir }: WaitingBundle): Promise<RestoredSurroundings> {
+/**
+ * Gets a container that is about to be restored ready for what it lived in.
+ * @param startDir becomes a folder with a script `start.sh`, to be run when the engine calls `runc start`; only if there is something to do then
+ * @throws SwarmcutError `damaged`; the system's error
+ */
+export async function prepareSurroundings(
+  { bundle, imageDir }: WaitingBundle,
+  startDir: string,
+): Promise<RestoredSurroundings> {
   const spec = await readSpec(bundle);
   const mounts = restorableMounts(spec, await mountsOf('self'));
   await replaceFile(configOf(bundle), JSON.stringify({ ...spec, mounts }));
   const saved = await readSurroundings(imageDir);
-  const files = await restoredEngineFiles(saved?.engineFiles ?? {}, mounts, spec.hostname ?? '');
-  await fitSizes(imageDir, files);
+  const files = restoredEngineFiles(saved?.engineFiles ?? {}, mounts);
+  if (files.length > 0) await prepareStart(files, startDir, spec.hostname ?? '');
   return { sysctls: restoredSysctls(spec.linux?.sysctl ?? {}, saved?.sysctls), files };
 }
 
@@ -48,13 +54,10 @@ export async function applySurroundings(pid: number, imageDir: string): Promise<
   await applySocketOptions(pid, saved.sockets);
 }
 
-/** The files are replaced, not changed: they may be links into the store. */
-async function fitSizes(imageDir: string, files: readonly RestoredFile[]): Promise<void> {
-  if (files.length === 0) return;
-  const image = join(imageDir, 'files.img');
-  const sizes = new Map(files.map(({ path, contents }) => [path, contents.length]));
-  const patched = patchFileSizes(await readFile(image), sizes);
-  if (patched !== undefined) await replaceFile(image, patched);
+async function prepareStart(files: readonly RestoredFile[], dir: string, freshName: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  for (const { path, contents } of files) await writeFile(join(dir, basename(path)), contents, { mode: 0o600 });
+  await writeFile(join(dir, 'start.sh'), startScript(files, dir, freshName), { mode: 0o600 });
 }
 
 /**

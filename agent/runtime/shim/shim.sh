@@ -16,7 +16,7 @@
 #   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>   <run>/sidecar/<service>
 #   <run>/still/<container> (agent/runtime/shim/standstills.ts): line 1: until when it holds, in seconds of /proc/uptime, the exit code of the last
 #   probe, and "decided" if it stays frozen until it is ended, or "runs" if it runs on and only stops wait; line 2: how a probe's arguments stand in its process file, empty if there is no health check
-# Also the agent's: <run>/network/<container>.json (agent/network/network-memory.ts).
+# Also the agent's: <run>/network/<container>.json (agent/network/network-memory.ts), <run>/at-start/<container>/start.sh (agent/surroundings).
 # Settings: <run>/shim.conf (runc=, node=, main=, data_root=, sidecar_algorithms=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
 # shim.run beside this script says, else /run/swarmcut.
 
@@ -161,7 +161,11 @@ case $command in
     fi
     ;;
   start)
-    [ -n "$id" ] && [ -e "$run/restored/$id" ] && exit 0
+    if [ -n "$id" ] && [ -e "$run/restored/$id" ]; then
+      # The engine has written the container's files for the last time: those of the cut take their place (agent/surroundings/engine-files.ts).
+      [ -r "$run/at-start/$id/start.sh" ] && PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} /bin/sh "$run/at-start/$id/start.sh" >/dev/null 2>&1
+      exit 0
+    fi
     if [ -n "$id" ] && [ -d "$run/sidecar" ] && [ -r "$run/shim.conf" ]; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin} node='' main='' data_root=/var/lib/docker sidecar_algorithms=''
       . "$run/shim.conf"
@@ -221,7 +225,7 @@ case $command in
   delete)
     if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ]; }; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
-      rm -f "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json"
+      rm -rf "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json" "$run/at-start/$id"
     fi
     ;;
 esac

@@ -1,5 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { mergeHosts } from '../../../agent/surroundings/engine-files.ts';
+import { startScript } from '../../../agent/surroundings/engine-files.ts';
 
 const LOCAL = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n';
 
@@ -21,7 +25,7 @@ test.each<[string, string, string, string]>([
   ['fewer networks', '10.0.1.5\told\n10.0.2.5\told\n', '10.0.1.9\tnew\n', '10.0.1.9\told\n'],
   ['more networks', '10.0.1.5\told\n', '10.0.1.9\tnew\n10.0.2.9\tnew\n', '10.0.1.9\told\n10.0.2.9\told\n'],
   ['both families', '10.0.1.5\told\nfd00::5\told\n', 'fd00::9\tnew\n10.0.1.9\tnew\n', '10.0.1.9\told\nfd00::9\told\n'],
-  ['the file as it was, if nothing is known', '10.0.1.5\told\n', '', '10.0.1.5\told\n'],
+  ['nothing of ours, if no new address is known', '10.0.1.5\told\n', '', ''],
   [
     'no other host that begins alike',
     '10.0.1.6\tolder\n10.0.1.5\told\n',
@@ -29,5 +33,18 @@ test.each<[string, string, string, string]>([
     '10.0.1.6\tolder\n10.0.1.9\told\n',
   ],
 ])('a restored /etc/hosts has %s', (_what, saved, fresh, expected) => {
-  expect(mergeHosts(LOCAL + saved, 'old', LOCAL + fresh, 'new')).toBe(LOCAL + expected);
+  const base = mkdtempSync(join(tmpdir(), "engine's-"));
+  const dir = join(base, 'at-start');
+  mkdirSync(dir);
+  writeFileSync(join(base, 'hosts'), LOCAL + fresh);
+  const contents = { hosts: LOCAL + saved, hostname: 'old\n', 'resolv.conf': 'nameserver 127.0.0.11\n' };
+  const files = Object.entries(contents).map(([name, text]) => {
+    writeFileSync(join(dir, name), text);
+    return { path: `/etc/${name}`, file: join(base, name), contents: Buffer.from(text) };
+  });
+  execFileSync('dash', ['-c', startScript(files, dir, 'new')]);
+  expect(readFileSync(join(base, 'hosts'), 'utf8')).toBe(LOCAL + (expected === '' ? fresh : expected));
+  expect(readFileSync(join(base, 'hostname'), 'utf8')).toBe('old\n');
+  expect(existsSync(dir)).toBe(false);
+  rmSync(base, { recursive: true });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestGiven } from '../../../agent/surroundings/given.ts';
-import { writeSurroundings, type Surroundings } from '../../../agent/surroundings/record.ts';
+import { writeSurroundings } from '../../../agent/surroundings/record.ts';
 import { refuseOtherSurroundings } from '../../../agent/surroundings/restore.ts';
 
 let dir: string;
@@ -31,17 +31,8 @@ async function checkpoint(image: string, secret: string): Promise<string> {
   const { mounts } = container('old', secret);
   const given = await digestGiven('old', mounts, 'salt');
   expect(Object.keys(given)).toEqual(['/run/secrets/password']);
-  const record: Surroundings = {
-    version: 1,
-    image,
-    sysctls: {},
-    engineFiles: {},
-    given,
-    salt: 'salt',
-    threads: [],
-    sockets: [],
-  };
-  await writeSurroundings(dir, record);
+  const empty = { sysctls: {}, engineFiles: {}, threads: [], sockets: [] };
+  await writeSurroundings(dir, { version: 1, image, given, salt: 'salt', ...empty });
   return dir;
 }
 

@@ -174,7 +174,10 @@ export class Container {
     whileBlocked: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     const plan = { ownAddresses: [...ownAddresses], rewrites: [], close: [] };
-    const surroundings = await prepareSurroundings({ bundle: this.bundle, imageDir: imagePath });
+    const surroundings = await prepareSurroundings(
+      { bundle: this.bundle, imageDir: imagePath },
+      join(this.bundle, 'at-start'),
+    );
     const dir = join(this.bundle, 'hook');
     const script = await restoreHook({ plan, blockTimeoutMs: 60_000, dir, ...surroundings });
     this.#addHook({ path: script });

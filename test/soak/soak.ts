@@ -107,7 +107,7 @@ async function play(context: SoakContext, progress: Progress): Promise<void> {
     reasons.push(last);
     return;
   }
-  progress.comparisons = compare(first ?? last, last);
+  progress.comparisons = compare(first, last);
   reasons.push(...grownText(progress.comparisons));
   // For the next algorithm.
   await stacks.remove(STACK, { volumes: true });

@@ -132,12 +132,12 @@ describe('clearing what was left behind', () => {
   });
 
   test('a node that does not answer is told, and keeps nothing from being cleared elsewhere', async () => {
-    const { of } = session.agents;
+    const answering = session.agents.of('n1');
     const nodes = [...session.nodes, { hostname: 'n2', state: 'down' }] as ClusterSession['nodes'];
     const away = () => Promise.reject(new SwarmcutError('unreachable', 'no answer'));
     const silent = { node: 'n2', listSnapshots: away, listRestores: away, leftovers: away } as unknown as AgentClient;
-    const agents = { of: (node: string) => (node === 'n2' ? silent : of(node)) } as ClusterSession['agents'];
-    const found = await survey(ctx, { ...session, nodes, agents });
+    const agents = { of: (node: string) => (node === 'n2' ? silent : answering) };
+    const found = await survey(ctx, { ...session, nodes, agents } as unknown as ClusterSession);
     expect(found.unreached).toEqual([{ node: 'n2', error: 'no answer' }]);
     expect(found.items).toHaveLength(3);
   });

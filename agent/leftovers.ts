@@ -1,6 +1,7 @@
 import { messageOf } from '../src/model/errors.ts';
 import type { Logger } from '../src/platform/logger.ts';
 import type { FormerAddresses } from './network/former-addresses.ts';
+import { forgetWords } from './runtime/criu/deadman.ts';
 import type { NetworkMemory } from './network/network-memory.ts';
 import type { Containers } from './runtime/docker/containers.ts';
 import type { Expectations } from './runtime/shim/expectations.ts';
@@ -11,12 +12,18 @@ import type { Expectations } from './runtime/shim/expectations.ts';
  */
 export async function forgetEnded(
   containers: Pick<Containers, 'ids'>,
-  parts: { readonly memory: NetworkMemory; readonly expectations: Expectations; readonly log: Logger },
+  parts: {
+    readonly runDir: string;
+    readonly memory: NetworkMemory;
+    readonly expectations: Expectations;
+    readonly log: Logger;
+  },
 ): Promise<void> {
   try {
     const present = await containers.ids();
     parts.expectations.prune(present);
     await parts.memory.prune(present);
+    await forgetWords(parts.runDir, present);
   } catch (error) {
     parts.log.warn({ reason: messageOf(error) }, 'cannot tidy up after containers that have ended');
   }

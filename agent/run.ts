@@ -82,7 +82,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   const certificates = join(directories.config, 'agent');
   const memory = new NetworkMemory(directories.run);
-  await forgetEnded(containers, { memory, expectations, log });
+  await forgetEnded(containers, { runDir: directories.run, memory, expectations, log });
   const registrations = new Registrations(directories);
   const discovery = new Discovery({ inspect: engineInspect(containers.engine), log });
   const formerAddresses = new FormerAddresses({ source: discovery, log });

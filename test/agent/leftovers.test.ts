@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -24,19 +24,22 @@ beforeEach(async () => {
     expectations.markMoved(id);
     expectations.markRestored(id);
   }
+  mkdirSync(join(run, 'deadman'));
+  for (const id of ['here', 'gone']) writeFileSync(join(run, 'deadman', `${id}.log`), 'fired');
 });
 
 afterEach(() => rmSync(run, { recursive: true }));
 
 it('forgets containers that ended while no agent and no shim were there', async () => {
-  await forgetEnded({ ids: () => Promise.resolve(new Set(['here'])) }, { memory, expectations, log });
+  await forgetEnded({ ids: () => Promise.resolve(new Set(['here'])) }, { runDir: run, memory, expectations, log });
   expect([await memory.recall('here'), await memory.recall('gone')]).toEqual([known, nothing]);
   expect([expectations.isMoved('here'), expectations.isMoved('gone')]).toEqual([true, false]);
   expect([expectations.isRestored('here'), expectations.isRestored('gone')]).toEqual([true, false]);
+  expect(readdirSync(join(run, 'deadman'))).toEqual(['here.log']);
 });
 
 it('forgets nothing when the engine does not say which containers there are', async () => {
-  await forgetEnded({ ids: () => Promise.reject(new Error('no engine')) }, { memory, expectations, log });
+  await forgetEnded({ ids: () => Promise.reject(new Error('no engine')) }, { runDir: run, memory, expectations, log });
   expect(await memory.recall('gone')).toEqual(known);
   expect(expectations.isMoved('gone')).toBe(true);
 });
@@ -45,6 +48,6 @@ it('has nothing to do on a node that remembers nothing', async () => {
   const empty = join(run, 'empty');
   await forgetEnded(
     { ids: () => Promise.resolve(new Set()) },
-    { memory: new NetworkMemory(empty), expectations: new Expectations({ run: empty }), log },
+    { runDir: empty, memory: new NetworkMemory(empty), expectations: new Expectations({ run: empty }), log },
   );
 });

@@ -45,12 +45,31 @@ export interface SoakContext {
   readonly signal: AbortSignal;
 }
 
-/** @throws the signal's reason */
+/** What has come of it so far. */
+interface Progress {
+  readonly tally: Tally;
+  readonly reasons: string[];
+  comparisons: readonly Comparison[];
+}
+
+/** Whatever ends it, what there is until then is reported. */
 export async function soak(context: SoakContext): Promise<SoakReport> {
-  const { options, algorithm, stacks, signal } = context;
+  const { options, algorithm, signal } = context;
   const begun = performance.now();
-  const tally = new Tally();
-  const reasons: string[] = [];
+  const progress: Progress = { tally: new Tally(), reasons: [], comparisons: [] };
+  try {
+    await play(context, progress);
+  } catch (error) {
+    progress.reasons.push(signal.aborted ? 'interrupted before its end' : ((error as Error).stack ?? String(error)));
+  }
+  return { algorithm, seed: options.seed, wallMs: performance.now() - begun, ...progress };
+}
+
+/** @throws the signal's reason */
+async function play(context: SoakContext, progress: Progress): Promise<void> {
+  const { options, algorithm, stacks, signal } = context;
+  const { tally, reasons } = progress;
+  const begun = performance.now();
   await deployBystander(stacks);
   const world: World = { stacks, kept: [], spared: 'n2', signal };
   const plan: PlanOptions = {
@@ -66,37 +85,34 @@ export async function soak(context: SoakContext): Promise<SoakReport> {
     options.operations === undefined
       ? performance.now() - begun >= (options.milliseconds ?? 0)
       : tally.relocations >= options.operations;
-  let comparisons: readonly Comparison[] = [];
   for (let index = 0; !(enough() && first !== undefined); index++) {
     const failed = await attempt(context, world, stepAt(index, plan), tally);
     if (failed !== undefined) {
       reasons.push(failed);
-      if (!options.goOn) break;
+      if (!options.goOn) return;
       await anew(context, world);
     }
     if (first === undefined && index + 1 >= QUIET_STEPS && performance.now() - begun >= FIRST_FIGURES_MS) {
       const seen = await figuresNow(context, world);
-      if (typeof seen === 'string') reasons.push(seen);
-      else first = seen;
-      if (reasons.length > 0 && !options.goOn) break;
+      if (typeof seen === 'string') {
+        reasons.push(seen);
+        return;
+      }
+      first = seen;
     }
     await sleep(PAUSE_MS, undefined, { signal });
   }
-  if (first !== undefined && (reasons.length === 0 || options.goOn)) {
-    const last = await figuresNow(context, world);
-    if (typeof last === 'string') reasons.push(last);
-    else {
-      comparisons = compare(first, last);
-      reasons.push(...grownText(comparisons));
-    }
+  const last = await figuresNow(context, world);
+  if (typeof last === 'string') {
+    reasons.push(last);
+    return;
   }
-  // A bank that has failed stays for a look, if the bed does.
-  if (reasons.length === 0 || options.goOn) {
-    await stacks.remove(STACK, { volumes: true });
-    await stacks.must('n1', ['docker', 'service', 'rm', BYSTANDER]);
-    for (const { id } of world.kept) await stacks.coordinate(['rm', id]);
-  }
-  return { algorithm, seed: options.seed, wallMs: performance.now() - begun, tally, comparisons, reasons };
+  progress.comparisons = compare(first, last);
+  reasons.push(...grownText(progress.comparisons));
+  // For the next algorithm.
+  await stacks.remove(STACK, { volumes: true });
+  await stacks.must('n1', ['docker', 'service', 'rm', BYSTANDER]);
+  for (const { id } of world.kept) await stacks.coordinate(['rm', id]);
 }
 
 /** One step, with its line. @returns why it failed */

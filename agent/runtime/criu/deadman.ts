@@ -138,6 +138,14 @@ export async function findDeadmen(runDir: string): Promise<Deadman[]> {
   return found;
 }
 
+/** What switches that have fired had to say of containers that are no more: nobody will read it, and it would only grow. */
+export async function forgetWords(runDir: string, present: ReadonlySet<string>): Promise<void> {
+  const directory = join(runDir, 'deadman');
+  const names: string[] = await readdir(directory).catch(() => []);
+  for (const name of names.filter((file) => file.endsWith('.log')))
+    if (!present.has(basename(name, '.log'))) await rm(join(directory, name), { force: true });
+}
+
 function deadman(runDir: string, pid: number, record: DeadmanRecord): Deadman {
   const file = join(runDir, 'deadman', `${record.containerId}.${pid}`);
   const fired = async (): Promise<boolean> => exists(`${file}.fired`);

@@ -23,6 +23,15 @@ export async function findLeftovers(ctx: CoordinatorContext): Promise<RepairRepo
  */
 export async function clearLeftovers(ctx: CoordinatorContext, shown: RepairReport): Promise<RepairReport> {
   using session = await openClusterSession(ctx);
+  return await clearIn(ctx, session, shown);
+}
+
+/** {@link clearLeftovers}, in a session that is there. */
+export async function clearIn(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  shown: RepairReport,
+): Promise<RepairReport> {
   const left = shown.items.filter(({ state }) => state === 'left');
   const stacks = new Set(left.map(({ stack }) => stack).filter((stack) => stack !== ''));
   /** Why something was not cleared: by the key of the item, or by stack. */

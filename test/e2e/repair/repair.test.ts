@@ -14,6 +14,7 @@ import type { RunningTask } from '../harness.ts';
 
 const STACK = 'repair';
 const GONE = 'ab'.repeat(32);
+const FIRED = 'ef'.repeat(32);
 const RUN = '/run/swarmcut';
 const STATE = '/var/lib/swarmcut';
 
@@ -80,7 +81,7 @@ describe('leftovers', () => {
       echo '{"aliases":[],"rewrites":[]}' > ${RUN}/network/${GONE}.json
       : > ${RUN}/moved/${GONE}
       echo '{"containerId":"${GONE}","pid":1,"owner":"x"}' > ${RUN}/journal/${GONE}.json
-      echo 'fired' > ${RUN}/deadman/${GONE}.log
+      echo 'fired' > ${RUN}/deadman/${FIRED}.log
       echo '{"containerId":"${GONE}","firesAtMs":1,"undo":[]}' > ${RUN}/deadman/${GONE}.1.json
       echo x > ${STATE}/parts/cd/${part}
       mkdir -p ${RUN}/stage/mounted; mount -t tmpfs none ${RUN}/stage/mounted`);
@@ -96,7 +97,7 @@ describe('leftovers', () => {
       `${node} file ${RUN}/network/${GONE}.json`,
       `${node} file ${RUN}/moved/${GONE}`,
       `${node} journal entry ${RUN}/journal/${GONE}.json`,
-      `${node} dead man's switch ${RUN}/deadman/${GONE}.log`,
+      `${node} dead man's switch ${RUN}/deadman/${FIRED}.log`,
       `${node} dead man's switch ${RUN}/deadman/${GONE}.1.json`,
       `${node} stage ${RUN}/stage/20260101T000000Z-x`,
       `${node} stage ${RUN}/stage/mounted`,

@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { TaskHost } from '../../src/execution/real-time-executor.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import { didSome } from '../../src/platform/activity.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
-import { ProgressDeadline, passedText, pause, poll } from '../../src/platform/deadlines.ts';
-import { processorTime } from '../../src/platform/processor-time.ts';
+import { pause, poll } from '../../src/platform/deadlines.ts';
 import { JsonPeer } from '../../src/rpc/control/json-peer.ts';
 import {
   answering,
@@ -21,7 +17,7 @@ import {
 } from '../../src/rpc/control/method.ts';
 import { TASK_METHODS, type SidecarMethods, type TaskMethods } from '../../src/rpc/control/methods.ts';
 import type { SidecarRestore, StartConfig } from '../../src/rpc/control/start-config.ts';
-import { NODE_ENVIRONMENT, NODE_FLAGS } from './node-flags.ts';
+import { firstWords, hasEnded, howItEnded, signalled, spawnSidecar } from './sidecar-process.ts';
 import { attachScript, detachScript, routeLines, routeUndoLines } from '../network/proxy-rules.ts';
 import { inNetns } from '../linux/sys.ts';
 
@@ -29,14 +25,8 @@ import { inNetns } from '../linux/sys.ts';
 const RESTART_DELAY_MS = 200;
 /** If it cannot be started, it is tried again at this pace for as long as the task lives. */
 const RETRY_DELAY_MS = 2_000;
-/** A sidecar that starts does nothing for no longer. */
-const START_TIMEOUT_MS = 10_000;
-const START_LOOK_MS = 1_000;
 /** What a killed process may take to be gone. */
 const KILL_TIMEOUT_MS = 5_000;
-
-/** The compiled sidecar. */
-const MAIN = fileURLToPath(new URL('../sidecar/main.js', import.meta.url));
 
 export interface ProxyInterceptorOptions {
   /** The task's network namespace: `/proc/PID/ns/net` or `/run/netns/NAME`. */
@@ -72,26 +62,6 @@ export interface ProxyInterceptorOptions {
   readonly onCrash?: (reason: string) => void;
   /** The sidecar has ended, and so has the task. */
   readonly onTaskEnd?: () => void;
-}
-
-/**
- * Starts a process that loads what a sidecar needs and waits to be told whose it is; it ends if it is not told and its parent ends. A quarter
- * of a second of CPU that need not be spent while a task stands still.
- */
-export function spawnSidecar(logFile?: string, main = MAIN): ChildProcess {
-  const log = logFile === undefined ? 'inherit' : openSync(logFile, 'a', 0o600);
-  try {
-    const child = spawn(process.execPath, [...NODE_FLAGS, main], {
-      stdio: ['pipe', 'pipe', log],
-      detached: true,
-      cwd: '/',
-      env: { ...process.env, ...NODE_ENVIRONMENT },
-    });
-    child.stdin?.on('error', () => undefined); // its end is seen by who waits for it to be ready
-    return child;
-  } finally {
-    if (typeof log === 'number') closeSync(log);
-  }
 }
 
 /**
@@ -345,56 +315,5 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
 
   #command(command: readonly string[]): string[] {
     return inNetwork(this.#options.netns, command);
-  }
-}
-
-/** What a new sidecar says, or how it ended instead. */
-async function firstWords(child: ChildProcess): Promise<string> {
-  using deadline = new ProgressDeadline({
-    limitMs: START_TIMEOUT_MS,
-    late: (passed) => new Error(`no answer, and ${passedText(passed)}`),
-  });
-  const { pid } = child;
-  const look = setInterval(() => {
-    if (pid === undefined) return;
-    processorTime(pid).then(
-      (time) => {
-        const doing = `it has had ${Number(time / 1_000_000n)} ms of a processor`;
-        if (deadline.note({ doing, mark: String(time) })) didSome(doing);
-      },
-      () => undefined,
-    );
-  }, START_LOOK_MS);
-  const { signal } = deadline;
-  try {
-    const [first] = (await Promise.race([
-      child.stdout ? once(child.stdout, 'data', { signal }) : [''],
-      once(child, 'exit', { signal }).then(([code]) => [`exit code ${String(code)}`]),
-    ])) as [unknown];
-    return String(first);
-  } catch (error) {
-    return messageOf(signal.aborted ? signal.reason : error);
-  } finally {
-    clearInterval(look);
-  }
-}
-
-function hasEnded(child: ChildProcess | undefined): boolean {
-  return child !== undefined && (child.exitCode !== null || child.signalCode !== null);
-}
-
-/** Nothing is known of one that another process has started. */
-function howItEnded(child: ChildProcess | undefined): string {
-  if (child?.signalCode) return child.signalCode;
-  return child && child.exitCode !== null ? `exit code ${child.exitCode}` : 'it is gone';
-}
-
-/** Sends a signal (0: none). False if there is no such process. */
-function signalled(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(pid, signal);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -10,7 +10,7 @@ import type { Sidecar } from '../../src/rpc/generated/swarmcut/Sidecar.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import type { Containers } from '../runtime/docker/containers.ts';
 import type { SidecarRestore } from '../../src/rpc/control/start-config.ts';
-import { spawnSidecar } from './interceptor.ts';
+import { spawnSidecar } from './sidecar-process.ts';
 import type { StartRequest } from '../runtime/shim/protocol.ts';
 import { placementOf } from './placement.ts';
 import type { Registrations } from './registrations.ts';

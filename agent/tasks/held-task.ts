@@ -2,6 +2,7 @@ import type { Epoch } from '../../src/algorithms/index.ts';
 import type { Deadman, DeadmanOptions } from '../runtime/criu/deadman.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { didSome } from '../../src/platform/activity.ts';
 import type { HealthCheck } from '../runtime/docker/health.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
@@ -203,7 +204,7 @@ export class HeldTask {
   #unlessMoved(work: () => Promise<void>): Promise<void> {
     const done = this.#last.then(() => (this.#state === 'moved' ? undefined : work()));
     this.#last = done.catch(() => undefined);
-    return done;
+    return done.finally(() => didSome());
   }
 
   /** The engine's stops and health checks wait for what becomes of it; or know. */

@@ -33,10 +33,10 @@ export { listBeds } from './record.ts';
 export { leftovers } from './teardown.ts';
 
 /** Milliseconds for engines to answer; 3 s were seen, on a busy machine more. */
-const ENGINE_TIMEOUT_MS = 60_000;
+const ENGINE_TIMEOUT_MS = 180_000;
 
 /** Milliseconds for nodes to be ready and agents to listen, once the Swarm is made. */
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 180_000;
 
 /**
  * Fills the cache: the hosts' root file system and, if dist/ is there, the examples image. Not needed before {@link up}, but the slow part

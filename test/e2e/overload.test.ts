@@ -94,6 +94,15 @@ describe.each(LONG ? (['lai-yang', 'chandy-lamport', 'sync'] as const) : (['chan
       expect(await stacks.coordinate(['verify', id], PATIENCE)).toMatchObject({ ok: true, problems: [] });
     });
 
+    test('a dump that takes longer than its task may stand still says how far it was', async () => {
+      const before = await stacks.checkBank('bank', ['--status', '--timeout', '30000']);
+      const { exitCode, error } = await stacks.coordinator(['snapshot', 'bank', '--freeze-timeout', '20ms'], PATIENCE);
+      expect(exitCode).not.toBe(0);
+      expect(error?.message).toMatch(/after [\d.]+ s, (CRIU has written|it is being)/);
+      await nothingStandsStill('bank');
+      await goOnAndCheck('bank', before);
+    });
+
     test('a migration', async () => {
       const where = await placement('pair');
       const target = others(where['client.1'] ?? 'n1')[0];

@@ -40,10 +40,14 @@ it('ends a program that hangs, or that nobody waits for any more', async () => {
 
 it('lets a program go on that is slow but works, also in a child, and ends it at ten times its limit', async () => {
   const busy = 'until=$(($(date +%s%N) / 1000000 + $1)); while [ $(($(date +%s%N) / 1000000)) -lt $until ]; do :; done';
-  const slow = await run(['sh', '-c', `(${busy}); true`, 'sh', '700'], { timeoutMs: 200 });
+  const slow = await run(['sh', '-c', `(${busy}); true`, 'sh', '4000'], { timeoutMs: 1_500 });
   expect(slow).toMatchObject({ exitCode: 0, problem: undefined });
-  const circling = await run(['sh', '-c', 'while :; do :; done'], { timeoutMs: 30 });
-  expect(circling).toMatchObject({ exitCode: undefined, problem: 'no end within 0.3 s' });
+  const circling = await run(['sh', '-c', 'while :; do :; done'], { timeoutMs: 200 });
+  // Or sooner, when it has no processor for so long itself.
+  expect(circling).toMatchObject({
+    exitCode: undefined,
+    problem: expect.stringMatching(/^no end( within 2 s|, and nothing done)/) as string,
+  });
 });
 
 it('names the signal that ended a program', async () => {

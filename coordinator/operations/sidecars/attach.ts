@@ -3,7 +3,7 @@ import { LABELS } from '../../../src/config/labels.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { newId } from '../../../src/model/ids.ts';
 import { taskKey } from '../../../src/model/task.ts';
-import { pause } from '../../../src/platform/deadlines.ts';
+import { ProgressDeadline, pause } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { SidecarsReport } from '../session/reports.ts';
 import { withStackLock } from '../lock/stack-lock.ts';
@@ -13,7 +13,7 @@ import { proxiedServices, stackSettings } from '../session/settings.ts';
 import type { Stack, ClusterService } from '../../orchestrator/index.ts';
 import { everyAgent, listSidecars, sidecarsReport } from './sidecars.ts';
 
-/** Sidecars find each other within about a second of the engine's news. Milliseconds. */
+/** Sidecars find each other within about a second of the engine's news; not longer than this after the last one has found another. Milliseconds. */
 const ACQUAINTANCE_MS = 10_000;
 const POLL_MS = 500;
 
@@ -62,7 +62,7 @@ async function acquainted(
   first: SidecarsReport,
   look: () => Promise<SidecarsReport>,
 ): Promise<SidecarsReport> {
-  const begun = performance.now();
+  using deadline = new ProgressDeadline({ limitMs: ACQUAINTANCE_MS, late: () => new Error('they do not meet') });
   ctx.emit({ kind: 'step-begun', step: 'wait until the sidecars know each other' });
   let report = first;
   for (let before = ''; ;) {
@@ -73,7 +73,8 @@ async function acquainted(
       ctx.emit({ kind: 'step-done', step: 'wait until the sidecars know each other' });
       return report;
     }
-    if (performance.now() - begun > ACQUAINTANCE_MS || ctx.signal.aborted) {
+    deadline.note({ doing: '', mark: known });
+    if (deadline.signal.aborted || ctx.signal.aborted) {
       // Services on networks of their own never meet.
       ctx.log.warn({ stack: stack.name, report }, 'not every sidecar knows another one');
       return report;

@@ -237,6 +237,7 @@ async function afterwards(
   else await note('the next operation', () => nextOperation(ground));
   await note('checker', () => nothingIsLost(ground, good, cell, fault, before));
   await note('left behind', () => leftNothing(ground));
+  await note('nodes', () => nodesTakeTasks(ground));
   return problems;
 }
 
@@ -286,6 +287,13 @@ async function nothingIsLost(ground: Ground, good: Good, cell: Cell, fault: Faul
   const worse = told.filter((line) => !/connection (lost|closed)|ECONNRESET|EPIPE/.test(line));
   if (worse.length > 0) throw new Error(worse.join(', '));
   if (!reset && client.errors + server.errors > known) throw new Error(told.join(', '));
+}
+
+/** A relocation keeps nodes free of new tasks for a moment. */
+async function nodesTakeTasks(ground: Ground): Promise<void> {
+  const nodes = await ground.sh(MANAGER, "docker node ls --format '{{.Hostname}} {{.Availability}}'");
+  const paused = nodes.split('\n').filter((line) => !line.endsWith(' Active'));
+  if (paused.length > 0) throw new Error(paused.join(', '));
 }
 
 async function leftNothing(ground: Ground): Promise<void> {

@@ -130,7 +130,7 @@ const full = (id: string, what: string, folder: string, nodes: readonly string[]
     for (const node of nodes)
       await ground.sh(
         node,
-        `mkdir -p -m 700 ${folder} && mount -t tmpfs -o size=8k,mode=700 tmpfs ${folder} && head -c 8192 /dev/zero >${folder}/.full; true`,
+        `mkdir -p -m 700 ${folder} && mount -t tmpfs -o size=8k,mode=700 tmpfs ${folder} && mkdir -m 700 ${folder}/incoming && head -c 8192 /dev/zero >${folder}/.full; true`,
       );
   },
   heal: async (ground) => {

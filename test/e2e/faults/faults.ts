@@ -76,11 +76,11 @@ const only =
 const service = (name: 'agent' | 'engine', signal: string, node: string, ground: Ground): Promise<string> =>
   ground.sh(node, `kill -${signal} "$(cat /run/testbed/${name}.pid)"`);
 
-/** All sidecars of a node. */
+/** All sidecars of a node. The pattern does not match the shell that has it in its own command line. */
 const sidecars = (signal: string, node: string, ground: Ground): Promise<string> =>
   ground.sh(
     node,
-    `for p in /proc/[0-9]*; do case "$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)" in *agent/sidecar/main.js*) kill -${signal} "\${p#/proc/}" 2>/dev/null;; esac; done; true`,
+    `for p in /proc/[0-9]*; do case "$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)" in *agent/sidecar/m[a]in.js*) kill -${signal} "\${p#/proc/}" 2>/dev/null;; esac; done; true`,
   );
 
 /** Packets that match go through no more: rules in the host's own network namespace. */

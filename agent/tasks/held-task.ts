@@ -107,6 +107,9 @@ export class HeldTask {
   freeze(): Promise<void> {
     return this.#unlessMoved(async () => {
       await failPoint('agent.freeze');
+      // This agent has stood still for so long: nothing would undo it if it died now.
+      if (await this.thawedByDeadman())
+        throw new SwarmcutError('interrupted', 'the deadline had passed before the task was frozen');
       await this.#options.runc.pause(this.containerId);
       this.#state = 'frozen';
     });

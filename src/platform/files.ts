@@ -58,14 +58,21 @@ async function replace(path: string, content: string | Uint8Array, mode: number)
 /**
  * Replaces a file so that whoever reads it finds the old or the new content, never a part. Not more: after a power cut it may be empty. For
  * what lies in memory or can be made again; else {@link writeDurably}. The directory must be there.
+ * @throws DiskFullError, or the system's error; the old content is then still there
  */
 export async function replaceFile(
   path: string,
   content: string | Uint8Array,
   mode: number = PRIVATE_FILE_MODE,
 ): Promise<void> {
-  await writeFile(`${path}.new`, content, { mode });
-  await rename(`${path}.new`, path);
+  const temporary = `${path}.new`;
+  try {
+    await orDiskFull(dirname(path), () => writeFile(temporary, content, { mode }));
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 /** Whether there is something, of whatever kind, that we may look at. */

@@ -26,7 +26,7 @@ export interface Looked {
  *
  * - tasks that are frozen, blocked, or have the rules of a round in their network namespaces; rules of ours in the node's own
  * - processes: sidecars, dead man's switches, waiting shims, guardians, coordinators, `criu`, `runc`, `tar`; shims of containers that do not run
- * - mounts below our directories, and root file systems of containers that do not run
+ * - mounts below our directories, and root file systems of containers that are no more
  * - network namespaces of containers that do not run
  * - files of operations: journal, expectations, marks, stages, unpacked parts, locks that are held, half-written files; marks of containers that are no more
  * - parts that no ledger names, ledgers that are not permanent, and ledgers of snapshots that do not exist

@@ -54,6 +54,16 @@ const HELD_BY_A_ROUND: [TaskState, Name, string][] = [
 ];
 
 describe('a task that a round holds', () => {
+  it('is not frozen any more when its switch has fired: if this agent died then, it would stay so', async () => {
+    const bed = new HeldBed();
+    const task = await bed.roundTask('blocked');
+    for (const deadman of bed.armed) deadman.hasFired = true;
+    await expect(task.freeze()).rejects.toMatchObject({ code: 'interrupted' });
+    expect(bed.done).not.toContain('freeze');
+    await bed.held.release(ROUND, 'it has failed');
+    expect(bed.left).toEqual(NOTHING_LEFT);
+  });
+
   it.each(HELD_BY_A_ROUND)('%s: a relocation that asks to %s gets %s', async (state, name, result) => {
     const bed = new HeldBed();
     const task = await bed.roundTask(state);

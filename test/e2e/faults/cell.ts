@@ -43,6 +43,8 @@ export interface Good {
   readonly id: string;
   readonly connectedSinceMs: number | null;
   readonly n: number;
+  /** What others had left on the bed by then: no cell answers for that. */
+  readonly left: ReadonlySet<string>;
 }
 
 /** Takes the snapshot that all cells restore from. */
@@ -50,7 +52,8 @@ export async function takeGood(ground: Ground): Promise<Good> {
   await waitFor('some work of the pair', async () => (await ground.status()).client.n > 300, { timeoutMs: 60_000 });
   const { id } = await ground.stacks.coordinate<{ id: string }>(['snapshot', ground.stack]);
   const { client } = await ground.status();
-  return { id, connectedSinceMs: client.connectedSinceMs, n: client.n - 300 };
+  const left = new Set(await leftoversOf({ bed: ground.bed }));
+  return { id, connectedSinceMs: client.connectedSinceMs, n: client.n - 300, left };
 }
 
 /** Runs one cell. @throws when the bed itself does not work */
@@ -236,7 +239,8 @@ async function afterwards(
   if (fault.endsTasks === true) await note('the restore afterwards', () => restoreGood(ground, good));
   else await note('the next operation', () => nextOperation(ground));
   await note('checker', () => nothingIsLost(ground, good, cell, fault, before));
-  await note('left behind', () => leftNothing(ground));
+  await note('left behind', () => leftNothing(ground, good));
+  await note('nodes', () => nodesTakeTasks(ground));
   return problems;
 }
 
@@ -288,10 +292,17 @@ async function nothingIsLost(ground: Ground, good: Good, cell: Cell, fault: Faul
   if (!reset && client.errors + server.errors > known) throw new Error(told.join(', '));
 }
 
-async function leftNothing(ground: Ground): Promise<void> {
+/** A relocation keeps nodes free of new tasks for a moment. */
+async function nodesTakeTasks(ground: Ground): Promise<void> {
+  const nodes = await ground.sh(MANAGER, "docker node ls --format '{{.Hostname}} {{.Availability}}'");
+  const paused = nodes.split('\n').filter((line) => !line.endsWith(' Active'));
+  if (paused.length > 0) throw new Error(paused.join(', '));
+}
+
+async function leftNothing(ground: Ground, good: Good): Promise<void> {
   const begun = performance.now();
   for (;;) {
-    const left = await leftoversOf({ bed: ground.bed });
+    const left = (await leftoversOf({ bed: ground.bed })).filter((line) => !good.left.has(line));
     if (left.length === 0) return;
     // What has moved may wait for Swarm; nothing else waits for anybody.
     const waits = left.some((line) => /-moved|frozen|blocked|container|ledger/.test(line));

@@ -76,11 +76,11 @@ const only =
 const service = (name: 'agent' | 'engine', signal: string, node: string, ground: Ground): Promise<string> =>
   ground.sh(node, `kill -${signal} "$(cat /run/testbed/${name}.pid)"`);
 
-/** All sidecars of a node. */
+/** All sidecars of a node. The pattern does not match the shell that has it in its own command line. */
 const sidecars = (signal: string, node: string, ground: Ground): Promise<string> =>
   ground.sh(
     node,
-    `for p in /proc/[0-9]*; do case "$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)" in *agent/sidecar/main.js*) kill -${signal} "\${p#/proc/}" 2>/dev/null;; esac; done; true`,
+    `for p in /proc/[0-9]*; do case "$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)" in *agent/sidecar/m[a]in.js*) kill -${signal} "\${p#/proc/}" 2>/dev/null;; esac; done; true`,
   );
 
 /** Packets that match go through no more: rules in the host's own network namespace. */
@@ -123,20 +123,26 @@ const cutNodes = (seconds: number): Fault => ({
 });
 
 /** A file system of a few pages over a folder of ours. */
-const full = (id: string, what: string, folder: string, nodes: readonly string[], step: Step): Fault => ({
+const full = (
+  id: string,
+  what: string,
+  folder: string,
+  nodes: readonly string[],
+  applies: Fault['applies'],
+): Fault => ({
   id,
   what,
   before: async (ground) => {
     for (const node of nodes)
       await ground.sh(
         node,
-        `mkdir -p -m 700 ${folder} && mount -t tmpfs -o size=8k,mode=700 tmpfs ${folder} && head -c 8192 /dev/zero >${folder}/.full; true`,
+        `mkdir -p -m 700 ${folder} && mount -t tmpfs -o size=8k,mode=700 tmpfs ${folder} && mkdir -m 700 ${folder}/incoming && head -c 8192 /dev/zero >${folder}/.full; true`,
       );
   },
   heal: async (ground) => {
     for (const node of nodes) await ground.sh(node, `umount -l ${folder} 2>/dev/null; true`);
   },
-  applies: only(step),
+  applies,
 });
 
 /** What is done to the memory pages of the client in the good snapshot. `$1`: its id. */
@@ -265,21 +271,21 @@ export const FAULTS: readonly Fault[] = [
   },
   { id: 'error', what: 'the step fails', point: 'error', applies: (step) => !NEVER_FAIL.has(step) },
   { id: 'enospc', what: 'the step finds the disk full', point: 'enospc', applies: (step) => WRITES.has(step) },
-  full('full-stage', 'the file system of the stage is full', '/run/swarmcut/stage', NODES, 'agent.dump'),
-  full('full-store', 'the file system of the parts is full', '/var/lib/swarmcut/parts', NODES, 'agent.collect'),
+  full('full-stage', 'the file system of the stage is full', '/run/swarmcut/stage', NODES, only('agent.dump')),
+  full('full-store', 'the file system of the parts is full', '/var/lib/swarmcut/parts', NODES, only('agent.collect')),
   full(
     'full-journal',
     "the file system of the agent's journal is full",
     '/run/swarmcut/journal',
     NODES,
-    'agent.prepare',
+    (step, operation) => step === (operation === 'restore' ? 'coordinator.stop-old' : 'agent.prepare'),
   ),
   full(
     'full-state',
     "the file system of the coordinator's journal is full",
     '/var/lib/swarmcut/replacements',
     [MANAGER],
-    'coordinator.journal',
+    only('coordinator.journal'),
   ),
   {
     id: 'criu-fails',

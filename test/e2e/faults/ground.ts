@@ -134,8 +134,8 @@ export class Ground {
   async start(args: readonly string[]): Promise<Running> {
     const file = `/run/testbed/faults-${process.pid}.pid`;
     await this.sh(MANAGER, `rm -f ${file}`);
-    // exec: the pid in the file is then the coordinator's own.
-    const script = `echo $$ >${file}; exec node /opt/swarmcut/dist/coordinator/main.js "$@" --json`;
+    // Not in the shell's own place: nsenter stops when its child is stopped, and nobody lets it go on.
+    const script = `node /opt/swarmcut/dist/coordinator/main.js "$@" --json & echo $! >${file}; wait $!`;
     const ended = this.stacks.run(MANAGER, ['sh', '-c', script, 'sh', ...args], {
       env: { SWARMCUT_FAILPOINTS: FAIL_POINTS },
     });

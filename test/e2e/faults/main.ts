@@ -3,6 +3,7 @@
  * several runs fill the matrix: cells that are green there are not run again, unless `--again` says so.
  */
 import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { down, execOn } from '../../../examples/testbed/index.ts';
 import { ALL_STEPS, allCells, chosen, keyOf } from './matrix.ts';
@@ -15,6 +16,7 @@ const HELP = `npm run test:faults [-- options]
   --operations a,b   snapshot, restore, migrate
   --algorithms a,b   lai-yang, chandy-lamport, sync
   --sample N         so many of them, chosen by chance; --seed S (1)
+  --from FILE        those that are named in it, in its order: lines as --list prints them
   --again            also those that are green already
   --red              only those that are red
   --minutes N        begin no cell after so long
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     operations: { type: 'string' },
     algorithms: { type: 'string' },
     sample: { type: 'string' },
+    from: { type: 'string' },
     seed: { type: 'string', default: '1' },
     again: { type: 'boolean', default: false },
     red: { type: 'boolean', default: false },
@@ -63,7 +66,9 @@ async function main(): Promise<void> {
     const verdict = results.cells[keyOf(cell)]?.verdict;
     return values.red ? verdict === 'red' : values.again || verdict !== 'green';
   });
-  const cells = chosen(open, {
+  const named = values.from === undefined ? undefined : (await readFile(values.from, 'utf8')).split('\n');
+  const among = named?.flatMap((key) => open.find((cell) => keyOf(cell) === key.trim()) ?? []) ?? open;
+  const cells = chosen(among, {
     faults: list(faults),
     steps: list(steps),
     operations: list(operations),

@@ -74,7 +74,10 @@ class Runner {
       await this.#ground.remove();
       await this.#ground.deploy();
     }
-    this.#good ??= await takeGood(this.#ground);
+    if (this.#good === undefined) {
+      this.#good = await takeGood(this.#ground);
+      for (const line of this.#good.left) this.#options.say(`there was before: ${line}`);
+    }
     return { ground: this.#ground, good: this.#good };
   }
 

@@ -162,12 +162,13 @@ function processes() {
 }
 
 function mounts() {
-  const merged = new Set(running.map(([, task]) => task.merged));
+  // An engine that was killed leaves those of the containers that ended with it mounted until it deletes them.
+  const merged = new Set([...containers.values()].map((task) => task.merged));
   for (const line of read('/proc/self/mountinfo').split('\n')) {
     const point = line.split(' ')[4] ?? '';
     if (point.startsWith(`${RUN}/`) || point.startsWith(`${STATE}/`)) found.push(`mount ${point}`);
     if (/^\/var\/lib\/docker\/overlay2\/.*\/merged$/.test(point) && !merged.has(point))
-      found.push(`mount ${point} of no running container`);
+      found.push(`mount ${point} of no container`);
   }
 }
 

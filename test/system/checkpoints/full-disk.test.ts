@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { PartStore } from '../../../agent/checkpoints/store/index.ts';
+import { Journal } from '../../../agent/tasks/journal.ts';
 import { DiskFullError } from '../../../src/platform/disk-full.ts';
 import { hashedCatalogue, manifestOf } from '../../storage/manifest.ts';
 
@@ -69,4 +70,12 @@ test('a part: taken over, fetched or laid out; nothing half written stays', asyn
   expect((await failure(elsewhere.materialize([{ path: 'a', sha256 }], join(disk, 'images')))).message).toContain(
     'images',
   );
+});
+
+test("an agent's journal: the message says where, and nothing half written stays", async () => {
+  const journal = new Journal(disk);
+  const stageDir = 'x'.repeat(100_000);
+  const error = await failure(journal.note({ containerId: 'c1', pid: 1, owner: 's1', stageDir }));
+  expect(error.where.file).toBe(join(disk, 'journal'));
+  expect(readdirSync(join(disk, 'journal'))).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import { pause } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
@@ -19,8 +20,13 @@ export async function guarded<Result>(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof NotReleased) await resolve(ctx, session, stack);
-    throw error;
+    if (!(error instanceof NotReleased) || !(await resolved(ctx, session, stack))) throw error;
+    const lost = error.members.map(({ key, node }) => `${key} on ${node}`).join(', ');
+    throw new SwarmcutError('failed', `new tasks could not be released at once: ${lost}`, {
+      where: { stack },
+      advice: 'what has become of them is in the warnings; `docker stack ps` shows what runs',
+      cause: error,
+    });
   } finally {
     const { lock } = session;
     // Who has the lock now has the journal, too.
@@ -29,15 +35,15 @@ export async function guarded<Result>(
   }
 }
 
-/** A commit that could not be carried out: what becomes of it is told. Never throws; what is left is the guardian's. */
-async function resolve(ctx: CoordinatorContext, session: LockedSession, stack: string): Promise<void> {
+/** A commit that could not be carried out: what becomes of it is told. Never throws. @returns false if it is left to the guardian */
+async function resolved(ctx: CoordinatorContext, session: LockedSession, stack: string): Promise<boolean> {
   const until = performance.now() + RESOLVE_MS;
   for (;;) {
     try {
       await putServicesBack(ctx, session, stack);
-      return;
+      return true;
     } catch {
-      if (performance.now() > until || ctx.signal.aborted) return;
+      if (performance.now() > until || ctx.signal.aborted) return false;
     }
     await pause(RETRY_MS, ctx.signal).catch(() => undefined);
   }

@@ -6,7 +6,9 @@ import type { CoordinatorContext } from '../../../coordinator/operations/index.t
 import { clearIn } from '../../../coordinator/operations/repair/repair.ts';
 import { survey } from '../../../coordinator/operations/repair/survey.ts';
 import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
+import { withStackLock } from '../../../coordinator/operations/lock/stack-lock.ts';
 import { ReplacementJournal } from '../../../coordinator/operations/transaction/replacement-journal.ts';
+import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
@@ -42,6 +44,7 @@ describe('clearing what was left behind', () => {
       listRestores: () => Promise.resolve({ restores: [] }),
       resume: () => tell('resume'),
       abortRestore: () => tell('abortRestore'),
+      remove: () => Promise.resolve({}),
       leftovers: ({ clear }: { clear: string[] }) => {
         if (clear.length > 0) told.push(`clear ${clear.join(', ')}`);
         const found = leftovers.map((one) => ({ ...one, detail: '', cleared: false, problem: '' }));
@@ -51,9 +54,11 @@ describe('clearing what was left behind', () => {
     } as unknown as AgentClient;
     session = {
       nodes: [{ hostname: 'n1', state: 'ready' }],
-      agents: { of: () => agent },
+      agents: { of: () => agent, obey: () => undefined },
       catalogue: { ids: () => Promise.resolve([]) },
       cluster: {
+        ...sharedBy('n1', new FakeRaft()),
+        tasks: () => Promise.resolve([]),
         service: () => Promise.resolve({ id: 'id-a', name: 'bank_a', generation: 4 }),
         putBack: () => (cannotPutBack ? Promise.reject(new Error('the engine is away')) : tell('put back')),
       },
@@ -71,13 +76,16 @@ describe('clearing what was left behind', () => {
 
   async function cutShort(): Promise<void> {
     const present = { id: 'id-a', spec: {} };
-    await new ReplacementJournal(ctx.directories.state, 'bank').write({
-      version: 1,
-      id: 'r1',
-      stack: 'bank',
-      phase: 'replacing',
-      services: [{ name: 'bank_a', present, spec: {}, generation: 4 }],
-      reserved: [],
+    await withStackLock(ctx, session, 'bank', { command: 'restore', id: 'r1' }, async (_, { lock }) => {
+      await new ReplacementJournal(lock).write({
+        version: 1,
+        id: 'r1',
+        stack: 'bank',
+        phase: 'replacing',
+        services: [{ name: 'bank_a', present, spec: {}, generation: 4 }],
+        reserved: [],
+        old: [],
+      });
     });
   }
 
@@ -99,7 +107,7 @@ describe('clearing what was left behind', () => {
       'file /run/x: cleared',
       'frozen task c2: in use',
     ]);
-    expect(told).toEqual(['resume', 'put back', 'abortRestore', 'clear frozen task c1, file /run/x']);
+    expect(told).toEqual(['resume', 'put back', 'abortRestore', 'clear frozen task c1', 'clear file /run/x']);
     expect(states(await survey(ctx, session))).toEqual(['frozen task c2: in use']);
   });
 

@@ -27,8 +27,8 @@ export async function withUsing(): Promise<unknown> {
 END
 for target in es2023 esnext; do
   echo "$target"
-  "$dir/node_modules/.bin/tsc" --target "$target" --lib esnext --module esnext --moduleResolution bundler \
-    --rewriteRelativeImportExtensions --outDir "$dir/$target" "$dir/main.ts"
+  (cd "$dir" && node_modules/.bin/tsc --target "$target" --lib esnext --module esnext --moduleResolution bundler \
+    --rewriteRelativeImportExtensions --outDir "$target" main.ts)
   grep -o 'import([^)]*)' "$dir/$target/main.js"
 done >"$dir/seen"
 cat "$dir/seen"

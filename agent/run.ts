@@ -20,6 +20,7 @@ import { Restores } from './restores/restores.ts';
 import { StateStager } from './restores/state-stager.ts';
 import { HeldTasks } from './tasks/held-tasks.ts';
 import { Journal } from './tasks/journal.ts';
+import { KeptTasks } from './restores/kept-tasks.ts';
 import { openTask } from './tasks/open-task.ts';
 import { adoptTasks, recoverTasks } from './tasks/recover.ts';
 import { Rounds } from './tasks/rounds.ts';
@@ -103,6 +104,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     sidecars,
     log,
   });
+  const kept = new KeptTasks({ containers, standstills });
   const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
   const fences = new Fences(directories);
   const tickets = new Tickets(new SignatureCheck(certificates));
@@ -170,6 +172,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       rounds,
       restores,
       held,
+      kept,
       sidecars,
       memory,
       formerAddresses,

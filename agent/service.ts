@@ -14,9 +14,11 @@ import type { Repair } from './repair/repair.ts';
 import type { Restores } from './restores/restores.ts';
 import type { HeldTasks } from './tasks/held-tasks.ts';
 import { relocation, round } from './tasks/holder.ts';
+import type { KeptTasks } from './restores/kept-tasks.ts';
 import type { Rounds } from './tasks/rounds.ts';
 import type { Sidecars } from './sidecars/sidecars.ts';
 import type { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
+import { preserveSnapshot } from './checkpoints/store/preserve.ts';
 import { serveFetch } from './transfer/serve.ts';
 import type { Tickets } from './transfer/tickets.ts';
 import { partSealing, type PartSealing } from '../src/storage/encryption/part-sealing.ts';
@@ -33,6 +35,7 @@ export interface AgentParts {
   readonly rounds: Rounds;
   readonly restores: Restores;
   readonly held: HeldTasks;
+  readonly kept: KeptTasks;
   readonly sidecars: Sidecars;
   readonly memory: NetworkMemory;
   readonly formerAddresses: FormerAddresses;
@@ -53,6 +56,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     rounds,
     restores,
     held,
+    kept,
     sidecars,
     memory,
     formerAddresses,
@@ -95,6 +99,11 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     collect: ({ snapshotId, task, inMemory, encryption }) =>
       rounds.collect(snapshotId, present(task), inMemory, sealingOf(encryption)),
+    preserve: async ({ snapshotId }) => {
+      const begun = performance.now();
+      const writtenBytes = await preserveSnapshot(snapshotId, ledger, store);
+      return { writtenBytes, wallMs: Math.round(performance.now() - begun) };
+    },
     finish: async ({ snapshotId }) => {
       await rounds.finish(snapshotId);
       return {};
@@ -137,6 +146,10 @@ export function agentService(parts: AgentParts): AgentImplementation {
       return {};
     },
     watchRestore: ({ restoreId }, { signal }) => restores.watch(restoreId, signal),
+    keep: async ({ restoreId, containerId, deadlineMs }) => {
+      await kept.keep(restoreId, containerId, deadlineMs);
+      return {};
+    },
     pass: ({ restoreId, containerId }) => {
       restores.pass(restoreId, containerId);
       return {};
@@ -167,12 +180,14 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await failPoint('agent.abort-restore');
       tickets.end(restoreId);
       await restores.abort(restoreId, reason, servicesAreBack);
+      kept.release(restoreId);
       return {};
     },
     endRestore: async ({ restoreId }) => {
       await failPoint('agent.end');
       tickets.end(restoreId);
       await restores.end(restoreId);
+      kept.release(restoreId);
       return {};
     },
     listRestores: () => ({ restores: restores.list() }),
@@ -197,6 +212,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     resume: async ({ restoreId, reason }) => {
       await held.release(relocation(restoreId), reason);
+      kept.release(restoreId);
       return {};
     },
     connections: async ({ containerId }) => {

@@ -1,10 +1,11 @@
-import { lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { VolumeFacts } from '../runtime/docker/containers.ts';
 import { mountAt, mountsOf } from '../linux/mountinfo.ts';
 import type { StagedPart } from './save.ts';
 import { extractTar, tarEntries } from './tar.ts';
+import { VolumeSwap } from './volume-swaps.ts';
 
 /** Where the files of a checkpoint go: a container that waits in `create`. `WaitingFacts` is one. */
 export interface UnpackTarget {
@@ -30,8 +31,28 @@ export interface UnpackOptions {
 export interface UnpackedFiles {
   /** Puts the former contents of the volumes back. The container's root is not undone: it goes away with the container. */
   undo(): Promise<void>;
+  /** The volumes stay as they are now, also if this agent ends before {@link commit}. */
+  seal(): Promise<void>;
   /** Deletes the former contents of the volumes. Only when whoever used them has ended. */
   commit(): Promise<void>;
+}
+
+/** @param unpackedVolumes forgets those that are put back */
+export function unpackedFiles(swaps: VolumeSwap[], unpackedVolumes?: Set<string>): UnpackedFiles {
+  return {
+    async undo() {
+      for (const swap of swaps.splice(0).reverse()) {
+        await swap.undo();
+        unpackedVolumes?.delete(swap.source);
+      }
+    },
+    async seal() {
+      for (const swap of swaps) await swap.seal();
+    },
+    async commit() {
+      for (const swap of swaps.splice(0)) await swap.commit();
+    },
+  };
 }
 
 /**
@@ -44,15 +65,8 @@ export async function unpackFiles(
   target: UnpackTarget,
   options: UnpackOptions,
 ): Promise<UnpackedFiles> {
-  const swaps: Swap[] = [];
-  const unpacked: UnpackedFiles = {
-    async undo() {
-      for (const swap of swaps.splice(0).reverse()) await swap.undo();
-    },
-    async commit() {
-      for (const swap of swaps.splice(0)) await swap.commit();
-    },
-  };
+  const swaps: VolumeSwap[] = [];
+  const unpacked = unpackedFiles(swaps, options.unpackedVolumes);
   try {
     for await (const part of parts) {
       options.signal?.throwIfAborted();
@@ -87,11 +101,6 @@ export async function unpackFiles(
     throw error;
   }
   return unpacked;
-}
-
-interface Swap {
-  undo(): Promise<void>;
-  commit(): Promise<void>;
 }
 
 async function unpackUpper(file: string, rootfs: string, options: UnpackOptions): Promise<void> {
@@ -189,7 +198,11 @@ async function empty(directory: Buffer): Promise<void> {
   }
 }
 
-async function unpackVolume(part: StagedPart, target: UnpackTarget, options: UnpackOptions): Promise<Swap | undefined> {
+async function unpackVolume(
+  part: StagedPart,
+  target: UnpackTarget,
+  options: UnpackOptions,
+): Promise<VolumeSwap | undefined> {
   const volume = target.volumes.find((candidate) => candidate.key === part.path);
   if (volume === undefined) {
     throw new SwarmcutError('failed', `the new container does not mount the saved volume ${part.path}`, {
@@ -203,28 +216,15 @@ async function unpackVolume(part: StagedPart, target: UnpackTarget, options: Unp
       where: { file: source },
     });
   }
-  const fresh = join(dirname(source), `.swarmcut-new-${options.restoreId}`);
-  const former = join(dirname(source), `.swarmcut-old-${options.restoreId}`);
-  await rm(fresh, { recursive: true, force: true });
-  await mkdir(fresh, { mode: 0o700 });
+  const swap = new VolumeSwap(source, options.restoreId);
+  const fresh = await swap.begin();
   try {
     await extractTar(part.file, fresh, { signal: options.signal });
-    await rename(source, former);
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
+    await swap.discard();
     throw error;
   }
-  await rename(fresh, source);
+  await swap.swap();
   options.unpackedVolumes?.add(source);
-  return {
-    async undo() {
-      await rename(source, fresh);
-      await rename(former, source);
-      options.unpackedVolumes?.delete(source);
-      await rm(fresh, { recursive: true, force: true });
-    },
-    async commit() {
-      await rm(former, { recursive: true, force: true });
-    },
-  };
+  return swap;
 }

@@ -1,7 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
-import { issuerIn, pemCertificates, serialOf } from '../../src/rpc/identity/authorities.ts';
+import { issuerIn, pemBundle, pemCertificates, serialOf } from '../../src/rpc/identity/authorities.ts';
 import {
   readKeyPair,
   readNextKey,
@@ -49,7 +49,8 @@ export class IdentityService {
           "the authority of this agent's own certificate would not be trusted any more",
           { advice: 'give it a certificate of another one first: `coordinator ca rotate` does all that' },
         );
-      await writeTrust(folder, trust);
+      const [trusted, retired] = [pemBundle(trust.trusted), pemBundle(trust.retired)];
+      await writeTrust(folder, { ...trust, trusted, retired });
       this.#takeOver('what is trusted has changed');
     });
   }

@@ -69,12 +69,20 @@ export class Restores implements ShimHandler {
 
   /** Takes over the containers that an earlier agent has restored and not released. Before shims ask for them. */
   async open(): Promise<void> {
-    for (const { restoreId, request, plan } of await this.#records.all()) {
+    const records = await this.#records.all();
+    const filesOf = await this.#options.stager.adoptFiles(new Set(records.map(({ restoreId }) => restoreId)));
+    for (const { restoreId, request, plan } of records) {
       const container = WaitingContainer.restored(request, plan);
       container.sidecar = this.#options.sidecars.of(request.containerId);
       const session = this.#sessions.get(restoreId);
-      if (session === undefined) await this.#records.forget(request.containerId);
-      else session.add(container);
+      container.files = filesOf(restoreId);
+      if (session !== undefined) {
+        session.add(container);
+        continue;
+      }
+      // Its restore was over before it was released: it has failed.
+      await this.#records.forget(request.containerId);
+      await container.files.undo();
     }
   }
 
@@ -133,6 +141,7 @@ export class Restores implements ShimHandler {
       container.mustBe('arrived');
     }
     container.staged = staged;
+    container.files = staged.files;
     container.phase = 'staged';
     session.event(container, 'STAGED');
     return staged.fetchedBytes;
@@ -203,7 +212,7 @@ export class Restores implements ShimHandler {
     const container = session.container(containerId);
     if (container.phase === 'released') return;
     container.mustBe('restored');
-    const { plan, staged } = container;
+    const { plan, files } = container;
     const pid = Number(await readFile(pidFileOf(container.request), 'utf8'));
     if (plan !== undefined) await this.#options.network.release(containerId, pid, plan);
     await this.#resume(container);
@@ -211,9 +220,10 @@ export class Restores implements ShimHandler {
     container.phase = 'released';
     container.verdict.resolve({ action: 'ok' });
     session.event(container, 'RELEASED');
+    await container.files?.seal().catch((error: unknown) => this.#complain('tidy up after', container, error));
     await this.#records.forget(containerId);
     // The task runs: what is left to do must not keep the others waiting.
-    void Promise.all([this.#options.network.tidy(pid), staged?.files.commit()]).catch((error: unknown) =>
+    void Promise.all([this.#options.network.tidy(pid), files?.commit()]).catch((error: unknown) =>
       this.#complain('tidy up after', container, error),
     );
     void this.#options.sidecars
@@ -303,7 +313,7 @@ export class Restores implements ShimHandler {
     await this.#options.sidecars
       .end(container.task.containerId)
       .catch((error: unknown) => this.#complain('end the sidecar of', container, error));
-    await container.staged?.files.undo().catch((error: unknown) => this.#complain('undo', container, error));
+    await container.files?.undo().catch((error: unknown) => this.#complain('undo', container, error));
   }
 
   async #orFail(session: RestoreSession, container: WaitingContainer, work: () => Promise<void>): Promise<void> {

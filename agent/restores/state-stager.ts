@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSealed, type Part } from '../../src/model/checkpoint.ts';
-import type { SwarmcutError } from '../../src/model/errors.ts';
+import { messageOf, type SwarmcutError } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { FetchTicket__Output } from '../../src/rpc/generated/swarmcut/FetchTicket.ts';
@@ -11,7 +11,8 @@ import { writeCriuConfig } from '../runtime/criu/config.ts';
 import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
-import { unpackFiles } from '../files/unpack.ts';
+import { unpackFiles, unpackedFiles, type UnpackedFiles } from '../files/unpack.ts';
+import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swaps.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
@@ -109,6 +110,32 @@ export class StateStager {
       'staged',
     );
     return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes };
+  }
+
+  /**
+   * What an agent before this one has left beside volumes: the former contents of those whose restored tasks wait for their release are kept for them,
+   * all others are put back, or deleted where that was decided.
+   * @param waiting restores with such tasks
+   * @returns what becomes of those of one restore
+   */
+  async adoptFiles(waiting: ReadonlySet<string>): Promise<(restoreId: string) => UnpackedFiles> {
+    const swaps = await findSwaps(this.#options.dataRoot);
+    for (const swap of swaps) {
+      const { restoreId } = swap;
+      try {
+        if (await isDecided(swap)) await swap.commit();
+        else if (!waiting.has(restoreId)) {
+          await swap.undo();
+          this.#options.log.warn({ restoreId, volume: volumeOf(swap) }, 'a volume has its former contents back');
+        }
+      } catch (error) {
+        this.#options.log.error(
+          { restoreId, volume: volumeOf(swap), reason: messageOf(error) },
+          'cannot tidy up beside a volume',
+        );
+      }
+    }
+    return (restoreId) => unpackedFiles(swaps.filter((swap) => swap.restoreId === restoreId));
   }
 
   #volumesOf(restoreId: string): Set<string> {

@@ -30,6 +30,8 @@ export class WaitingContainer {
   readonly verdict = deferred<RestoredAnswer>();
   phase: WaitingPhase = 'arrived';
   staged: StagedState | undefined;
+  /** What becomes of the files that were laid out for it, by this agent or by one before. */
+  files: UnpackedFiles | undefined;
   plan: NetworkPlan__Output | undefined;
   /** Started from the record of the checkpoint; its streams wait for the release. */
   sidecar: TaskSidecar | undefined;

@@ -114,13 +114,19 @@ export class Rounds {
 
   /** Discards, unblocks, thaws, detaches; also tasks that a relocation has taken over. Unknown snapshots are no error. */
   async abort(snapshotId: string, reason: string): Promise<void> {
-    const { ledger, held } = this.#options;
+    const { held } = this.#options;
     held.close(round(snapshotId));
     await failPoint('agent.abort');
     await Promise.allSettled(
       [...this.#preparing].filter(([key]) => key.startsWith(`${snapshotId}/`)).map(([, preparing]) => preparing),
     );
     await held.release(round(snapshotId), reason);
+    await this.#discard(snapshotId);
+  }
+
+  /** Checkpoints that are permanent outlive the tasks that they are of. */
+  async #discard(snapshotId: string): Promise<void> {
+    const { ledger } = this.#options;
     // What is committed stays: such an order comes too late, from somebody who does not know it.
     if (ledger.has(snapshotId) && ledger.get(snapshotId).state === 'permanent') return;
     await ledger.remove(snapshotId);
@@ -152,7 +158,7 @@ export class Rounds {
     await ledger.release(ownerOf(snapshotId, ref));
     await rm(stageDir, { recursive: true, force: true });
     // Who gives up what was handed over knows nothing of the round.
-    if (this.#sessions.get(ref.containerId) !== session) await ledger.remove(snapshotId);
+    if (this.#sessions.get(ref.containerId) !== session) await this.#discard(snapshotId);
     else this.#end(session);
   }
 

@@ -25,6 +25,9 @@ import { presentTrust } from './rotation.ts';
 const REQUEST_TIMEOUT_MS = 10_000;
 const CLOSE_GRACE_MS = 1_000;
 
+/** At the same time: strangers must not use up our descriptors. */
+const MAX_CONNECTIONS = 64;
+
 export interface JoinOptions {
   readonly configDirectory: string;
   readonly host: string;
@@ -92,6 +95,7 @@ export async function listenForJoins(options: JoinOptions): Promise<JoinListener
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('tlsClientError', () => undefined);
   const port = await listen(server, options);
   return {

@@ -8,7 +8,7 @@ import { digestOf, pemBundle } from '../../src/rpc/identity/authorities.ts';
 import { readTrust } from '../../src/rpc/identity/identity-files.ts';
 import type { Trust } from '../../src/rpc/identity/identity-files.ts';
 import { createAuthority } from './certificates.ts';
-import { authorityFiles, authorityRecords, coordinatorIdentityDirectory } from './layout.ts';
+import { authorityFiles, authorityRecords, coordinatorIdentityDirectory, identityFiles } from './layout.ts';
 import { dirname } from 'node:path';
 
 /**
@@ -90,9 +90,12 @@ export async function endRotation(configDirectory: string): Promise<void> {
   await syncDirectory(dirname(rotation));
 }
 
-/** Whom everybody is to trust now. Also without an authority on this machine: then it is what the coordinator trusts. */
+/** Whom everybody is to trust now: what the coordinator trusts, or, where there is none beside the authority, that one. */
 export async function presentTrust(configDirectory: string): Promise<Trust> {
-  const trust = readTrust(coordinatorIdentityDirectory(configDirectory));
+  const identity = coordinatorIdentityDirectory(configDirectory);
+  const trust: Trust = existsSync(identityFiles(identity).authority)
+    ? readTrust(identity)
+    : { trusted: await readFile(authorityFiles(configDirectory).certificate, 'utf8'), retired: '', revoked: [] };
   const rotation = await readRotation(configDirectory);
   if (rotation === undefined) return trust;
   const { phase, oldCertificate, newCertificate, forgetOld } = rotation;

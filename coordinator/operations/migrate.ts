@@ -5,10 +5,13 @@ import type { CoordinatorContext } from './session/context.ts';
 import type { MigrateOptions, MigrateReport } from './session/reports.ts';
 import { openClusterSession } from './session/session.ts';
 import type { ClusterService, Placement, Stack } from '../orchestrator/index.ts';
+import { endingTasksAreGone } from './rounds/ending-tasks.ts';
 import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
-import { finalCut, movingAlgorithm, type FinalCut } from './relocation/final-cut.ts';
-import { migrationPlans, refuseBrokenMove, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import { movingAlgorithm } from './relocation/final-cut.ts';
+import { MovingCut, type Who } from './relocation/moving-cut.ts';
+import { migrationPlans, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import type { Confirmation } from './transaction/confirmation.ts';
 import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
@@ -56,19 +59,13 @@ interface Where {
   readonly timeoutMs: number;
 }
 
-interface Who {
-  readonly services: readonly ClusterService[];
-  readonly moving: readonly RoundTask[];
-  readonly staying: readonly RoundTask[];
-}
-
 /** A round that keeps its tasks frozen, followed by their relocation. */
 class Migration implements RelocationSteps<MigrationPlans> {
   readonly stack: string;
   readonly services: readonly string[];
   readonly keys: readonly string[];
   readonly timeoutMs: number;
-  /** The old tasks stand still meanwhile, and nobody needs the parts afterwards. */
+  /** The old tasks stand still meanwhile: the copy on disk is written beside the way of the parts. */
   readonly inMemory = true;
   readonly #ctx: CoordinatorContext;
   readonly #session: LockedSession;
@@ -79,8 +76,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
   readonly #old: OldTasks;
   /** The tasks have sidecars. */
   readonly #proxied: boolean;
-  /** The final cut, and the round that made it. */
-  #cut: (FinalCut & { readonly snapshotId: string }) | undefined;
+  readonly #cut: MovingCut;
+  #replacement: ServiceReplacement | undefined;
+  /** It is all that is left of tasks. */
+  #kept = false;
 
   constructor(ctx: CoordinatorContext, session: LockedSession, id: string, stack: Stack, where: Where, who: Who) {
     this.#ctx = ctx;
@@ -96,16 +95,19 @@ class Migration implements RelocationSteps<MigrationPlans> {
     this.#proxied = movingAlgorithm(stack).interceptor === 'proxy';
     const old = who.moving.map(({ key, ref, agent }) => ({ key, containerId: ref.containerId, agent }));
     this.#old = new OldTasks(ctx, id, old);
+    this.#cut = new MovingCut(ctx, session, stack, who, this.#old);
   }
 
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
+    if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    await this.#cut.prepare();
     const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
-      { id: this.#id, stack: this.#stack.name },
+      { id: this.#id, stack: this.#stack.name, old: this.#old.members },
       this.#who.services.map((service) => {
         const tasks = this.#who.moving.filter(({ task }) => task.serviceId === service.id).length;
         // Those that have ended are not run again.
@@ -113,11 +115,11 @@ class Migration implements RelocationSteps<MigrationPlans> {
         return { name: service.name, present: service, spec: counted ?? service.spec, placement, tasks };
       }),
     );
+    this.#replacement = replacement;
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old: this.#old });
-    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session.lock, this.#stack.name, () =>
+    const { arrivals, releasedAtMs } = await guarded(this.#ctx, this.#session, this.#stack.name, () =>
       relocate(this.#ctx, relocation, replacement, this),
     );
-    await this.#forgetParts();
     const wallMs = Math.round(performance.now() - begun);
     const downtimeMs = releasedAtMs - this.#frozenAtMs();
     this.#ctx.log.info({ migration: this.#id, wallMs, downtimeMs }, 'migration is complete');
@@ -126,21 +128,67 @@ class Migration implements RelocationSteps<MigrationPlans> {
 
   /** The moving tasks stop together and stay frozen; their parts stay in memory. */
   async stopOld(): Promise<readonly SavedTask[]> {
-    const { moving, staying } = this.#who;
-    const snapshotId = newId(Date.now(), Math.random());
-    this.#ctx.log.info({ migration: this.#id, snapshotId }, 'the final cut begins');
-    const cut = await finalCut(this.#ctx, this.#session, this.#stack, snapshotId, moving, (limitMs) =>
-      this.#old.takeOver(snapshotId, limitMs),
-    );
-    this.#cut = { ...cut, snapshotId };
-    if (this.#proxied) refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
-    return moving.map(({ key, ref, agent }) => ({
+    // One id for both, so that a person who knows the migration's can restore its cut.
+    const cut = await this.#cut.make(this.#id);
+    return this.#who.moving.map(({ key, ref, agent }) => ({
       key,
       ref,
       parts: cut.checkpoints.get(key)?.parts ?? [],
       connections: cut.checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
+  }
+
+  secured(): Promise<void> {
+    return this.#cut.written();
+  }
+
+  async confirmed({ late, ended }: Confirmation): Promise<void> {
+    if (late.length + ended.length === 0) await this.#cut.forget();
+    else this.#ctx.emit({ kind: 'warning', message: await this.#cut.keep() });
+  }
+
+  async rescue(): Promise<string | undefined> {
+    let ended: readonly string[] = [];
+    try {
+      ended = await this.#endedOld();
+      if (ended.length === 0) return undefined;
+      // They run until the engine's stop, which waits, is let through.
+      if (this.#cut.cut === undefined) await this.#cut.make(newId(Date.now(), Math.random()));
+      await this.#cut.written();
+      const kept = await this.#cut.keep();
+      this.#kept = true;
+      return `Swarm ends ${ended.join(', ')} for it; ${kept}`;
+    } catch (error) {
+      if (ended.length === 0)
+        this.#ctx.log.warn({ reason: messageOf(error) }, 'cannot look whether old tasks are ended');
+      return ended.length === 0
+        ? undefined
+        : `Swarm ends ${ended.join(', ')} for it, and what they were could not be saved: ${messageOf(error)}`;
+    }
+  }
+
+  async undo(): Promise<void> {
+    if (!this.#kept) await this.#cut.forget();
+  }
+
+  /** Old tasks that the cluster is about to end, although their services are to go on. */
+  async #endedOld(): Promise<string[]> {
+    const { cluster, nodes } = this.#session;
+    const found = await Promise.all(this.#who.services.map(({ id }) => cluster.service(id)));
+    const services = found.filter(
+      (service): service is ClusterService =>
+        service !== undefined && (service.mode !== 'replicated' || service.replicas > 0),
+    );
+    const tasks = await cluster.tasks(services, nodes, 'all');
+    return this.#who.moving
+      .filter(({ ref }) =>
+        tasks.some(
+          ({ taskId, serviceId, wanted }) =>
+            taskId === ref.taskId && (!wanted || this.#replacement?.taken.has(serviceId) === true),
+        ),
+      )
+      .map(({ key }) => key);
   }
 
   plan(arrivals: ArrivalsByKey): Promise<MigrationPlans> {
@@ -165,13 +213,8 @@ class Migration implements RelocationSteps<MigrationPlans> {
     return { except: [...excluded, ...(from === undefined ? [] : [from])] };
   }
 
-  get #made(): FinalCut & { readonly snapshotId: string } {
-    if (this.#cut === undefined) throw new SwarmcutError('internal', 'there was no final cut');
-    return this.#cut;
-  }
-
   #moved(arrivals: ArrivalsByKey): Moved {
-    const { epoch, checkpoints } = this.#made;
+    const { epoch, checkpoints } = this.#cut.made;
     const { moving, staying } = this.#who;
     const { name: stack } = this.#stack;
     return { id: this.#id, stack, epoch, proxied: this.#proxied, moving, staying, checkpoints, arrivals };
@@ -179,23 +222,11 @@ class Migration implements RelocationSteps<MigrationPlans> {
 
   /** When the first task was blocked, by its node's wall clock. */
   #frozenAtMs(): number {
-    return Math.min(...[...this.#made.checkpoints.values()].map(({ times }) => times.holdAtMs));
-  }
-
-  /** The parts in memory have done their work. */
-  async #forgetParts(): Promise<void> {
-    const { snapshotId } = this.#made;
-    await Promise.all(
-      this.#old.agents.map((agent) =>
-        agent.remove({ snapshotId }).catch((error: unknown) => {
-          this.#ctx.log.warn({ node: agent.node, reason: messageOf(error) }, 'cannot remove the parts of a migration');
-        }),
-      ),
-    );
+    return Math.min(...[...this.#cut.made.checkpoints.values()].map(({ times }) => times.holdAtMs));
   }
 
   #report(arrivals: ArrivalsByKey, wallMs: number, downtimeMs: number): MigrateReport {
-    const { checkpoints } = this.#made;
+    const { checkpoints } = this.#cut.made;
     return {
       id: this.#id,
       stack: this.#stack.name,

@@ -102,7 +102,7 @@ class Restore {
       this.#ctx.emit({ kind: 'warning', message }),
     );
     const idle = await this.#makeIdle(before, resources);
-    const replacement = this.#replacement(before, resources, excluded);
+    const replacement = this.#replacement(before, resources, excluded, old);
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
     let suspendedAtMs = 0;
@@ -125,12 +125,13 @@ class Restore {
         );
         return restorePlans(manifest, arrivals, [...own, ...(await foreignAddresses(cluster, nodes, stack))]);
       },
+      rescue: () => this.#endedOld(old),
       undo: async () => {
         await idle.undo();
         await resources.undo();
       },
     };
-    const done = await guarded(this.#ctx, this.#session.lock, manifest.stack, () =>
+    const done = await guarded(this.#ctx, this.#session, manifest.stack, () =>
       relocate(this.#ctx, relocation, replacement, steps),
     );
     const wallMs = Math.round(performance.now() - begun);
@@ -138,11 +139,11 @@ class Restore {
     return this.#report(done, wallMs, old.tasks.length === 0 ? 0 : done.releasedAtMs - suspendedAtMs);
   }
 
-  #replacement(before: Stack, resources: Resources, excluded: readonly string[]): ServiceReplacement {
+  #replacement(before: Stack, resources: Resources, excluded: readonly string[], old: OldTasks): ServiceReplacement {
     return new ServiceReplacement(
       this.#ctx,
       this.#session,
-      { id: this.#id, stack: this.#manifest.stack },
+      { id: this.#id, stack: this.#manifest.stack, old: old.members },
       this.#restored.map(({ name, mode, spec }) => {
         const target = this.#targets.get(name);
         const present = before.services.find((service) => service.name === name);
@@ -234,6 +235,19 @@ class Restore {
       agent: this.#session.agents.of(task.node),
     }));
     return new OldTasks(this.#ctx, this.#id, old);
+  }
+
+  /** Old tasks that the cluster ends although the restore has failed: what they were is lost, and people are told. */
+  async #endedOld(old: OldTasks): Promise<string | undefined> {
+    const { cluster, nodes } = this.#session;
+    const { services } = await cluster.stack(this.#manifest.stack, nodes).catch(() => ({ services: [] }));
+    const tasks = await cluster.tasks(services, nodes, 'all').catch(() => []);
+    const ended = old.tasks.filter(({ containerId }) =>
+      tasks.some((task) => task.containerId === containerId && !task.wanted),
+    );
+    if (ended.length === 0) return undefined;
+    const keys = ended.map(({ key }) => key).join(', ');
+    return `Swarm ends ${keys} for it: run \`coordinator restore ${this.#manifest.id}\` again`;
   }
 
   #report(done: Relocated<RestorePlans>, wallMs: number, downtimeMs: number): RestoreReport {

@@ -15,6 +15,7 @@ import { withStackLock, type LockedSession } from './lock/stack-lock.ts';
 import { existingStack, openClusterSession } from './session/session.ts';
 import { nextEpoch } from './rounds/epochs.ts';
 import { AgentExecutor } from './rounds/agent-executor.ts';
+import { endingTasksAreGone } from './rounds/ending-tasks.ts';
 import { buildManifest } from './rounds/manifest.ts';
 import { foreignAddresses, roundTasks } from './rounds/participants.ts';
 import { untilItPasses } from './rounds/again.ts';
@@ -60,6 +61,7 @@ async function snapshotLocked(
   const stack = await existingStack(session, name);
   const tasks = roundTasks(stack, session.agents);
   await reconcile(ctx, session, stack.name);
+  if (algorithm.interceptor === 'proxy') await endingTasksAreGone(ctx, session, stack);
   const agents = [...new Set(tasks.map(({ agent }) => agent))];
   const [infos, resources, foreign] = await Promise.all([
     Promise.all(agents.map((agent) => agent.info({}, { signal: ctx.signal }))),

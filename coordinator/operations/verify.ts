@@ -96,7 +96,7 @@ async function keyFor(
   } catch (error) {
     if (!(error instanceof SwarmcutError)) throw error;
     if (error.code === 'damaged') problems.push(error.message);
-    else if (encryption.keys.source !== undefined) ctx.emit({ kind: 'warning', message: error.message });
+    else if ((await encryption.keys()).source !== undefined) ctx.emit({ kind: 'warning', message: error.message });
     return { id, bytes: undefined };
   }
 }

@@ -53,7 +53,9 @@ export interface Cluster {
   /**
    * New tasks for a service that is there; the old ones live on until the new ones run. Ends when they have been asked for. Nothing in the
    * service keeps its tasks from a node meanwhile, or the orchestrator would end old ones: see {@link setPlaceable}.
+   * @param service as it was when it was decided
    * @param generation of the new tasks: by it they are told from old ones
+   * @throws SwarmcutError `conflict` when somebody has changed it since; nothing is done then
    */
   replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void>;
 
@@ -72,11 +74,21 @@ export interface Cluster {
    */
   setPlaceable(nodeId: string, placeable: boolean): Promise<boolean>;
 
-  /** The new tasks run: the service gets this spec and keeps them. @param generation of the new tasks */
-  settle(serviceId: string, spec: ServiceSpec, generation: number): Promise<void>;
+  /** What somebody has changed in a service since. */
+  changes(before: ClusterService, now: ClusterService): ServiceChanges;
 
-  /** Gives a service the spec that it had before a replacement. */
-  putBack(serviceId: string, spec: ServiceSpec): Promise<void>;
+  /**
+   * The new tasks run: the service keeps them, and is in everything else as this spec says, but for what somebody else has changed in it since.
+   * @param spec what {@link replace} or {@link create} was given
+   */
+  settle(serviceId: string, spec: ServiceSpec): Promise<void>;
+
+  /**
+   * Gives a service the spec that it had before a replacement. What somebody else has changed in it meanwhile stays so.
+   * @param replacement the spec that the replacement gave it: as the cluster says, or what {@link replace} was given
+   * @param generation of the tasks of the replacement
+   */
+  putBack(serviceId: string, spec: ServiceSpec, replacement: ServiceSpec, generation: number): Promise<void>;
 
   remove(serviceId: string): Promise<void>;
 
@@ -144,6 +156,19 @@ export interface ClusterNode {
 /** The settings of a service as its orchestrator keeps them. They are saved and given back as they came; only the orchestrator looks inside. */
 export type ServiceSpec = Record<string, unknown>;
 
+/** Of a service, by somebody else. */
+export interface ServiceChanges {
+  /** Names of the settings; empty when nothing has changed. */
+  readonly fields: readonly string[];
+  /** Tasks made now can take the state of those made before: it is the same program with the same settings on the same networks. */
+  readonly keepsState: boolean;
+  /**
+   * During a replacement: new tasks cannot be told from those made before the change, or are not made beside the old ones. It has to be replaced
+   * once more.
+   */
+  readonly renews: boolean;
+}
+
 export interface ClusterService {
   readonly id: string;
   readonly name: string;
@@ -180,6 +205,8 @@ export interface ClusterTask {
   /** `running`, or what else the orchestrator calls it. */
   readonly state: string;
   readonly error: string;
+  /** It is to run. False: the orchestrator ends it, or has ended it, and never takes that back. */
+  readonly wanted: boolean;
   readonly createdAt: string;
   readonly generation: number;
   /** It was made from settings that its service has no longer. */

@@ -156,6 +156,8 @@ const manifestShape = z.object({
   external: z.enum(['close', 'refuse']),
   /** With version 2 only. `snapshotKey`: which key wraps those of the parts, as `keyId` in src/storage/encryption/snapshot-key.ts says. */
   encryption: z.object({ snapshotKey: z.string().regex(/^[0-9a-f]{16}$/) }).optional(),
+  /** The final cut of a migration: of the tasks that moved, and not of the rest of the stack. */
+  migration: z.literal(true).optional(),
   tasks: z.array(
     taskCheckpointSchema.extend({
       node: z.string(),

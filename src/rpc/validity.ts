@@ -34,13 +34,15 @@ export function validUntil(folder: string): { readonly file: string; readonly un
 export function assertOwnCertificateValid(folder: string, now: Date): void {
   const { file, until } = validUntil(folder);
   if (until > now) return;
-  throw new SwarmcutError('precondition', `our own certificate expired at ${until.toISOString()}`, {
+  const ofAuthority = file.endsWith(CERTIFICATE_FILES.ca);
+  const whose = ofAuthority ? 'the certificate of our authority' : 'our own certificate';
+  throw new SwarmcutError('precondition', `${whose} expired at ${until.toISOString()}`, {
     where: { file },
-    advice: RENEW_OWN,
+    advice: ofAuthority ? RENEW_ALL : 'renew it: `coordinator ca renew`',
   });
 }
 
-const RENEW_OWN =
+const RENEW_ALL =
   'make the authority and all certificates anew: `coordinator ca init --force`, then `coordinator ca issue <node>` for each node';
 
 /**

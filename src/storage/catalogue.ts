@@ -211,6 +211,8 @@ export class Catalogue {
     for (const id of await this.ids()) {
       // Which stack a damaged one belongs to is not known: silently giving an older one instead could be the wrong one.
       const { manifest } = await this.read(id);
+      // The final cut of a migration is of a part of a stack, and for those who ask for it by its id.
+      if (manifest.migration === true) continue;
       if (stack === '' || manifest.stack === stack) return id;
       stacks.add(manifest.stack);
     }

@@ -78,6 +78,8 @@ describe('settings of a stack', () => {
     ['swarmcut.freeze-timeout', 'soon', 'write it like 500ms, 30s or 2m'],
     ['swarmcut.freeze-timeout', '0s', 'write it like 500ms, 30s or 2m'],
     ['swarmcut.freeze-timeout', '11m', 'at most 10m'],
+    ['swarmcut.encrypt', 'require', 'did you mean required?'],
+    ['swarmcut.encrypt', 'yes', 'known are required, optional'],
   ])('%s: %s is refused: %s', (label, value, advice) => {
     expect(() => stackSettings('bank', [service('bank_a', { [label]: value })], context)).toThrow(
       expect.objectContaining({ code: 'usage', where: { stack: 'bank', service: 'bank_a' }, advice }),

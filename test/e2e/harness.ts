@@ -255,3 +255,12 @@ export async function journalOf(stack: string, node = 'n1'): Promise<{ readonly 
   if (packed === undefined) return undefined;
   return JSON.parse(gunzipSync(Buffer.from(packed, 'base64')).toString('utf8')) as { phase: string };
 }
+
+/** Lets a service of a host stand still, and go on. */
+export async function halter(
+  node: string,
+  service: 'agent' | 'engine',
+): Promise<{ readonly halt: () => void; readonly goOn: () => void }> {
+  const pid = await outerPid(stacks.bed, node, `/run/testbed/${service}.pid`);
+  return { halt: () => void process.kill(pid, 'SIGSTOP'), goOn: () => void process.kill(pid, 'SIGCONT') };
+}

@@ -230,7 +230,7 @@ describe('calls over mutual TLS', () => {
     expect(validUntil(folder)).toEqual({ file, until: expired });
     const error = await failure(Promise.resolve().then(() => assertOwnCertificateValid(folder, new Date())));
     expect(error).toMatchObject({ code: 'precondition', where: { file } });
-    expect(error.advice).toContain('`coordinator ca init --force`');
+    expect(error.advice).toContain('`coordinator ca renew`');
     assertOwnCertificateValid(folders.coordinator, new Date());
   });
 
@@ -246,9 +246,11 @@ describe('calls over mutual TLS', () => {
 
   it('end at their deadline and at the signal, and abort the handler', async () => {
     const reasons: unknown[] = [];
+    const under: { way?: () => void } = {};
     const { port } = await serve({
       cut: (_request, { signal }) =>
         new Promise((_resolve, reject) => {
+          under.way?.();
           signal.addEventListener('abort', () => {
             reasons.push(signal.reason);
             reject(signal.reason as Error);
@@ -260,10 +262,13 @@ describe('calls over mutual TLS', () => {
       'did not answer Cut, nor anything else',
     );
     const controller = new AbortController();
+    const begun = new Promise<void>((resolve) => (under.way = resolve));
     const call = client.cut({}, { signal: controller.signal });
+    // What has not reached the agent has nothing to abort there.
+    await begun;
     controller.abort(new SwarmcutError('interrupted', 'by the user'));
     expect((await failure(call)).message).toBe('by the user');
-    await expect.poll(() => reasons.length).toBeGreaterThanOrEqual(1);
+    await expect.poll(() => reasons.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(1);
   });
 
   it('take as long as they take if they get on, and say what was last heard of them when they do not', async () => {

@@ -34,6 +34,8 @@ const INCOMING = 'incoming';
 const SHA256 = /^[0-9a-f]{64}$/;
 /** Files that are linked, copied or hashed at the same time: enough to keep a disk busy, few enough to leave the CPUs alone. */
 const PARALLEL = 4;
+/** Files written to disk beside other work: half of Node's threads, so that those who read do not wait for the disk. */
+const PARALLEL_WRITES = 2;
 
 /**
  * The parts of all checkpoints on this node, by the SHA-256 of their contents: `<state>/parts/ab/<sha256>` on disk, and
@@ -160,6 +162,47 @@ export class PartStore {
     return true;
   }
 
+  /**
+   * Writes parts that are only in memory to disk, too. When this resolves they have reached the platter; those in memory stay where they are.
+   * @returns bytes written
+   * @throws SwarmcutError `damaged` if one is not here at all; DiskFullError
+   */
+  persist(hashes: Iterable<string>): Promise<number> {
+    return orDiskFull(this.#disk, () => this.#persist(hashes));
+  }
+
+  async #persist(hashes: Iterable<string>): Promise<number> {
+    const copies: { sha256: string; path: string; sizeBytes: number }[] = [];
+    try {
+      await concurrently([...new Set(hashes)], PARALLEL_WRITES, async (sha256) => {
+        const { path: source, sizeBytes } = await this.#findOrFail(sha256);
+        if (source === place(this.#disk, sha256) || (await isFile(place(this.#disk, sha256), sizeBytes))) return;
+        const path = join(this.#disk, INCOMING, `${process.pid}-${++this.#written}`);
+        copies.push({ sha256, path, sizeBytes });
+        await copyFile(source, path);
+      });
+      // All written before the first is waited for, so that the disk gets them together.
+      await concurrently(copies, PARALLEL_WRITES, async ({ path }) => {
+        const handle = await open(path, 'r+');
+        await handle.sync().finally(() => handle.close());
+      });
+      const folders = new Set(copies.map(({ sha256 }) => dirname(place(this.#disk, sha256))));
+      await concurrently([...folders], PARALLEL_WRITES, async (folder) => {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+      });
+      await concurrently(copies, PARALLEL_WRITES, async ({ sha256, path }) => {
+        await chmod(path, 0o600);
+        await rename(path, place(this.#disk, sha256));
+      });
+      await concurrently([...folders], PARALLEL_WRITES, syncDirectory);
+      if (folders.size > 0) await syncDirectory(this.#disk);
+    } catch (error) {
+      await Promise.all(copies.map(({ path }) => rm(path, { force: true })));
+      throw error;
+    }
+    return copies.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
   async has(sha256: string): Promise<boolean> {
     return (await this.find(sha256)) !== undefined;
   }
@@ -179,8 +222,12 @@ export class PartStore {
 
   /** Where a part lies. @throws SwarmcutError `damaged` if it is not here */
   async path(sha256: string): Promise<string> {
+    return (await this.#findOrFail(sha256)).path;
+  }
+
+  async #findOrFail(sha256: string): Promise<{ path: string; sizeBytes: number }> {
     const found = await this.find(sha256);
-    if (found !== undefined) return found.path;
+    if (found !== undefined) return found;
     throw new SwarmcutError('damaged', `part ${sha256} is missing on this node`, {
       advice: 'See `coordinator verify` for what else is missing; the snapshot cannot be restored from this node.',
     });
@@ -284,6 +331,11 @@ export function pathInside(folder: string, { path, sha256 }: Pick<Part, 'path' |
     'damaged',
     `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
   );
+}
+
+async function isFile(path: string, sizeBytes: number): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true && found.size === sizeBytes;
 }
 
 function place(base: string, sha256: string): string {

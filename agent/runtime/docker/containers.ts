@@ -65,6 +65,7 @@ export interface ContainersOptions {
 export class Containers {
   readonly #docker: Docker;
   readonly #nodeName: string;
+  readonly #kept = new Map<string, { readonly facts: ContainerFacts; readonly process: string }>();
 
   constructor(options: ContainersOptions = {}) {
     this.#docker = new Docker({ socketPath: options.socketPath ?? '/var/run/docker.sock' });
@@ -81,6 +82,28 @@ export class Containers {
    * @throws SwarmcutError `not-found`, `unreachable` (engine down), `failed` (not running, no overlayfs)
    */
   async facts(containerId: string): Promise<ContainerFacts> {
+    return (await this.#keptFacts(containerId)) ?? this.#facts(containerId);
+  }
+
+  /** From now on {@link facts} of this container are those of now: the engine does not answer for one that it is about to stop. */
+  async keepFacts(containerId: string): Promise<void> {
+    const facts = await this.#facts(containerId);
+    this.#kept.set(containerId, { facts, process: await processIdentity(facts.pid) });
+  }
+
+  /** Unknown ones are no error. */
+  forgetFacts(containerId: string): void {
+    this.#kept.delete(containerId);
+  }
+
+  /** Undefined also if the container has ended since. */
+  async #keptFacts(containerId: string): Promise<ContainerFacts | undefined> {
+    const kept = this.#kept.get(containerId);
+    if (kept === undefined) return undefined;
+    return kept.process === (await processIdentity(kept.facts.pid)) ? kept.facts : undefined;
+  }
+
+  async #facts(containerId: string): Promise<ContainerFacts> {
     const info = await this.#inspect(containerId);
     const pid = info.State.Pid;
     if (pid === 0) {
@@ -132,6 +155,13 @@ export class Containers {
       });
     }
   }
+}
+
+/** Changes when another process gets the pid: when it was started, in clock ticks since the start of the node; '' when there is none. */
+async function processIdentity(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The name, in brackets, may have spaces and brackets of its own; the 20th field behind it is the time (proc_pid_stat(5)).
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 export function volumeFacts(

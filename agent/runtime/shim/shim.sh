@@ -6,7 +6,7 @@
 #   start   the container was restored by `create` and runs already; or it is to have a sidecar, which the agent starts first
 #           (agent/runtime/shim/start.ts, which then becomes runc, with a sidecar or without); or it has a label of ours: then its programs get TCP
 #           where they ask for Multipath TCP (as all that Go 1.24 and later has built do when they listen), which CRIU cannot save
-#   kill    the container stands still for an operation that is not decided: waits for that. Then, if the container has moved away, what is
+#   kill    the container takes part in an operation that is not decided: waits for that. Then, if the container has moved away, what is
 #           left of it here is ended at once
 #   exec    the container stands still: waits for the same; a probe of the engine's health check that would wait for too long, or for ever since the
 #           container has moved away, gets the last result again
@@ -15,7 +15,7 @@
 # Markers, all made by the agent (agent/runtime/shim/expectations.ts) or `agent shim`:
 #   <run>/expect/<service>   <run>/restored/<container>   <run>/moved/<container>   <run>/sidecar/<service>
 #   <run>/still/<container> (agent/runtime/shim/standstills.ts): line 1: until when it holds, in seconds of /proc/uptime, the exit code of the last
-#   probe, and "decided" if it stays frozen until it is ended; line 2: how a probe's arguments stand in its process file, empty if there is no health check
+#   probe, and "decided" if it stays frozen until it is ended, or "runs" if it runs on and only stops wait; line 2: how a probe's arguments stand in its process file, empty if there is no health check
 # Also the agent's: <run>/network/<container>.json (agent/network/network-memory.ts).
 # Settings: <run>/shim.conf (runc=, node=, main=, data_root=, sidecar_algorithms=), written by the agent. <run> is $SWARMCUT_RUN, else what the file
 # shim.run beside this script says, else /run/swarmcut.
@@ -65,7 +65,7 @@ wait_while_still() {
   [ -r "$run/shim.conf" ] && . "$run/shim.conf"
   case $1 in kill_patience) patience=$kill_patience ;; *) patience=$probe_patience ;; esac
   read -r began _ </proc/uptime
-  while stands_still && [ -z "$decided" ] && [ $((now - ${began%.*})) -lt "$patience" ]; do sleep 0.1; done
+  while stands_still && [ "$decided" != decided ] && [ $((now - ${began%.*})) -lt "$patience" ]; do sleep 0.1; done
 }
 
 # A probe of the engine's health check. Whoever runs the same command by hand, detached, is taken for one.
@@ -192,7 +192,7 @@ case $command in
     fi
     ;;
   exec)
-    if [ -n "$id" ] && [ -e "$run/still/$id" ]; then
+    if [ -n "$id" ] && [ -e "$run/still/$id" ] && stands_still && [ "$decided" != runs ]; then
       wait_while_still probe_patience
       if stands_still && is_probe; then
         answer_probe

@@ -20,6 +20,8 @@ export interface Standstill {
   readonly endsInMs: number;
   /** It is decided that it is frozen until it is ended: stops do not wait, and there is no use in letting a health check wait. */
   readonly decided: boolean;
+  /** It runs all the while, and may be asked anything: only stops of it wait. */
+  readonly runs?: boolean;
   /** Undefined if the engine has no health check for it. */
   readonly health: HealthCheck | undefined;
 }
@@ -43,7 +45,7 @@ export class Standstills {
   }
 
   /** From now on, or for longer than was said before, the container stands still. */
-  mark({ containerId, endsInMs, decided, health }: Standstill): void {
+  mark({ containerId, endsInMs, decided, runs = false, health }: Standstill): void {
     if (!this.#engineThere) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     chmodSync(this.#folder, 0o700);
@@ -51,7 +53,9 @@ export class Standstills {
     const [code, probe] = health === undefined ? [0, ''] : [health.unhealthy ? 1 : 0, argumentsAsGoWrites(health.args)];
     // The shim may read it at any moment: never half written.
     const temporary = join(this.#folder, `.${containerId}`);
-    writeFileSync(temporary, `${until} ${code}${decided ? ' decided' : ''}\n${probe}\n`, { mode: 0o600 });
+    writeFileSync(temporary, `${until} ${code}${decided ? ' decided' : runs ? ' runs' : ''}\n${probe}\n`, {
+      mode: 0o600,
+    });
     renameSync(temporary, join(this.#folder, containerId));
   }
 
@@ -60,12 +64,23 @@ export class Standstills {
     rmSync(join(this.#folder, containerId), { force: true });
   }
 
+  /** As {@link unmark}, but one that stands still, or has moved, keeps its mark. */
+  unmarkRunning(containerId: string): void {
+    if (this.#read(containerId)[2] === 'runs') this.unmark(containerId);
+  }
+
   /** Nothing waits for a decision any more, also not for one of an agent that has died. */
   clear(): void {
     for (const name of existsSync(this.#folder) ? readdirSync(this.#folder) : []) {
-      const [until = '', , decided] = readFileSync(join(this.#folder, name), 'utf8').split(/[ \n]/);
+      const [until = '', , decided] = this.#read(name);
       if (decided !== 'decided' || Number(until) <= this.#uptimeS()) this.unmark(name);
     }
+  }
+
+  /** Its first words; none if there is no mark. */
+  #read(name: string): string[] {
+    const file = join(this.#folder, name);
+    return existsSync(file) ? readFileSync(file, 'utf8').split(/[ \n]/) : [];
   }
 
   /** Whether the engine answers. */

@@ -1,9 +1,35 @@
 import { Command } from 'commander';
 import { EXIT_CODES, SwarmcutError } from '../../../src/model/errors.ts';
+import { validUntil } from '../../../src/rpc/index.ts';
 import type { CertificatesReport, RevokeReport, RotateReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
 import { collect, globalOptionsOf, parseCount } from '../options.ts';
 import { paint, say, sayJson, table } from '../output/output.ts';
+
+/** `coordinator ca renew`. */
+export function renewCommand(): Command {
+  return new Command('renew')
+    .description('a new key and certificate for the coordinator itself, of the same authority')
+    .option('--days <days>', 'validity (default: 730)', parseCount)
+    .addHelpText(
+      'after',
+      `
+Needs no agent, so it also helps when the present certificate has expired. What was signed with it stays signed.
+For the nodes: \`coordinator ca issue\`, \`coordinator join-token\`, or \`coordinator ca rotate\` for all of them.`,
+    )
+    .action(async (options: { days?: number }, command: Command) => {
+      const { directories, json } = globalOptionsOf(command);
+      const { LocalAuthority } = await import('../../ca/operator.ts');
+      const authority = new LocalAuthority(directories.config, {
+        ...(options.days === undefined ? {} : { certificate: options.days }),
+      });
+      const { renewOwnCertificate } = await import('../../operations/certificates/own-certificate.ts');
+      await authority.exclusively(() => renewOwnCertificate(authority));
+      const { file, until } = validUntil(authority.identityFolder);
+      if (json) sayJson({ file, notAfter: until.toISOString() });
+      else say(`wrote ${file}\nvalid until ${until.toISOString().slice(0, 10)}`);
+    });
+}
 
 /** `coordinator ca rotate`. */
 export function rotateCommand(): Command {

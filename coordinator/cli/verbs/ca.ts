@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { resolve } from 'node:path';
 import type { Issued } from '../../ca/authority.ts';
-import { revokeCommand, rotateCommand, statusCommand } from '../security/ca-commands.ts';
+import { renewCommand, revokeCommand, rotateCommand, statusCommand } from '../security/ca-commands.ts';
 import { AGENT_IDENTITY_DIRECTORY } from '../../ca/layout.ts';
 import { globalOptionsOf, parseCount } from '../options.ts';
 
@@ -11,6 +11,7 @@ export function caCommand(): Command {
     .description('certificates for the coordinator and the agents (mutual TLS)')
     .addCommand(initCommand())
     .addCommand(issueCommand())
+    .addCommand(renewCommand())
     .addCommand(rotateCommand())
     .addCommand(revokeCommand())
     .addCommand(statusCommand());

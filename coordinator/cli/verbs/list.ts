@@ -40,6 +40,7 @@ function jsonOf(entry: CatalogueEntry): unknown {
     stack: manifest.stack,
     algorithm: manifest.algorithm,
     epoch: manifest.epoch,
+    ...(manifest.migration === undefined ? {} : { migration: manifest.migration }),
     committedAt: manifest.committedAt,
     wallMs: manifest.wallMs,
     tasks: manifest.tasks.length,
@@ -64,7 +65,8 @@ function text(entries: readonly CatalogueEntry[], now: Date): string {
     return [
       manifest.id,
       manifest.stack,
-      manifest.algorithm,
+      // What the tasks were that a migration was to move: kept while it is under way, and if it has lost them.
+      manifest.migration === true ? 'migration' : manifest.algorithm,
       String(manifest.tasks.length),
       bytesText(snapshotBytes(manifest)),
       durationText(longest),

@@ -5,7 +5,7 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
-import { Furthest, statesOf } from './furthest.ts';
+import { Furthest, statesOf } from '../transaction/furthest.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
@@ -37,7 +37,10 @@ export class Arrivals {
   readonly #arrivals = new Map<string, Arrival>();
   /** Of the new generation, by their own keys, which no saved task has. */
   readonly #strangers = new Map<string, Omit<Arrival, 'key'>>();
-  readonly #candidates: WatchedEvent[] = [];
+  /** Waiting containers on which nothing is decided: those that have just come, and spare ones. */
+  #candidates: WatchedEvent[] = [];
+  /** The old tasks stop: what is lost from now on cannot be made up for. */
+  #complete = false;
   /** What {@link waitFor} waits for. */
   #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
   #failure: SwarmcutError | undefined;
@@ -70,8 +73,9 @@ export class Arrivals {
 
   /**
    * Waits until a container of the new generation waits for each of these tasks.
-   * @param generations of the new tasks, by service id
+   * @param generations of the new tasks, by service id; they may change meanwhile
    * @param timeoutMs longest time in which none arrives, and nothing changes in what Swarm says of the missing ones
+   * @param adapt called now and then, since services may be changed by others
    * @throws SwarmcutError `failed` after it, with what Swarm says about the missing ones
    */
   async waitFor(
@@ -79,6 +83,7 @@ export class Arrivals {
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
+    adapt: () => Promise<void> = () => Promise.resolve(),
   ): Promise<ReadonlyMap<string, Arrival>> {
     using deadline = new ProgressDeadline({ limitMs: timeoutMs, late: lateness });
     const furthest = new Furthest();
@@ -87,13 +92,32 @@ export class Arrivals {
     for (;;) {
       const { signal } = this.#woken;
       this.check();
+      await adapt();
       await this.#sort();
       const missing = keys.filter((key) => !this.#arrivals.has(key));
-      if (missing.length === 0) return this.#arrivals;
+      if (missing.length === 0) {
+        this.#complete = true;
+        return this.#arrivals;
+      }
       deadline.note(await this.#told(missing, furthest));
       deadline.check();
       // Or until something happens.
       await pause(LOOK_MS, signal).catch(() => undefined);
+    }
+  }
+
+  /** @throws SwarmcutError `failed` when Swarm has given up one of the new tasks: it would be ended as soon as it runs */
+  async stillWanted(): Promise<void> {
+    const { services, generations } = this.#sought;
+    const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    for (const { key, task, agent } of this.#arrivals.values()) {
+      const now = tasks.find(({ taskId }) => taskId === task.taskId);
+      if (now !== undefined && isWanted(now, generations)) continue;
+      const why = now?.error === undefined || now.error === '' ? '' : ` (${now.error})`;
+      throw new SwarmcutError('failed', `Swarm has given up the new task of ${key} on ${agent.node} meanwhile${why}`, {
+        where: { node: agent.node, service: task.service, slot: task.slot },
+        advice: 'somebody has updated, scaled or removed the service, or its node: run the command again',
+      });
     }
   }
 
@@ -126,8 +150,10 @@ export class Arrivals {
     if (event.phase === 'ARRIVED') this.#candidates.push(watched);
     if (event.phase === 'FAILED') {
       const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
-      // Containers that Swarm gave up before we decided on them are not ours to worry about.
-      if (known !== undefined) {
+      // Containers that Swarm gave up before we decided on them are not ours to worry about: it makes others.
+      if (known !== undefined && !this.#complete) this.#arrivals.delete(known.key);
+      this.#candidates = this.#candidates.filter((one) => one.event.task?.containerId !== event.task?.containerId);
+      if (known !== undefined && this.#complete) {
         this.#fail(
           new SwarmcutError('failed', `${known.key} on ${agent.node}: ${event.detail}`, {
             where: { node: agent.node, service: known.task.service, slot: known.task.slot },
@@ -155,52 +181,75 @@ export class Arrivals {
     this.#wake();
   }
 
-  /** Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one). */
+  /**
+   * Tells the tasks of the new generation from others that happen to start now (Swarm restarting an old one, or scaling). Swarm may give a new task
+   * up and make another one for its slot, when a node is drained or the service is updated: the one that it wants counts.
+   */
   async #sort(): Promise<void> {
     const { keys, services, generations } = this.#sought;
-    if (this.#candidates.length === 0) return;
+    if (this.#candidates.length + this.#arrivals.size === 0) return;
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
-    for (const { agent, event } of this.#candidates.splice(0)) {
+    const byId = new Map(tasks.map((task) => [task.taskId, task]));
+    if (!this.#complete) {
+      for (const { key, task } of [...this.#arrivals.values()]) {
+        const now = byId.get(task.taskId);
+        if (now === undefined || !isWanted(now, generations)) this.#arrivals.delete(key);
+      }
+      for (const [key, { task }] of [...this.#strangers]) {
+        const now = byId.get(task.taskId);
+        if (now === undefined || !isWanted(now, generations)) this.#strangers.delete(key);
+      }
+    }
+    for (const candidate of this.#candidates.splice(0)) {
+      const { agent, event } = candidate;
       const ref = event.task;
       if (ref === null) continue;
-      const task = tasks.find(({ taskId }) => taskId === ref.taskId);
-      const isNew = task !== undefined && task.generation === generations.get(task.serviceId);
-      if (!isNew || savedKeys(this.#sought, task.service).length === 0) {
+      const task = byId.get(ref.taskId);
+      // One that is not wanted any more fails in the end.
+      if (task?.wanted === false) continue;
+      const generation = task === undefined ? undefined : generations.get(task.serviceId);
+      const ours = task !== undefined && generation !== undefined && task.generation >= generation;
+      if (!ours || (task.generation === generation && savedKeys(this.#sought, task.service).length === 0)) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
       }
       const key = taskKey(task);
       const arrival = { task, containerId: ref.containerId, agent };
-      if (this.#arrivals.has(key) || this.#strangers.has(key)) {
-        this.#fail(
-          new SwarmcutError('failed', `Swarm has started ${key} twice`, {
-            where: { service: task.service, slot: task.slot },
-          }),
-        );
-        return;
+      // One of a later generation may become ours.
+      if (task.generation !== generation || this.#arrivals.has(key) || this.#strangers.has(key)) {
+        this.#candidates.push(candidate);
+        continue;
       }
       if (keys.has(key)) this.#note({ ...arrival, key });
       else this.#strangers.set(key, arrival);
     }
-    this.#assignStrangers();
+    await this.#assignStrangers(tasks);
   }
 
   /**
    * A service that is made again counts its slots from 1, whatever they were: after scaling down, or a node's loss, others may be left. Tasks of one
    * service are alike, so that those whose slot nobody has saved take the places of saved tasks whose slot does not come.
    */
-  #assignStrangers(): void {
+  async #assignStrangers(tasks: readonly ClusterTask[]): Promise<void> {
+    const coming = new Set(tasks.filter((task) => isWanted(task, this.#sought.generations)).map(taskKey));
     for (const service of new Set([...this.#strangers.values()].map(({ task }) => task.service))) {
       const open = savedKeys(this.#sought, service).filter((key) => !this.#arrivals.has(key));
       const strangers = [...this.#strangers].filter(([, { task }]) => task.service === service);
       // Only when all are there is it known which slots do not come.
-      if (strangers.length < open.length) continue;
+      if (strangers.length < open.length || open.some((key) => coming.has(key))) continue;
       strangers.sort(([a], [b]) => bySlot(a, b));
       for (const [index, key] of open.entries()) {
         const [own, arrival] = strangers[index] ?? [];
         if (own === undefined || arrival === undefined) break;
         this.#strangers.delete(own);
         this.#note({ ...arrival, key });
+      }
+      // All have come: what is beyond them starts as what it is, as after scaling up.
+      const complete = savedKeys(this.#sought, service).every((key) => this.#arrivals.has(key));
+      for (const [own, { task, agent, containerId }] of complete ? [...this.#strangers] : []) {
+        if (task.service !== service) continue;
+        this.#strangers.delete(own);
+        await agent.pass({ restoreId: this.#restoreId, containerId });
       }
     }
   }
@@ -241,4 +290,8 @@ function savedKeys({ keys, services }: Sought, service: string): string[] {
 
 function bySlot(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
+}
+
+function isWanted(task: ClusterTask, generations: ReadonlyMap<string, number>): boolean {
+  return task.wanted && task.generation === generations.get(task.serviceId);
 }

@@ -1,6 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { seconds } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { Member } from '../transaction/replacement-journal.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 
 /**
@@ -25,6 +26,8 @@ export class OldTasks {
   readonly tasks: readonly OldTask[];
   readonly #ctx: Pick<CoordinatorContext, 'emit'>;
   readonly #restoreId: string;
+  /** Stops of some of them may wait. */
+  #kept = false;
   /** Some of them may stand still. */
   #stopped = false;
   /** The round that has stopped them, if one has. */
@@ -37,6 +40,11 @@ export class OldTasks {
     this.#ctx = ctx;
     this.#restoreId = restoreId;
     this.tasks = tasks;
+  }
+
+  /** As the journal has them. */
+  get members(): Member[] {
+    return this.tasks.map(({ key, agent, containerId }) => ({ key, node: agent.node, containerId }));
   }
 
   /** Each once. */
@@ -55,6 +63,15 @@ export class OldTasks {
   /** Who can say what the tasks stand still for. */
   whileAt(atWork: () => string): void {
     this.#atWork = atWork;
+  }
+
+  /**
+   * From now on the engine's stops of them wait, though they run: somebody may update their services, or drain their nodes, before it is known
+   * whether they go on elsewhere. @param deadlineMs it waits for no longer
+   */
+  async keep(deadlineMs: number): Promise<void> {
+    this.#kept = true;
+    await this.#each(({ agent, containerId }) => agent.keep({ restoreId: this.#restoreId, containerId, deadlineMs }));
   }
 
   /** Blocks and freezes them. @param deadlineMs they run on by themselves after so long */
@@ -100,7 +117,7 @@ export class OldTasks {
   /** They go on, but for those that were retired. Never throws. */
   async resume(reason: string): Promise<void> {
     clearTimeout(this.#limit);
-    if (!this.#stopped) return;
+    if (!this.#stopped && !this.#kept) return;
     const [restoreId, snapshotId] = [this.#restoreId, this.#snapshotId];
     await Promise.all(
       this.agents.map(async (agent) => {

@@ -12,7 +12,7 @@ import type { ClusterService } from '../../orchestrator/index.ts';
 import { Arrivals, type Arrival } from './arrivals.ts';
 import { carryOut } from '../transaction/commit.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
-import type { OldTasks } from './old-tasks.ts';
+import type { OldTask, OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
 import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
@@ -71,9 +71,10 @@ export class Relocation {
     services: readonly ClusterService[],
     generations: ReadonlyMap<string, number>,
     timeoutMs: number,
+    adapt?: () => Promise<void>,
   ): Promise<ReadonlyMap<string, Arrival>> {
     await failPoint('coordinator.arrivals');
-    return this.#arrivals.waitFor(keys, services, generations, timeoutMs);
+    return this.#arrivals.waitFor(keys, services, generations, timeoutMs, adapt);
   }
 
   /** Fetches and lays out the saved state of every arrival. @param snapshotKey opens it @returns bytes fetched, by task key */
@@ -145,8 +146,12 @@ export class Relocation {
   async prepare(): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
     this.#arrivals.check();
     await failPoint('coordinator.prepare-retirement');
-    await this.old.prepareRetirement();
-    return { released: membersOf([...this.#arrivals.all.values()]), retired: membersOf(this.old.stopped) };
+    await Promise.all([this.old.prepareRetirement(), this.#arrivals.stillWanted()]);
+    const released = [...this.#arrivals.all.values()].map((arrival) => ({
+      ...memberOf(arrival),
+      taskId: arrival.task.taskId,
+    }));
+    return { released, retired: this.old.stopped.map(memberOf) };
   }
 
   /** Does what the commit record says. @throws as {@link carryOut}; nothing may be undone then */
@@ -247,6 +252,6 @@ export class Relocation {
   }
 }
 
-function membersOf(tasks: readonly { key: string; agent: AgentClient; containerId: string }[]): Member[] {
-  return tasks.map(({ key, agent, containerId }) => ({ key, node: agent.node, containerId }));
+function memberOf({ key, agent, containerId }: OldTask): Member {
+  return { key, node: agent.node, containerId };
 }

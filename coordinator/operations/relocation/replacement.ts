@@ -1,9 +1,9 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { ProgressDeadline, passedText, pause, seconds, type Passed } from '../../../src/platform/deadlines.ts';
+import { ProgressDeadline, passedText, pause, type Passed } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
-import { Furthest, statesOf } from './furthest.ts';
+import { Furthest, statesOf } from '../transaction/furthest.ts';
 import {
   PLACE_TIMEOUT_MS,
   giveBack,
@@ -11,9 +11,11 @@ import {
   withReserved,
   type ReservedNode,
 } from '../transaction/placement-window.ts';
+import { confirmRunning, type Confirmation } from '../transaction/confirmation.ts';
 import {
   ReplacementJournal,
   type CommitRecord,
+  type Member,
   type ReplacementEntry,
   type ReplacementRecord,
 } from '../transaction/replacement-journal.ts';
@@ -32,15 +34,20 @@ export interface ServiceChange {
   readonly tasks: number;
 }
 
-/** Between two looks at what the cluster does with new tasks, until they are placed and until they run. Milliseconds. */
+/** Between two looks at what the cluster does with new tasks, until they are placed. Milliseconds. */
 const PLACE_LOOK_MS = 20;
-const SETTLE_LOOK_MS = 100;
+
+/** What whoever finds the journal must know besides. */
+export interface ReplacementPlace {
+  /** Of the restore or migration. */
+  readonly id: string;
+  readonly stack: string;
+  /** The running tasks that are replaced. */
+  readonly old: readonly Member[];
+}
 
 /** Beyond the time that a health check takes, the cluster sees a task running within this long, or something of it changes. Milliseconds. */
 const SETTLE_TIMEOUT_MS = 60_000;
-
-/** Time of a health check that only the image declares, and which is therefore not known here: that of the engine's defaults. Milliseconds. */
-const UNKNOWN_VERDICT_MS = 240_000;
 
 /**
  * Lets the cluster make new tasks for services, and afterwards gives the services the spec that they shall have, or the one that they had.
@@ -51,18 +58,21 @@ export class ServiceReplacement {
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
+  readonly #taken = new Set<string>();
+  /** Update settings that others have given to services meanwhile, by name. */
+  readonly #updateConfigs = new Map<string, unknown>();
   #reserved: readonly ReservedNode[] = [];
   #commit: CommitRecord | undefined;
   /** What to do, in reverse order, to have everything as before. */
   readonly #undos: (() => Promise<void>)[] = [];
   readonly #journal: ReplacementJournal;
-  readonly #place: { readonly id: string; readonly stack: string };
+  readonly #place: ReplacementPlace;
 
-  /** @param place id of the restore or migration, and the stack; for whoever finds the journal */
+  /** @param place for whoever finds the journal */
   constructor(
     ctx: CoordinatorContext,
     session: LockedSession,
-    place: { readonly id: string; readonly stack: string },
+    place: ReplacementPlace,
     changes: readonly ServiceChange[],
   ) {
     this.#ctx = ctx;
@@ -79,6 +89,11 @@ export class ServiceReplacement {
 
   get services(): readonly ClusterService[] {
     return [...this.#services.values()];
+  }
+
+  /** Ids of services whose old tasks end although the operation has failed: somebody else has had them replaced. */
+  get taken(): ReadonlySet<string> {
+    return this.#taken;
   }
 
   /** Asks for the new tasks. They wait in the shims. Where it matters where they go, ends when they have been placed. */
@@ -108,6 +123,34 @@ export class ServiceReplacement {
   }
 
   /**
+   * Looks whether somebody else has changed the services since {@link begin}. Where their tasks can still take the state, the operation goes on with
+   * them as they are now: the new tasks may be of another generation then.
+   * @throws SwarmcutError `failed`, saying what was changed, where they cannot
+   */
+  async adapt(): Promise<void> {
+    for (const change of this.#changes) {
+      const made = this.#services.get(change.name);
+      if (made === undefined) continue;
+      const now = await this.#session.cluster.service(made.id);
+      if (now === undefined) throw removed(change.name);
+      const { fields, keepsState, renews } = this.#session.cluster.changes(made, now);
+      if (fields.length === 0) continue;
+      const what = `service ${change.name} was updated by somebody meanwhile (${fields.join(', ')})`;
+      const tooFew = now.mode === 'replicated' && now.replicas < change.tasks;
+      if (tooFew || !keepsState || now.generation < this.#generationOf(change)) {
+        if (now.generation >= this.#generationOf(change)) this.#taken.add(now.id);
+        throw new SwarmcutError('failed', tooFew ? `${what}: it wants ${now.replicas} tasks only` : what, {
+          where: { service: change.name },
+          advice: 'run the command again when nobody else works on the service',
+        });
+      }
+      this.#ctx.log.warn({ service: change.name, fields }, 'somebody else has updated a service: going on with it');
+      this.#ctx.emit({ kind: 'information', message: `${what}: going on with it` });
+      await this.#adopt(change, now, fields, renews);
+    }
+  }
+
+  /**
    * The commit record: from now on the new tasks count, whoever finds the journal. To be called when all of them are restored, and all old ones
    * stand still until told.
    */
@@ -128,16 +171,22 @@ export class ServiceReplacement {
     else await this.#journal.write(this.#record('over'));
   }
 
-  /** The new tasks run: services keep their generation and get back everything else. */
-  async settle(): Promise<void> {
+  /**
+   * The new tasks are released: services keep their generation and get back everything else.
+   * @returns what the cluster, too, says of them
+   */
+  async settle(): Promise<Confirmation> {
     await failPoint('coordinator.settle');
-    await this.#running();
+    const confirmed = await confirmRunning(this.#session, this.services, this.#commit?.released ?? [], {
+      limitMs: SETTLE_TIMEOUT_MS,
+      patient: true,
+    });
     for (const change of this.#changes) {
       const service = this.#services.get(change.name);
-      const generation = service === undefined ? undefined : this.#generations.get(service.id);
-      if (service === undefined || generation === undefined) continue;
-      await this.#session.cluster.settle(service.id, change.spec, generation);
+      if (service !== undefined)
+        await this.#session.cluster.settle(service.id, this.#withTheirs(change.name, change.spec));
     }
+    return confirmed;
   }
 
   /**
@@ -166,10 +215,26 @@ export class ServiceReplacement {
     const services = this.#changes.map((change): ReplacementEntry => {
       const { name, present, spec } = change;
       const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
-      return { name, ...before, spec, generation: this.#generationOf(change) };
+      return { name, ...before, spec: this.#withTheirs(name, spec), generation: this.#generationOf(change) };
     });
     const commit = this.#commit === undefined ? {} : { commit: this.#commit };
-    return { version: 1, ...this.#place, phase, services, reserved: [...this.#reserved], ...commit };
+    const { id, stack, old } = this.#place;
+    return { version: 1, id, stack, phase, services, reserved: [...this.#reserved], old: [...old], ...commit };
+  }
+
+  /** Goes on with a service as somebody else has left it. */
+  async #adopt(change: ServiceChange, now: ClusterService, fields: readonly string[], renews: boolean): Promise<void> {
+    const { cluster } = this.#session;
+    // Update settings of their own are what it is to have in the end.
+    if (fields.includes('UpdateConfig')) this.#updateConfigs.set(change.name, now.spec.UpdateConfig);
+    if (renews) {
+      const generation = now.generation + 1;
+      await cluster.replace(now, now.spec, generation);
+      const again = await cluster.service(now.id);
+      if (again === undefined) throw removed(change.name);
+      this.#note(change.name, again, generation);
+    } else this.#note(change.name, now, now.generation);
+    await this.#journal.write(this.#record('replacing'));
   }
 
   async #begin(change: ServiceChange): Promise<void> {
@@ -178,15 +243,20 @@ export class ServiceReplacement {
     const { present, spec } = change;
     const generation = this.#generationOf(change);
     if (present !== undefined) {
-      this.#undos.push(() => cluster.putBack(present.id, present.spec));
+      const { id } = present;
+      let replacement = spec;
+      this.#undos.push(() => cluster.putBack(id, this.#withTheirs(change.name, present.spec), replacement, generation));
       await cluster.replace(present, spec, generation);
-      this.#note(change.name, present, generation);
+      const made = await cluster.service(id);
+      if (made === undefined) throw removed(change.name);
+      replacement = made.spec;
+      this.#note(change.name, made, generation);
       return;
     }
     const id = await cluster.create(spec, generation);
     this.#undos.push(() => cluster.remove(id));
     const made = await cluster.service(id);
-    if (made === undefined) throw new SwarmcutError('failed', `service ${change.name} was made and is gone again`);
+    if (made === undefined) throw removed(change.name);
     this.#note(change.name, made, generation);
   }
 
@@ -226,39 +296,22 @@ export class ServiceReplacement {
     }
   }
 
-  /** Waits until Swarm, too, sees every new task running; what has a health check, when that has called it healthy. */
-  async #running(): Promise<void> {
-    const { cluster, nodes } = this.#session;
-    const verdictMs = Math.max(0, ...this.services.map(({ verdictMs: each }) => each));
-    using deadline = new ProgressDeadline({
-      limitMs: SETTLE_TIMEOUT_MS + verdictMs,
-      late: (passed) => new Error(`${passed.doing} for ${seconds(passed.idleMs)}`),
-    });
-    const furthest = new Furthest();
-    let changedAt = performance.now();
-    for (;;) {
-      const tasks = await cluster.tasks(this.services, nodes, 'wanted');
-      const late = tasks.filter((task) => this.#isNew(task) && task.state !== 'running');
-      if (late.length === 0 && tasks.some((task) => this.#isNew(task))) return;
-      const mark = furthest.note(tasks.filter((task) => this.#isNew(task)));
-      if (deadline.note({ doing: statesOf(late), mark })) changedAt = performance.now();
-      // One whose image has a health check is not late yet.
-      const checked = late.length > 0 && late.every(({ state }) => state === 'starting');
-      if (checked && performance.now() - changedAt < UNKNOWN_VERDICT_MS) deadline.touch();
-      if (deadline.signal.aborted) {
-        const message = `Swarm does not yet see these tasks running: ${(deadline.signal.reason as Error).message}`;
-        this.#ctx.emit({ kind: 'warning', message });
-        return;
-      }
-      await pause(SETTLE_LOOK_MS);
-    }
+  /** A spec for the end, with the update settings that somebody else has given to the service meanwhile. */
+  #withTheirs(name: string, spec: ServiceSpec): ServiceSpec {
+    return this.#updateConfigs.has(name) ? { ...spec, UpdateConfig: this.#updateConfigs.get(name) } : spec;
   }
 
-  #generationOf({ present, spec }: ServiceChange): number {
-    return this.#session.cluster.nextGeneration(present, spec);
+  #generationOf({ name, present, spec }: ServiceChange): number {
+    const made = this.#services.get(name);
+    const known = made === undefined ? undefined : this.#generations.get(made.id);
+    return known ?? this.#session.cluster.nextGeneration(present, spec);
   }
 
   #isNew(task: ClusterTask): boolean {
     return task.generation === this.#generations.get(task.serviceId);
   }
+}
+
+function removed(service: string): SwarmcutError {
+  return new SwarmcutError('failed', `service ${service} was removed by somebody meanwhile`, { where: { service } });
 }

@@ -1,15 +1,19 @@
-import { messageOf } from '../../../src/model/errors.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Arrival } from './arrivals.ts';
 import type { TaskPlan } from './plans.ts';
 import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';
+import type { Confirmation } from '../transaction/confirmation.ts';
 import type { CommitRecord } from '../transaction/replacement-journal.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
+/** What is done between the arrival of the new tasks and the stop of the old ones takes less. Milliseconds. */
+const KEEP_MARGIN_MS = 30_000;
+
 type Replacing = Pick<
   ServiceReplacement,
-  'begin' | 'services' | 'generations' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
+  'begin' | 'adapt' | 'services' | 'generations' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
 >;
 
 /** By task key, as {@link Arrival} says who waits. */
@@ -33,6 +37,15 @@ export interface RelocationSteps<Plans extends { readonly plans: ReadonlyMap<str
   plan(arrivals: ArrivalsByKey): Promise<Plans> | Plans;
   /** What tasks that take no part must know before the new ones speak: told after the commit, so that nothing of it need be undone. */
   rewrites?(plans: Plans): CommitRecord['rewrites'];
+  /** Waited for before the commit: that what the old tasks were outlives them. */
+  secured?(): Promise<void>;
+  /** The end of an operation that is committed. Never throws. @param confirmed what the cluster says of the new tasks */
+  confirmed?(confirmed: Confirmation): Promise<void>;
+  /**
+   * The operation has failed, and is not undone yet: saves what would be lost with old tasks that Swarm ends meanwhile, for somebody else's sake. Never
+   * throws. @returns what people must know of it
+   */
+  rescue?(): Promise<string | undefined>;
   /** Takes back what was done before the sequence began. Never throws. */
   undo?(): Promise<void>;
 }
@@ -64,7 +77,7 @@ export async function relocate<Plans extends { readonly plans: ReadonlyMap<strin
   try {
     await relocation.carryOut(committed.commit);
     const releasedAtMs = Date.now();
-    await tidyUp(ctx, relocation, replacement);
+    await tidyUp(ctx, relocation, replacement, steps);
     return { ...committed, releasedAtMs };
   } finally {
     relocation.leave();
@@ -75,9 +88,15 @@ async function tidyUp(
   ctx: Pick<CoordinatorContext, 'emit' | 'log'>,
   relocation: Relocation,
   replacement: Replacing,
+  steps: Pick<RelocationSteps<never>, 'confirmed'>,
 ): Promise<void> {
   try {
-    await replacement.settle();
+    const confirmed = await replacement.settle();
+    if (confirmed.late.length > 0)
+      ctx.emit({ kind: 'warning', message: `not yet seen running by Swarm: ${confirmed.late.join(', ')}` });
+    if (confirmed.ended.length > 0)
+      ctx.emit({ kind: 'warning', message: `Swarm has ended restored tasks: ${confirmed.ended.join(', ')}` });
+    await steps.confirmed?.(confirmed);
     await replacement.done(await relocation.end());
   } catch (error) {
     ctx.log.error({ reason: messageOf(error) }, 'cannot tidy up after the commit');
@@ -96,10 +115,13 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
 ): Promise<Omit<Relocated<Plans>, 'releasedAtMs'> & { readonly commit: CommitRecord }> {
   try {
     await relocation.expect(steps.stack, steps.services);
+    await relocation.old.keep(steps.timeoutMs + KEEP_MARGIN_MS);
     await replacement.begin();
     // The old tasks run on while Swarm places the new ones: its latency is not downtime.
     const { services, generations } = replacement;
-    const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs);
+    const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs, () =>
+      replacement.adapt(),
+    );
     await failPoint('coordinator.stop-old');
     const saved = await steps.stopOld();
     const [plans, fetched] = await Promise.all([
@@ -107,7 +129,8 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
       relocation.stage(saved, steps.inMemory, steps.snapshotKey),
     ]);
     const restored = await relocation.restore(saved, plans.plans);
-    const commit = { ...(await relocation.prepare()), rewrites: [...(steps.rewrites?.(plans) ?? [])] };
+    const [members] = await Promise.all([relocation.prepare(), steps.secured?.()]);
+    const commit = { ...members, rewrites: [...(steps.rewrites?.(plans) ?? [])] };
     await replacement.commit(commit);
     return { arrivals, plans, fetched, restored, commit };
   } catch (error) {
@@ -115,6 +138,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     await failPoint('coordinator.undo');
     // Whoever has the lock, or comes next, finds the journal: what that one does must not be undone here.
     if (!(await replacement.isOurs())) throw error;
+    const rescued = await steps.rescue?.();
     // The old tasks first: they have been standing still long enough.
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.
@@ -122,6 +146,11 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     const told = await relocation.abort(reason, back);
     if (back) await replacement.done(told).catch(() => undefined);
     await steps.undo?.();
-    throw error;
+    if (rescued === undefined) throw error;
+    throw new SwarmcutError(error instanceof SwarmcutError ? error.code : 'failed', `${reason}; ${rescued}`, {
+      cause: error,
+      ...(error instanceof SwarmcutError ? { where: error.where } : {}),
+      ...(error instanceof SwarmcutError && error.advice !== undefined ? { advice: error.advice } : {}),
+    });
   }
 }

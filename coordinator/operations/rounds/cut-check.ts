@@ -48,6 +48,8 @@ export function cutOf(manifest: Manifest): CheckedCut {
       addresses: task.addresses,
       streams: task.streams,
     })),
+    // Tasks that did not move are not in it.
+    { partial: manifest.migration === true },
   );
 }
 

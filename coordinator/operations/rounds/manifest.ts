@@ -18,6 +18,8 @@ export interface ManifestInput {
   readonly resources: StackResources;
   /** Which key wraps those of the parts. */
   readonly snapshotKey: string | undefined;
+  /** The final cut of a migration. */
+  readonly migration?: true;
 }
 
 /** Puts the manifest together. Pure but for the clock. */
@@ -34,6 +36,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     wallMs: now - input.startedAtMs,
     external: input.external,
     ...(input.snapshotKey === undefined ? {} : { encryption: { snapshotKey: input.snapshotKey } }),
+    ...(input.migration === undefined ? {} : { migration: input.migration }),
     tasks: input.tasks.map(({ key, task, agent }) => {
       const checkpoint = input.checkpoints.get(key);
       if (checkpoint === undefined) throw new SwarmcutError('internal', `no checkpoint of ${key} was collected`);

@@ -28,7 +28,8 @@ export interface SnapshotSealing {
 
 /** What encrypts snapshots and opens them. */
 export interface Encryption {
-  readonly keys: EncryptionKeys;
+  /** Where the key comes from. @throws SwarmcutError `usage` when there are two */
+  keys(): Promise<EncryptionKeys>;
   /**
    * Keys for a new snapshot; undefined when there is no key and none is required.
    * @throws SwarmcutError `precondition`
@@ -38,17 +39,21 @@ export interface Encryption {
   open(manifest: SnapshotKeyMark, wrappedKeyFile: string): Promise<Buffer | undefined>;
 }
 
-/** Finds the files; reads none of them yet. @throws SwarmcutError `usage` when there are two */
-export async function openEncryption({
+/** Looks for no file yet: what has nothing to do with encryption, such as putting a stack back, must not fail because of it. */
+export function openEncryption({
   directories,
   encryption,
-}: Pick<CoordinatorContext, 'directories' | 'encryption'>): Promise<Encryption> {
+}: Pick<CoordinatorContext, 'directories' | 'encryption'>): Encryption {
   const identity = join(directories.config, 'coordinator');
-  const keys = new EncryptionKeys(await encryptionFiles(encryption ?? {}, identity), directories.state);
+  let found: Promise<EncryptionKeys> | undefined;
+  const keys = (): Promise<EncryptionKeys> =>
+    (found ??= encryptionFiles(encryption ?? {}, identity).then(
+      (files) => new EncryptionKeys(files, directories.state),
+    ));
   return {
     keys,
     async begin(id, stack, wanted) {
-      const key = await keys.current();
+      const key = await (await keys()).current();
       if (key === undefined && wanted === 'optional') return undefined;
       if (key === undefined)
         throw new SwarmcutError('precondition', `snapshots of ${stack} must be encrypted, and no key is given`, {
@@ -62,6 +67,7 @@ export async function openEncryption({
         wrapped: wrapSnapshotKey(snapshotKey, key, id),
       };
     },
-    open: (manifest, file) => unwrapSnapshotKey(manifest, file, keys),
+    open: async (manifest, file) =>
+      manifest.encryption === undefined ? undefined : unwrapSnapshotKey(manifest, file, await keys()),
   };
 }

@@ -24,7 +24,7 @@ export interface ClusterSession extends Disposable {
 
 export async function openClusterSession(ctx: CoordinatorContext): Promise<ClusterSession> {
   const { cluster } = ctx;
-  const encryption = await openEncryption(ctx);
+  const encryption = openEncryption(ctx);
   const nodes = await cluster.nodes();
   const agents = new Agents(nodes, ctx.directories.config);
   return {

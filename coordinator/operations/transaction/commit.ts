@@ -18,9 +18,21 @@ export interface CommitBed {
   runs(containerId: string): Promise<boolean>;
 }
 
+/** Restored tasks could not be released, for now or for ever; their old ones stand still. */
+export class NotReleased extends SwarmcutError {
+  readonly members: readonly Member[];
+
+  constructor(failures: ReadonlyMap<Member, string>) {
+    super('failed', `restored tasks cannot be released yet: ${[...failures.values()].join(', ')}`, {
+      advice: 'the restore is committed, and it is tried again: by the guardian, and by the next command on the stack',
+    });
+    this.members = [...failures.keys()];
+  }
+}
+
 /**
  * Does what a commit record says: the new tasks run, the old ones end. Nothing of it is ever undone, and all of it can be done again.
- * @throws SwarmcutError `failed`, naming the new tasks that could not be released; their old ones stay frozen
+ * @throws NotReleased naming the new tasks that could not be released; their old ones stay frozen
  */
 export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<void> {
   const { restoreId, ctx } = bed;
@@ -33,19 +45,19 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
       ),
     ),
   );
-  const failures = new Map<string, string>();
+  const failures = new Map<Member, string>();
   await Promise.all(
     commit.released.map((member) =>
       release(member, bed).then(
         () => ctx.emit({ kind: 'step-done', task: member.key, step: 'run' }),
-        (error: unknown) => void failures.set(member.key, `${member.key} on ${member.node} (${messageOf(error)})`),
+        (error: unknown) => void failures.set(member, `${member.key} on ${member.node} (${messageOf(error)})`),
       ),
     ),
   );
   await failPoint('coordinator.retire');
   await Promise.all(
     commit.retired
-      .filter(({ key }) => !failures.has(key))
+      .filter(({ key }) => ![...failures.keys()].some((failed) => failed.key === key))
       .map(async ({ key, node, containerId }) => {
         try {
           await patiently(() => bed.agent(node).retire({ restoreId, containerId }));
@@ -55,10 +67,7 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
         }
       }),
   );
-  if (failures.size === 0) return;
-  throw new SwarmcutError('failed', `restored tasks cannot be released yet: ${[...failures.values()].join(', ')}`, {
-    advice: 'the restore is committed, and it is tried again: by the guardian, and by the next command on the stack',
-  });
+  if (failures.size > 0) throw new NotReleased(failures);
 }
 
 async function release({ node, containerId }: Member, bed: CommitBed): Promise<void> {

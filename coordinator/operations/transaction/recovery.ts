@@ -6,9 +6,22 @@ import type { CoordinatorContext } from '../session/context.ts';
 import { ASK_MS } from '../session/patience.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
-import { carryOut } from './commit.ts';
+import { NotReleased, carryOut } from './commit.ts';
+import { confirmRunning } from './confirmation.ts';
+import { forgetCut, hasCut, keepCut, keptText } from './cut-on-disk.ts';
+import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
-import { ReplacementJournal, remedyOf, type ReplacementEntry, type ReplacementRecord } from './replacement-journal.ts';
+import {
+  ReplacementJournal,
+  remedyOf,
+  type CommitRecord,
+  type Member,
+  type ReplacementEntry,
+  type ReplacementRecord,
+} from './replacement-journal.ts';
+
+/** Released tasks are running within this time, where no health check has to come to a verdict first. Milliseconds. */
+const CONFIRM_MS = 10_000;
 
 /**
  * Finishes what a coordinator that was killed in the middle of a restore or a migration has left: back to the old tasks before its commit,
@@ -27,12 +40,12 @@ export async function putServicesBack(
     const { id, phase } = record;
     ctx.log.warn({ id, phase }, 'finishing what a coordinator that is gone has left');
     const agents = agentsOf(session);
-    if (phase === 'replacing') await rollBack(ctx, session, record, agents);
-    if (phase === 'released') await rollForward(ctx, session, record);
-    await journal.write({ ...record, phase: 'over' });
+    const left = phase === 'released' ? await rollForward(ctx, session, record, journal) : record;
+    if (left.phase === 'replacing') await rollBack(ctx, session, left, agents);
+    await journal.write({ ...left, phase: 'over' });
     // Not aborted after a commit: an old task that could not be told that it has moved must not go on beside its successor.
     const told = await tellAll(ctx, agents, 'end a restore', (agent) =>
-      record.commit === undefined
+      left.commit === undefined
         ? agent.abortRestore({ restoreId: id, reason: 'it is over', servicesAreBack: true }, { deadlineMs: ASK_MS })
         : agent.endRestore({ restoreId: id }, { deadlineMs: ASK_MS }),
     );
@@ -50,23 +63,112 @@ async function rollBack(
   agents: readonly AgentClient[],
 ): Promise<void> {
   const order = { restoreId: record.id, reason: 'its coordinator is gone' };
+  // Before they go on: their agents discard what is not permanent then.
+  const gone = await goneOf(session, record);
+  if (gone.length > 0)
+    await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
   await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
   await giveBack(session.cluster, record.reserved);
+  if (gone.length === 0) await forgetCut(ctx, session, record.id);
   await remedy(ctx, session, record);
 }
 
-/** It is committed: what was not released yet is. */
-async function rollForward(ctx: CoordinatorContext, session: ClusterSession, record: ReplacementRecord): Promise<void> {
+/**
+ * It is committed: what was not released yet is.
+ * @returns the record as it is then: without its commit, and to be rolled back, if that could not be carried out at all
+ * @throws NotReleased when it is not known what has become of a new task: the next try may tell
+ */
+async function rollForward(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  record: ReplacementRecord,
+  journal: ReplacementJournal,
+): Promise<ReplacementRecord> {
   await giveBack(session.cluster, record.reserved);
-  if (record.commit !== undefined) {
-    await carryOut(record.commit, {
+  const { commit, ...uncommitted } = record;
+  if (commit === undefined) {
+    await remedy(ctx, session, record);
+    return record;
+  }
+  try {
+    await carryOut(commit, {
       ctx,
       restoreId: record.id,
       agent: (node) => session.agents.of(node),
       runs: (containerId) => runsAlready(session, record, containerId),
     });
+  } catch (error) {
+    if (!(error instanceof NotReleased)) throw error;
+    const services = await servicesOf(session, record);
+    const [tasks, nodes] = [await session.cluster.tasks(services, session.nodes, 'all'), await session.cluster.nodes()];
+    const outcome = outcomeOf(commit, error.members, tasks, nodes);
+    if (outcome.kind === 'wait') throw error;
+    if (outcome.kind === 'withdraw') {
+      const withdrawn: ReplacementRecord = { ...uncommitted, phase: 'replacing', old: commit.retired };
+      await journal.write(withdrawn);
+      ctx.emit({
+        kind: 'warning',
+        message: `${record.id} is withdrawn, no new task has run: ${outcome.why} is lost; the old tasks go on`,
+      });
+      return withdrawn;
+    }
+    await keepIfThere(ctx, session, record, `new tasks are lost before they ran: ${outcome.why}`);
+    await retireOld(ctx, session, record.id, commit, outcome.lost);
+    await remedy(ctx, session, record);
+    return record;
   }
+  const confirmed = await confirmRunning(session, await servicesOf(session, record), commit.released, {
+    limitMs: CONFIRM_MS,
+    patient: false,
+  });
+  const open = [...confirmed.late, ...confirmed.ended];
+  if (open.length === 0) await forgetCut(ctx, session, record.id);
+  else await keepIfThere(ctx, session, record, `Swarm does not call new tasks running: ${open.join(', ')}`);
   await remedy(ctx, session, record);
+  return record;
+}
+
+/** Others have gone on from the cut since: the predecessors of lost tasks must not run beside those. */
+async function retireOld(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  restoreId: string,
+  { retired }: CommitRecord,
+  lost: readonly Member[],
+): Promise<void> {
+  await Promise.all(
+    retired
+      .filter(({ key }) => lost.some((member) => member.key === key))
+      .map(({ key, node, containerId }) =>
+        session.agents
+          .of(node)
+          .retire({ restoreId, containerId }, { deadlineMs: ASK_MS })
+          .catch((error: unknown) =>
+            ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved'),
+          ),
+      ),
+  );
+}
+
+/** A migration's final cut stays, and people are told. For a restore there is the snapshot that was restored. */
+async function keepIfThere(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  { id }: ReplacementRecord,
+  why: string,
+): Promise<void> {
+  const kept = await hasCut(session, id);
+  if (kept) await keepCut(ctx, session, id);
+  ctx.emit({ kind: 'warning', message: kept ? `${why}; ${keptText(id)}` : why });
+}
+
+/** Old tasks that were to go on, and that the cluster has ended or does not know any more. */
+async function goneOf(session: ClusterSession, record: ReplacementRecord): Promise<string[]> {
+  if (record.old.length === 0) return [];
+  const tasks = await session.cluster.tasks(await servicesOf(session, record), session.nodes, 'all');
+  return record.old
+    .filter(({ containerId }) => tasks.find((task) => task.containerId === containerId)?.wanted !== true)
+    .map(({ key, node }) => `${key} on ${node}`);
 }
 
 async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: ReplacementRecord): Promise<void> {
@@ -82,8 +184,8 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
         continue;
       }
       if (found.kind === 'remove') await cluster.remove(now.id);
-      else if (found.kind === 'settle') await cluster.settle(now.id, found.spec, found.generation);
-      else await cluster.putBack(now.id, found.spec);
+      else if (found.kind === 'settle') await cluster.settle(now.id, found.spec);
+      else await cluster.putBack(now.id, found.spec, entry.spec, entry.generation);
       ctx.emit({
         kind: 'warning',
         message: `service ${entry.name} ${found.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
@@ -111,7 +213,7 @@ async function makeStale(
   now: ClusterService,
 ): Promise<void> {
   if (phase === 'replacing' && present !== undefined && isDeepStrictEqual(now.spec, present.spec))
-    await cluster.putBack(now.id, present.spec);
+    await cluster.putBack(now.id, present.spec, now.spec, now.generation);
 }
 
 /** Whether the cluster sees the container of a restored task running. */
@@ -120,12 +222,18 @@ export async function runsAlready(
   record: Pick<ReplacementRecord, 'services'>,
   containerId: string,
 ): Promise<boolean> {
+  const tasks = await session.cluster.tasks(await servicesOf(session, record), session.nodes, 'wanted');
+  return tasks.some((task) => task.containerId === containerId && task.state === 'running');
+}
+
+async function servicesOf(
+  session: ClusterSession,
+  record: Pick<ReplacementRecord, 'services'>,
+): Promise<ClusterService[]> {
   const found = await Promise.all(
     record.services.map(({ name, present }) => session.cluster.service(present?.id ?? name)),
   );
-  const services = found.filter((service): service is ClusterService => service !== undefined);
-  const tasks = await session.cluster.tasks(services, session.nodes, 'wanted');
-  return tasks.some((task) => task.containerId === containerId && task.state === 'running');
+  return found.filter((service): service is ClusterService => service !== undefined);
 }
 
 /**

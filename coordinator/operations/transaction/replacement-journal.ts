@@ -17,7 +17,13 @@ const entrySchema = z.object({
 });
 
 /** A task's container, and the node whose agent has it. */
-const memberSchema = z.object({ key: z.string(), node: z.string(), containerId: z.string() });
+const memberSchema = z.object({
+  key: z.string(),
+  node: z.string(),
+  containerId: z.string(),
+  /** As the cluster names it; absent where nobody needs it. */
+  taskId: z.string().optional(),
+});
 
 const endpointSchema = z.object({ address: z.string(), port: z.number() });
 
@@ -65,6 +71,8 @@ const journalSchema = z.object({
   services: z.array(entrySchema),
   /** Nodes that are kept free of new tasks for a moment, while the cluster places those of the replacement. */
   reserved: z.array(z.object({ id: z.string(), hostname: z.string() })).default([]),
+  /** The running tasks that are replaced. */
+  old: z.array(memberSchema).default([]),
   /** What is to be done; only once it is committed. */
   commit: commitSchema.optional(),
 });
@@ -122,7 +130,7 @@ export class ReplacementJournal {
 export type Remedy =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'remove' }
-  | { readonly kind: 'settle'; readonly spec: ServiceSpec; readonly generation: number }
+  | { readonly kind: 'settle'; readonly spec: ServiceSpec }
   | { readonly kind: 'put back'; readonly spec: ServiceSpec };
 
 /**
@@ -137,7 +145,7 @@ export function remedyOf(
 ): Remedy {
   if (phase === 'over' || now?.generation !== entry.generation) return { kind: 'nothing' };
   // The new tasks run: putting the old generation back would replace them by empty ones.
-  if (phase === 'released') return { kind: 'settle', spec: entry.spec, generation: entry.generation };
+  if (phase === 'released') return { kind: 'settle', spec: entry.spec };
   if (entry.present === undefined) return { kind: 'remove' };
   return { kind: 'put back', spec: entry.present.spec };
 }

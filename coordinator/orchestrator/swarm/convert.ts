@@ -13,6 +13,8 @@ const UNDER_WAY: ReadonlySet<string> = new Set(['updating', 'rollback_started'])
 
 /** In these states a task has ended. */
 export const ENDED: ReadonlySet<string> = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
+/** Desired states of a task that is to run; `ready` waits for the end of another one of its slot. */
+const WANTED = new Set(['ready', 'running']);
 
 /** A node as operations see it. @param agentPort of its agent, if its label does not say otherwise */
 export function toNode(raw: RawNode, agentPort: number): ClusterNode {
@@ -92,6 +94,7 @@ export function toTask(raw: RawTask, service: ClusterService, node: string): Clu
     node,
     state: raw.Status.State,
     error: raw.Status.Err ?? '',
+    wanted: WANTED.has(raw.DesiredState),
     createdAt: raw.CreatedAt,
     generation: raw.Spec.ForceUpdate ?? 0,
     outdated: !isDeepStrictEqual(raw.Spec, service.spec.TaskTemplate),

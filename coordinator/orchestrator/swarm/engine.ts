@@ -115,15 +115,16 @@ export class Engine {
   }
 
   /**
-   * Replaces a service's spec. The engine wants the version it is based on; if somebody else was faster, it is done again on the new one, a
+   * Changes a service's spec. The engine wants the version that it is based on; if somebody else was faster, it is decided again on the new one, a
    * few times.
    */
-  async updateService(id: string, spec: ServiceSpec): Promise<void> {
+  async updateService(id: string, decide: (now: ServiceSpec) => ServiceSpec): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const service = await this.service(id);
       if (service === undefined) throw new SwarmcutError('not-found', `service ${id} is gone`);
       // After the version was read: who takes our place changes the service, and what comes late is out of sequence.
       await this.#sure();
+      const spec = decide(service.Spec);
       try {
         await this.#ask(`update service ${service.Spec.Name}`, z.unknown(), () =>
           this.#docker.getService(id).update({ version: service.Version.Index, ...spec }),

@@ -1,4 +1,4 @@
-import type { ServiceSpec } from '../index.ts';
+import type { ServiceChanges, ServiceSpec } from '../index.ts';
 
 /** Old object ids and what they are now, for specs that are used in a Swarm whose networks, configs or secrets were made again. */
 export type IdMap = ReadonlyMap<string, string>;
@@ -46,6 +46,79 @@ export function withTasks(spec: ServiceSpec, tasks: number): ServiceSpec | undef
   if (mode?.Replicated !== undefined) return { ...spec, Mode: { Replicated: { ...mode.Replicated, Replicas: tasks } } };
   if (mode?.ReplicatedJob === undefined) return undefined;
   return { ...spec, Mode: { ReplicatedJob: { MaxConcurrent: tasks, TotalCompletions: tasks } } };
+}
+
+/**
+ * The spec at the end of a replacement: what is there now, with whatever somebody else has changed since it began, but for our own update
+ * settings.
+ * @param spec what the replacement was made from
+ */
+export function settledNow(now: ServiceSpec, spec: ServiceSpec): ServiceSpec {
+  const { UpdateConfig: config, ...rest } = now;
+  if (!isOurs(config)) return now;
+  return spec.UpdateConfig === undefined ? rest : { ...rest, UpdateConfig: spec.UpdateConfig };
+}
+
+/**
+ * The spec from before a replacement, with what somebody else has changed since it began. If they have had tasks made anew, it is theirs.
+ * @param replacement the spec that the replacement gave to the service: as the cluster has it, or as it was to be in the end
+ * @param generation of the tasks of the replacement
+ */
+export function formerNow(
+  now: ServiceSpec,
+  former: ServiceSpec,
+  replacement: ServiceSpec,
+  generation: number,
+): ServiceSpec {
+  // Only what the cluster has given back can be compared with what it gives now.
+  const asGiven = forceUpdateOf(replacement) === generation;
+  const anew = forceUpdateOf(now) !== generation || (asGiven && !same(now.TaskTemplate, replacement.TaskTemplate));
+  if (anew) return settledNow(now, former);
+  const kept = OTHERS_MAY_CHANGE.filter((key) => !same(now[key], replacement[key])).map((key) => [key, now[key]]);
+  return { ...former, ...Object.fromEntries(kept) } as ServiceSpec;
+}
+
+/** Without any new task: by hand, by a scaler, by `docker stack deploy`. */
+const OTHERS_MAY_CHANGE = ['Labels', 'Mode'] as const;
+
+function isOurs(config: unknown): boolean {
+  const { Monitor: monitor } = (config ?? {}) as { Monitor?: number };
+  return monitor === MONITOR_NS;
+}
+
+/** Changes of a container's settings that a program does not notice. */
+const UNNOTICED = new Set(['Healthcheck', 'StopGracePeriod', 'StopSignal']);
+
+/** What differs between two specs as Swarm gave them. */
+export function specChanges(before: ServiceSpec, now: ServiceSpec): ServiceChanges {
+  const [template, container] = [templateOf, containerOf].map((part) => changedKeys(part(before), part(now)));
+  const top = changedKeys(before, now).filter((key) => key !== 'TaskTemplate');
+  const inTask = (template ?? []).filter((key) => key !== 'ContainerSpec');
+  const inContainer = container ?? [];
+  return {
+    fields: [...top, ...inTask, ...inContainer],
+    renews: top.includes('UpdateConfig') || (inTask.length + inContainer.length > 0 && !inTask.includes('ForceUpdate')),
+    keepsState: !inTask.includes('Networks') && inContainer.every((key) => UNNOTICED.has(key)),
+  };
+}
+
+function changedKeys(before: ServiceSpec, now: ServiceSpec): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
+  return [...keys].filter((key) => !same(before[key], now[key])).sort();
+}
+
+/** What is not said and what is empty are the same. */
+function same(one: unknown, other: unknown): boolean {
+  return textOf(one) === textOf(other);
+}
+
+function textOf(value: unknown): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  ) as string | undefined;
+  return text === undefined || text === '{}' || text === '[]' || text === 'null' ? '' : text;
 }
 
 /** The same spec with other ids in it. Ids are unique 25-character strings, so that replacing them as text is exact. */
@@ -113,6 +186,10 @@ export function withConfigNames(spec: ServiceSpec, names: ReadonlyMap<string, st
 /** The generation that a spec gives to tasks made from it. */
 export function forceUpdateOf(spec: ServiceSpec): number {
   return templateOf(spec).ForceUpdate ?? 0;
+}
+
+function containerOf(spec: ServiceSpec): ServiceSpec {
+  return (templateOf(spec).ContainerSpec ?? {}) as ServiceSpec;
 }
 
 function templateOf(spec: ServiceSpec): Template {

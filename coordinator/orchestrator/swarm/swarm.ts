@@ -8,6 +8,7 @@ import type {
   ClusterService,
   ClusterTask,
   Resources,
+  ServiceChanges,
   ServiceSpec,
   Stack,
   StackResources,
@@ -16,7 +17,7 @@ import { ENDED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './con
 import { Engine } from './engine.ts';
 import { SwarmRecords } from './records.ts';
 import { ensureResources, readResources } from './resources.ts';
-import { forceUpdateOf, replacementSpec, settledSpec, withTasks } from './specs.ts';
+import { forceUpdateOf, formerNow, replacementSpec, settledNow, specChanges, withTasks } from './specs.ts';
 
 export interface SwarmOptions {
   readonly socketPath: string;
@@ -115,8 +116,23 @@ export class Swarm implements Cluster {
     return Math.max(present?.generation ?? 0, forceUpdateOf(spec)) + 1;
   }
 
-  replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void> {
-    return this.#engine.updateService(service.id, replacementSpec(spec, generation));
+  async replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void> {
+    await this.#engine.updateService(service.id, (now) => {
+      const { fields } = specChanges(service.spec, now);
+      if (fields.length === 0) return replacementSpec(spec, generation);
+      throw new SwarmcutError(
+        'conflict',
+        `service ${service.name} was updated by somebody meanwhile (${fields.join(', ')})`,
+        {
+          where: { service: service.name },
+          advice: 'nothing was done; run the command again',
+        },
+      );
+    });
+  }
+
+  changes(before: ClusterService, now: ClusterService): ServiceChanges {
+    return specChanges(before.spec, now.spec);
   }
 
   create(spec: ServiceSpec, generation: number): Promise<string> {
@@ -136,20 +152,21 @@ export class Swarm implements Cluster {
     return this.#engine.changeAvailability(nodeId, placeable ? ['pause', 'active'] : ['active', 'pause']);
   }
 
-  settle(serviceId: string, spec: ServiceSpec, generation: number): Promise<void> {
-    return this.#finally(serviceId, settledSpec(spec, generation));
+  settle(serviceId: string, spec: ServiceSpec): Promise<void> {
+    return this.#finally(serviceId, (now) => settledNow(now, spec));
   }
 
-  putBack(serviceId: string, spec: ServiceSpec): Promise<void> {
-    return this.#finally(serviceId, spec);
+  putBack(serviceId: string, spec: ServiceSpec, replacement: ServiceSpec, generation: number): Promise<void> {
+    return this.#finally(serviceId, (now) => formerNow(now, spec, replacement, generation));
   }
 
   /**
    * Twice, since Swarm remembers the spec before: `docker service rollback` would otherwise bring that of a replacement back, with empty
    * tasks. The second time changes nothing else.
    */
-  async #finally(serviceId: string, spec: ServiceSpec): Promise<void> {
-    for (let time = 1; time <= 2; time++) await this.#engine.updateService(serviceId, spec);
+  async #finally(serviceId: string, decide: (now: ServiceSpec) => ServiceSpec): Promise<void> {
+    await this.#engine.updateService(serviceId, decide);
+    await this.#engine.updateService(serviceId, (now) => now);
   }
 
   remove(serviceId: string): Promise<void> {

@@ -29,6 +29,7 @@ import type { IdentityReply as _swarmcut_IdentityReply, IdentityReply__Output as
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from './swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from './swarmcut/InfoRequest.ts';
 import type { InstallCertificateRequest as _swarmcut_InstallCertificateRequest, InstallCertificateRequest__Output as _swarmcut_InstallCertificateRequest__Output } from './swarmcut/InstallCertificateRequest.ts';
+import type { KeepRequest as _swarmcut_KeepRequest, KeepRequest__Output as _swarmcut_KeepRequest__Output } from './swarmcut/KeepRequest.ts';
 import type { Leftover as _swarmcut_Leftover, Leftover__Output as _swarmcut_Leftover__Output } from './swarmcut/Leftover.ts';
 import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output as _swarmcut_LeftoversReply__Output } from './swarmcut/LeftoversReply.ts';
 import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from './swarmcut/LeftoversRequest.ts';
@@ -42,6 +43,7 @@ import type { Part as _swarmcut_Part, Part__Output as _swarmcut_Part__Output } f
 import type { PartEncryption as _swarmcut_PartEncryption, PartEncryption__Output as _swarmcut_PartEncryption__Output } from './swarmcut/PartEncryption.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from './swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from './swarmcut/PrepareRetirementRequest.ts';
+import type { PreserveReply as _swarmcut_PreserveReply, PreserveReply__Output as _swarmcut_PreserveReply__Output } from './swarmcut/PreserveReply.ts';
 import type { Process as _swarmcut_Process, Process__Output as _swarmcut_Process__Output } from './swarmcut/Process.ts';
 import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from './swarmcut/ProgressReply.ts';
 import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from './swarmcut/ProgressRequest.ts';
@@ -109,6 +111,7 @@ export interface ProtoGrpcType {
     InfoReply: MessageTypeDefinition<_swarmcut_InfoReply, _swarmcut_InfoReply__Output>
     InfoRequest: MessageTypeDefinition<_swarmcut_InfoRequest, _swarmcut_InfoRequest__Output>
     InstallCertificateRequest: MessageTypeDefinition<_swarmcut_InstallCertificateRequest, _swarmcut_InstallCertificateRequest__Output>
+    KeepRequest: MessageTypeDefinition<_swarmcut_KeepRequest, _swarmcut_KeepRequest__Output>
     Leftover: MessageTypeDefinition<_swarmcut_Leftover, _swarmcut_Leftover__Output>
     LeftoversReply: MessageTypeDefinition<_swarmcut_LeftoversReply, _swarmcut_LeftoversReply__Output>
     LeftoversRequest: MessageTypeDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversRequest__Output>
@@ -122,6 +125,7 @@ export interface ProtoGrpcType {
     PartEncryption: MessageTypeDefinition<_swarmcut_PartEncryption, _swarmcut_PartEncryption__Output>
     PrepareRequest: MessageTypeDefinition<_swarmcut_PrepareRequest, _swarmcut_PrepareRequest__Output>
     PrepareRetirementRequest: MessageTypeDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_PrepareRetirementRequest__Output>
+    PreserveReply: MessageTypeDefinition<_swarmcut_PreserveReply, _swarmcut_PreserveReply__Output>
     Process: MessageTypeDefinition<_swarmcut_Process, _swarmcut_Process__Output>
     ProgressReply: MessageTypeDefinition<_swarmcut_ProgressReply, _swarmcut_ProgressReply__Output>
     ProgressRequest: MessageTypeDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressRequest__Output>

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Ledger, PartStore } from '../../../agent/checkpoints/store/index.ts';
+import { preserveSnapshot } from '../../../agent/checkpoints/store/preserve.ts';
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 
 const S1 = '0000000001';
@@ -239,6 +240,25 @@ describe('Ledger', () => {
     await ledger.release('collect');
     expect(await store.list()).toEqual(new Set());
     await expect(ledger.record(S2, checkpoint('1', []))).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('has on disk, too, what was only in memory, and nothing when the snapshot was discarded meanwhile', async () => {
+    const ledger = await opened();
+    await ledger.begin(S1, 'bank');
+    for (const text of ['one', 'two']) await store.adopt(file(text), { memory: text === 'one' });
+    await ledger.record(S1, checkpoint('1', ['one', 'two']));
+    expect(await preserveSnapshot(S1, ledger, store)).toBe(3);
+    expect(await preserveSnapshot(S1, ledger, store)).toBe(0);
+    // What is in memory does not outlive a power cut.
+    rmSync(directories.run, { recursive: true });
+    await store.open();
+    for (const text of ['one', 'two']) expect(await store.verify(sha256(text))).toBe(undefined);
+    await ledger.begin(S2, 'bank');
+    await store.adopt(file('three'), { memory: true });
+    await ledger.record(S2, checkpoint('1', ['three']));
+    await Promise.all([preserveSnapshot(S2, ledger, store), ledger.remove(S2)]).catch(() => undefined);
+    expect(await store.list()).toEqual(new Set([sha256('one'), sha256('two')]));
+    expect(readdirSync(join(directories.state, 'parts/incoming'))).toEqual([]);
   });
 
   it('sweeps at its start what no snapshot names', async () => {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { unpackedFiles } from '../../../agent/files/unpack.ts';
 import { Restores, type RestoresOptions } from '../../../agent/restores/restores.ts';
 import { RestoredRecords, type RestoredRecord } from '../../../agent/restores/restored-records.ts';
 import { Expectations } from '../../../agent/runtime/shim/expectations.ts';
@@ -30,7 +31,7 @@ describe('a container of an expected service', () => {
     return new Restores({
       runDir: fixture.run,
       expectations,
-      stager: { cleanUp: note('clean up') },
+      stager: { cleanUp: note('clean up'), adoptFiles: () => Promise.resolve(() => unpackedFiles([])) },
       network: { release: note('open the block'), tidy: note('tidy') },
       held: { release: note('release'), releaseUndecided: note('release undecided') },
       sidecars: { end: note('end sidecar'), of: () => undefined, afterRestore: note('after restore') },

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { CoordinatorContext, OperationEvent } from '../../../coordinator/operations/index.ts';
 import { Arrivals } from '../../../coordinator/operations/relocation/arrivals.ts';
 import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
@@ -32,7 +32,14 @@ test('what agents say of a fetch is told on, by task, once its container is know
     signal: new AbortController().signal,
     emit: (event: OperationEvent) => void events.push(event),
   } as unknown as CoordinatorContext;
-  const task = { service: 'bank_a', serviceId: 's', slot: '1', taskId: 't1', generation: 4 } as ClusterTask;
+  const task = {
+    service: 'bank_a',
+    serviceId: 's',
+    slot: '1',
+    taskId: 't1',
+    generation: 4,
+    wanted: true,
+  } as ClusterTask;
   const session = { nodes: [], cluster: { tasks: () => Promise.resolve([task]) } } as unknown as ClusterSession;
   const { agent, next } = agentTelling(
     [restoreEvent('FETCHING', { bytesDone: 1, bytesTotal: 10 }), restoreEvent('ARRIVED')],
@@ -59,7 +66,14 @@ async function assigned(saved: readonly string[], coming: readonly string[]): Pr
     signal: new AbortController().signal,
     emit: vi.fn(),
   } as unknown as CoordinatorContext;
-  const tasks = coming.map((slot) => ({ service: 'db', serviceId: 's', slot, taskId: `t${slot}`, generation: 4 }));
+  const tasks = coming.map((slot) => ({
+    service: 'db',
+    serviceId: 's',
+    slot,
+    taskId: `t${slot}`,
+    generation: 4,
+    wanted: true,
+  }));
   const session = { nodes: [], cluster: { tasks: () => Promise.resolve(tasks) } } as unknown as ClusterSession;
   const refs = coming.map((slot) => ({ service: 'db', slot, taskId: `t${slot}`, containerId: `c${slot}` }));
   const { agent, next } = agentTelling(refs.map((task) => restoreEvent('ARRIVED', { task })));
@@ -79,4 +93,105 @@ test.each([
   ['tasks in the order of their slots', ['3', '10'], ['2', '1'], { 'db.3': 'c1', 'db.10': 'c2' }],
 ])('slots that do not come are taken by others: %s', async (_what, saved, coming, expected) => {
   expect(await assigned(saved, coming)).toEqual(expected);
+});
+
+describe('new tasks that Swarm gives up before all have come', () => {
+  /** Containers c1, c2 … wait on n2, for the tasks t1, t2 … of one slot, which the cluster sees as it is said. */
+  async function sought(
+    seen: () => Partial<ClusterTask>[],
+    generations = new Map([['s', 4]]),
+    adapt?: () => Promise<void>,
+    complete = (): void => undefined,
+  ) {
+    const passed: string[] = [];
+    const tasks = (): ClusterTask[] =>
+      seen().map(
+        (task) => ({ service: 'bank_a', serviceId: 's', slot: '1', error: '', wanted: true, ...task }) as ClusterTask,
+      );
+    const ctx = {
+      log: { debug: vi.fn(), warn: vi.fn() },
+      signal: new AbortController().signal,
+      emit: vi.fn(),
+    } as unknown as CoordinatorContext;
+    const session = { nodes: [], cluster: { tasks: () => Promise.resolve(tasks()) } } as unknown as ClusterSession;
+    const events = seen().map(({ taskId }) =>
+      restoreEvent('ARRIVED', { task: { ...REF, taskId: taskId ?? '', containerId: `c${taskId?.slice(1) ?? ''}` } }),
+    );
+    async function* watchRestore(
+      _: unknown,
+      { signal }: { signal: AbortSignal },
+    ): AsyncGenerator<RestoreEvent__Output> {
+      yield* events;
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    }
+    const pass = ({ containerId }: { containerId: string }): Promise<void> =>
+      Promise.resolve(void passed.push(containerId));
+    const arrivals = new Arrivals(ctx, session, 'r1');
+    arrivals.follow([{ node: 'n2', watchRestore, pass } as unknown as AgentClient]);
+    try {
+      const found = await arrivals.waitFor(
+        ['bank_a.1'],
+        [{ id: 's', name: 'bank_a', mode: 'replicated' } as ClusterService],
+        generations,
+        10_000,
+        adapt,
+      );
+      complete();
+      await arrivals.stillWanted();
+      return { containerId: found.get('bank_a.1')?.containerId, passed };
+    } finally {
+      arrivals.stop();
+    }
+  }
+
+  test('the one that it wants counts', async () => {
+    const seen = [
+      { taskId: 't1', generation: 4, wanted: false },
+      { taskId: 't2', generation: 4 },
+    ];
+    expect(await sought(() => seen)).toEqual({ containerId: 'c2', passed: [] });
+  });
+
+  test('a spare one of the same slot is no error, and is not started', async () => {
+    const seen = [
+      { taskId: 't1', generation: 4 },
+      { taskId: 't2', generation: 4 },
+    ];
+    expect(await sought(() => seen)).toEqual({ containerId: 'c1', passed: [] });
+  });
+
+  test('one of a later generation counts when that has become the service’s', async () => {
+    const seen = [
+      { taskId: 't1', generation: 4, wanted: false },
+      { taskId: 't2', generation: 5 },
+    ];
+    const generations = new Map([['s', 4]]);
+    let looks = 0;
+    const adapt = (): Promise<void> => {
+      if (++looks === 2) generations.set('s', 5);
+      return Promise.resolve();
+    };
+    expect(await sought(() => seen, generations, adapt)).toEqual({ containerId: 'c2', passed: [] });
+  });
+
+  test('tasks of other slots and of earlier generations start as what they are', async () => {
+    const seen = [
+      { taskId: 't1', generation: 4, slot: '2' },
+      { taskId: 't2', generation: 3 },
+      { taskId: 't3', generation: 4 },
+    ];
+    expect(await sought(() => seen)).toEqual({ containerId: 'c3', passed: ['c2', 'c1'] });
+  });
+
+  test('one that is given up later is told before anything is committed', async () => {
+    const task = { taskId: 't1', generation: 4, wanted: true, error: 'drained' };
+    await expect(
+      sought(
+        () => [task],
+        undefined,
+        undefined,
+        () => void (task.wanted = false),
+      ),
+    ).rejects.toThrow('Swarm has given up the new task of bank_a.1 on n2 meanwhile (drained)');
+  });
 });

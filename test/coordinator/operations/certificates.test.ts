@@ -12,6 +12,7 @@ import {
   rotateAuthority,
   type CoordinatorContext,
 } from '../../../coordinator/operations/index.ts';
+import { renewOwnCertificate } from '../../../coordinator/operations/certificates/own-certificate.ts';
 import { openCatalogue } from '../../../coordinator/operations/session/catalogue.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { digestOf, serialOf } from '../../../src/rpc/identity/authorities.ts';
@@ -304,6 +305,22 @@ describe('rotation of the authority', () => {
       { node: 'n3', error: expect.stringContaining('cannot be reached') as string },
     ]);
   });
+});
+
+test('certificates can be issued where the authority lies alone', async () => {
+  rmSync(join(config, 'coordinator'), { recursive: true });
+  await issue('n9');
+  expect(digestOf(readTrust(join(base, 'n9/agent')).trusted)).toBe(digestOf(await authority.certificate()));
+});
+
+test("the coordinator's certificate is renewed without anybody else, and what it signed stays signed", async () => {
+  const catalogue = openCatalogue(ctx.directories);
+  await catalogue.write(manifestOf());
+  const before = certificateIn(authority.identityFolder);
+  await renewOwnCertificate(authority);
+  expect(certificateIn(authority.identityFolder).serialNumber).not.toBe(before.serialNumber);
+  expect(await connect('n1').info({})).toMatchObject({ node: 'n1' });
+  expect((await catalogue.read(manifestOf().id)).vouching.state).toBe('signed');
 });
 
 describe('revocation', () => {

@@ -122,7 +122,7 @@ function keyFile(name: string, bytes = randomBytes(32)): string {
 
 /** What a round does with parts and keys, from the coordinator's key file to the node's store and back to the manifest. */
 async function snapshot(): Promise<void> {
-  const sealing = await (await openEncryption(ctx)).begin(ID, 'bank', 'required');
+  const sealing = await openEncryption(ctx).begin(ID, 'bank', 'required');
   if (sealing === undefined) throw new Error('no key');
   const { snapshotKey, contentKey } = sealing.keys;
   const parts: TaskCheckpoint['parts'] = [];
@@ -182,9 +182,7 @@ const stored = () => openCatalogue(ctx.directories).resolve(ID);
 
 test('nothing of what was saved lies anywhere as it was, nor any key', async () => {
   const key = readFileSync(join(ctx.directories.config, 'coordinator/encrypt.key'), 'utf8');
-  const snapshotKey = await (
-    await openEncryption(ctx)
-  ).open(manifest, openCatalogue(ctx.directories).wrappedKeyPath(ID));
+  const snapshotKey = await openEncryption(ctx).open(manifest, openCatalogue(ctx.directories).wrappedKeyPath(ID));
   const secrets = [Buffer.from(SECRET), Buffer.from(key), Buffer.from(key, 'hex'), snapshotKey ?? Buffer.alloc(1)];
   const files = [...filesBelow(join(base, 'n1')), ...filesBelow(join(base, 'state'))];
   expect(files.length).toBeGreaterThan(3);
@@ -260,7 +258,7 @@ test('rekey: the new key opens it, the old one does not; parts and manifest are 
 
 test('a label that requires encryption refuses a snapshot without a key', async () => {
   rmSync(join(ctx.directories.config, 'coordinator/encrypt.key'));
-  const encryption = await openEncryption(ctx);
+  const encryption = openEncryption(ctx);
   expect(await encryption.begin(ID, 'bank', 'optional')).toBeUndefined();
   await expect(encryption.begin(ID, 'bank', 'required')).rejects.toMatchObject({
     code: 'precondition',
@@ -269,7 +267,7 @@ test('a label that requires encryption refuses a snapshot without a key', async 
 });
 
 test('a node opens archives one after another, in memory, and nowhere else', async () => {
-  const key = await (await openEncryption(ctx)).open(manifest, openCatalogue(ctx.directories).wrappedKeyPath(ID));
+  const key = await openEncryption(ctx).open(manifest, openCatalogue(ctx.directories).wrappedKeyPath(ID));
   const parts = manifest.tasks[0]?.parts ?? [];
   const options = { store, keys: new PartKeys(key ?? Buffer.alloc(0)), signal: ctx.signal };
   const scratch = join(base, 'opened');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Furthest } from '../../../coordinator/operations/relocation/furthest.ts';
+import { Furthest } from '../../../coordinator/operations/transaction/furthest.ts';
 import type { ClusterTask } from '../../../coordinator/orchestrator/index.ts';
 
 function task(state: string, node = 'n1', slot = '1'): ClusterTask {

@@ -32,6 +32,7 @@ function task(owner: string, changes: Partial<ClusterTask> = {}): ClusterTask {
     node: 'n1',
     state: 'running',
     error: '',
+    wanted: true,
     createdAt: '',
     generation: 0,
     addresses: [],

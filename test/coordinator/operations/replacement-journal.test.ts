@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
 import {
   ReplacementJournal,
@@ -23,6 +24,7 @@ function record(phase: ReplacementRecord['phase'], present = true): ReplacementR
     phase,
     services: [{ name: 'bank_a', ...was, spec: saved, generation: 4 }],
     reserved: [],
+    old: [],
   };
 }
 
@@ -62,7 +64,6 @@ describe('a service in the middle of a replacement', () => {
     expect(remedyOf('released', entryOf('released'), serviceAt(4))).toEqual({
       kind: 'settle',
       spec: saved,
-      generation: 4,
     });
   });
 
@@ -98,6 +99,7 @@ describe('the next command', () => {
       {
         lock,
         nodes: [],
+        catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
           putBack: (_id: string, spec: ServiceSpec) => {
@@ -149,32 +151,66 @@ describe('the next command', () => {
     expect(updates).toEqual([]);
   });
 
-  test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
+  /** One new task of a commit, on n1; what Swarm and its agent say of it; and whether a migration's final cut is on disk. */
+  async function committed(its: { node: 'ready' | 'down'; wanted: boolean; refuses?: boolean; cut?: boolean }) {
     const told: string[] = [];
+    const warned: string[] = [];
     const agent = new Proxy({} as AgentClient, {
       get: (_, name) => (request: { containerId?: string }) => {
         told.push(`${String(name)} ${request.containerId ?? ''}`.trim());
+        if (its.refuses === true && name === 'releaseRestored')
+          return Promise.reject(new SwarmcutError('not-found', 'does not wait'));
         return Promise.resolve({ restores: [] });
       },
     });
+    const note = (what: string) => (): Promise<void> => {
+      told.push(what);
+      return Promise.resolve();
+    };
     const member = (containerId: string) => ({ key: 'bank_a.1', node: 'n1', containerId });
     const commit = { released: [member('new')], retired: [member('old')], rewrites: [] };
     await new ReplacementJournal(lock).write({ ...record('released'), commit });
+    const seen = its.refuses === true ? 'starting' : 'running';
+    const task = (containerId: string, wanted: boolean) => ({ containerId, wanted, state: seen, error: '' });
     const session = {
       lock,
       nodes: [{ hostname: 'n1', state: 'ready' }],
       agents: { of: () => agent },
+      catalogue: { ids: () => Promise.resolve(its.cut === true ? ['r1'] : []), remove: note('forget the cut') },
       cluster: {
+        nodes: () => Promise.resolve([{ hostname: 'n1', state: its.node }]),
+        tasks: () => Promise.resolve([task('new', its.wanted && its.refuses !== true), task('old', true)]),
         service: () => Promise.resolve(serviceAt(4)),
-        settle: () => {
-          told.push('settle');
-          return Promise.resolve();
-        },
+        settle: note('settle'),
+        putBack: note('put back'),
       },
     } as unknown as LockedSession;
-    const ctx = { log: { warn: vi.fn() }, emit: vi.fn() } as unknown as CoordinatorContext;
+    const ctx = {
+      log: { warn: vi.fn() },
+      emit: ({ message }: { message: string }) => void warned.push(message),
+    } as unknown as CoordinatorContext;
     expect(await putServicesBack(ctx, session, 'bank')).toBe(true);
-    expect(told).toEqual(['releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
     expect(lock.journal).toBeUndefined();
+    return { told, warned: warned.join() };
+  }
+
+  test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
+    const { told } = await committed({ node: 'ready', wanted: true });
+    expect(told).toEqual(['releaseRestored new', 'retire old', 'remove', 'settle', 'endRestore', 'listRestores']);
+  });
+
+  test('forgets the final cut of a migration only when its new tasks run', async () => {
+    expect((await committed({ node: 'ready', wanted: true, cut: true })).told).toContain('forget the cut');
+    const { told, warned } = await committed({ node: 'ready', wanted: false, cut: true });
+    expect(told).not.toContain('forget the cut');
+    expect(told).toContain('finish');
+    expect(warned).toContain('coordinator restore r1');
+  });
+
+  test('withdraws a commit of which no new task has run and none ever will: the old ones go on', async () => {
+    const { told, warned } = await committed({ node: 'down', wanted: true, refuses: true, cut: true });
+    expect(told.filter((what) => /resume|put back|retire|endRestore/.test(what))).toEqual(['resume', 'put back']);
+    expect(told).toContain('forget the cut');
+    expect(warned).toMatch(/withdrawn.*its node is down/);
   });
 });

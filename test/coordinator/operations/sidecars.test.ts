@@ -37,6 +37,7 @@ function clusterTask(owner: ClusterService, slot: string, node: string): Cluster
     node,
     state: 'running',
     error: '',
+    wanted: true,
     createdAt: '',
     generation: 0,
     addresses: [],

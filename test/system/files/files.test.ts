@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { unpackFiles, type UnpackTarget } from '../../../agent/files/unpack.ts';
+import { VolumeSwap, findSwaps, isSealed } from '../../../agent/files/volume-swaps.ts';
 import { saveFiles, type FilesOf } from '../../../agent/files/save.ts';
 
 /** A shell in a mount namespace of its own; what it mounts is seen through `root`, and goes away with it. */
@@ -248,6 +249,24 @@ describe('volumes', () => {
     await again.commit();
     expect(readdirSync(data.source)).toEqual(['f']);
     expect(readdirSync(join(dir, 'volumes/data'))).toEqual(['_data']);
+  });
+
+  it('have one content or the other after an agent was killed at any step, and nothing beside it', async () => {
+    const steps = ['begin', 'swap', 'seal', 'commit'] as const;
+    for (let done = 1; done <= steps.length; done++) {
+      const { source } = volume(`killed${done}`);
+      writeFileSync(join(source, 'f'), 'former');
+      const swap = new VolumeSwap(source, 'r1');
+      for (const step of steps.slice(0, done)) {
+        const folder = await swap[step]();
+        if (step === 'begin') writeFileSync(join(folder ?? '', 'f'), 'saved');
+      }
+      const found = (await findSwaps(dir)).filter((one) => one.source === source);
+      expect(found.map(({ restoreId }) => restoreId)).toEqual(done === steps.length ? [] : ['r1']);
+      for (const one of found) await ((await isSealed(one)) ? one.commit() : one.undo());
+      expect(readFileSync(join(source, 'f'), 'utf8')).toBe(done < 3 ? 'former' : 'saved');
+      expect(readdirSync(join(dir, `volumes/killed${done}`))).toEqual(['_data']);
+    }
   });
 
   it('that tasks share are unpacked once', async () => {

@@ -20,6 +20,7 @@ import type { IdentityReply as _swarmcut_IdentityReply, IdentityReply__Output as
 import type { InfoReply as _swarmcut_InfoReply, InfoReply__Output as _swarmcut_InfoReply__Output } from '../swarmcut/InfoReply.ts';
 import type { InfoRequest as _swarmcut_InfoRequest, InfoRequest__Output as _swarmcut_InfoRequest__Output } from '../swarmcut/InfoRequest.ts';
 import type { InstallCertificateRequest as _swarmcut_InstallCertificateRequest, InstallCertificateRequest__Output as _swarmcut_InstallCertificateRequest__Output } from '../swarmcut/InstallCertificateRequest.ts';
+import type { KeepRequest as _swarmcut_KeepRequest, KeepRequest__Output as _swarmcut_KeepRequest__Output } from '../swarmcut/KeepRequest.ts';
 import type { LeftoversReply as _swarmcut_LeftoversReply, LeftoversReply__Output as _swarmcut_LeftoversReply__Output } from '../swarmcut/LeftoversReply.ts';
 import type { LeftoversRequest as _swarmcut_LeftoversRequest, LeftoversRequest__Output as _swarmcut_LeftoversRequest__Output } from '../swarmcut/LeftoversRequest.ts';
 import type { ListRestoresReply as _swarmcut_ListRestoresReply, ListRestoresReply__Output as _swarmcut_ListRestoresReply__Output } from '../swarmcut/ListRestoresReply.ts';
@@ -28,6 +29,7 @@ import type { LookReply as _swarmcut_LookReply, LookReply__Output as _swarmcut_L
 import type { LookRequest as _swarmcut_LookRequest, LookRequest__Output as _swarmcut_LookRequest__Output } from '../swarmcut/LookRequest.ts';
 import type { PrepareRequest as _swarmcut_PrepareRequest, PrepareRequest__Output as _swarmcut_PrepareRequest__Output } from '../swarmcut/PrepareRequest.ts';
 import type { PrepareRetirementRequest as _swarmcut_PrepareRetirementRequest, PrepareRetirementRequest__Output as _swarmcut_PrepareRetirementRequest__Output } from '../swarmcut/PrepareRetirementRequest.ts';
+import type { PreserveReply as _swarmcut_PreserveReply, PreserveReply__Output as _swarmcut_PreserveReply__Output } from '../swarmcut/PreserveReply.ts';
 import type { ProgressReply as _swarmcut_ProgressReply, ProgressReply__Output as _swarmcut_ProgressReply__Output } from '../swarmcut/ProgressReply.ts';
 import type { ProgressRequest as _swarmcut_ProgressRequest, ProgressRequest__Output as _swarmcut_ProgressRequest__Output } from '../swarmcut/ProgressRequest.ts';
 import type { RecordedReply as _swarmcut_RecordedReply, RecordedReply__Output as _swarmcut_RecordedReply__Output } from '../swarmcut/RecordedReply.ts';
@@ -174,6 +176,15 @@ export interface AgentClient extends grpc.Client {
   installCertificate(argument: _swarmcut_InstallCertificateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   installCertificate(argument: _swarmcut_InstallCertificateRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   
+  Keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  Keep(argument: _swarmcut_KeepRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  keep(argument: _swarmcut_KeepRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
   KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   KeepManifest(argument: _swarmcut_SealedManifest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   KeepManifest(argument: _swarmcut_SealedManifest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
@@ -254,6 +265,15 @@ export interface AgentClient extends grpc.Client {
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
   prepareRetirement(argument: _swarmcut_PrepareRetirementRequest, callback: grpc.requestCallback<_swarmcut_Empty__Output>): grpc.ClientUnaryCall;
+  
+  Preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  Preserve(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
+  preserve(argument: _swarmcut_SnapshotRequest, callback: grpc.requestCallback<_swarmcut_PreserveReply__Output>): grpc.ClientUnaryCall;
   
   Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
   Progress(argument: _swarmcut_ProgressRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_swarmcut_ProgressReply__Output>): grpc.ClientUnaryCall;
@@ -435,6 +455,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   
   InstallCertificate: grpc.handleUnaryCall<_swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty>;
   
+  Keep: grpc.handleUnaryCall<_swarmcut_KeepRequest__Output, _swarmcut_Empty>;
+  
   KeepManifest: grpc.handleUnaryCall<_swarmcut_SealedManifest__Output, _swarmcut_Empty>;
   
   Leftovers: grpc.handleUnaryCall<_swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply>;
@@ -452,6 +474,8 @@ export interface AgentHandlers extends grpc.UntypedServiceImplementation {
   Prepare: grpc.handleUnaryCall<_swarmcut_PrepareRequest__Output, _swarmcut_Empty>;
   
   PrepareRetirement: grpc.handleUnaryCall<_swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty>;
+  
+  Preserve: grpc.handleUnaryCall<_swarmcut_SnapshotRequest__Output, _swarmcut_PreserveReply>;
   
   Progress: grpc.handleUnaryCall<_swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply>;
   
@@ -504,6 +528,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Identity: MethodDefinition<_swarmcut_Empty, _swarmcut_IdentityReply, _swarmcut_Empty__Output, _swarmcut_IdentityReply__Output>
   Info: MethodDefinition<_swarmcut_InfoRequest, _swarmcut_InfoReply, _swarmcut_InfoRequest__Output, _swarmcut_InfoReply__Output>
   InstallCertificate: MethodDefinition<_swarmcut_InstallCertificateRequest, _swarmcut_Empty, _swarmcut_InstallCertificateRequest__Output, _swarmcut_Empty__Output>
+  Keep: MethodDefinition<_swarmcut_KeepRequest, _swarmcut_Empty, _swarmcut_KeepRequest__Output, _swarmcut_Empty__Output>
   KeepManifest: MethodDefinition<_swarmcut_SealedManifest, _swarmcut_Empty, _swarmcut_SealedManifest__Output, _swarmcut_Empty__Output>
   Leftovers: MethodDefinition<_swarmcut_LeftoversRequest, _swarmcut_LeftoversReply, _swarmcut_LeftoversRequest__Output, _swarmcut_LeftoversReply__Output>
   ListRestores: MethodDefinition<_swarmcut_Empty, _swarmcut_ListRestoresReply, _swarmcut_Empty__Output, _swarmcut_ListRestoresReply__Output>
@@ -513,6 +538,7 @@ export interface AgentDefinition extends grpc.ServiceDefinition {
   Pass: MethodDefinition<_swarmcut_ContainerRequest, _swarmcut_Empty, _swarmcut_ContainerRequest__Output, _swarmcut_Empty__Output>
   Prepare: MethodDefinition<_swarmcut_PrepareRequest, _swarmcut_Empty, _swarmcut_PrepareRequest__Output, _swarmcut_Empty__Output>
   PrepareRetirement: MethodDefinition<_swarmcut_PrepareRetirementRequest, _swarmcut_Empty, _swarmcut_PrepareRetirementRequest__Output, _swarmcut_Empty__Output>
+  Preserve: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_PreserveReply, _swarmcut_SnapshotRequest__Output, _swarmcut_PreserveReply__Output>
   Progress: MethodDefinition<_swarmcut_ProgressRequest, _swarmcut_ProgressReply, _swarmcut_ProgressRequest__Output, _swarmcut_ProgressReply__Output>
   Recorded: MethodDefinition<_swarmcut_SnapshotRequest, _swarmcut_RecordedReply, _swarmcut_SnapshotRequest__Output, _swarmcut_RecordedReply__Output>
   Release: MethodDefinition<_swarmcut_TaskRequest, _swarmcut_Empty, _swarmcut_TaskRequest__Output, _swarmcut_Empty__Output>

@@ -112,6 +112,27 @@ describe('a kill of a container that stands still', () => {
     expect(fixture.exists('slept')).toBe(false);
   });
 
+  it('waits while it only runs for an operation that is not decided, and until its mark is taken away', async () => {
+    patience({});
+    standstills.mark({ ...STILL, runs: true, health: undefined });
+    const kill = call(KILL);
+    await kill.waits();
+    standstills.unmarkRunning('c1');
+    expect([await kill.ended, kill.stderr()]).toEqual([0, '']);
+    expect(fixture.calls()).toEqual(['--root=/r kill c1 15']);
+  });
+
+  it('waits on when the mark of one that only runs is taken away, and it stands still', async () => {
+    patience({});
+    standstills.mark({ ...STILL, runs: true, health: undefined });
+    standstills.mark({ ...STILL, health: undefined });
+    standstills.unmarkRunning('c1');
+    const kill = call(KILL);
+    await kill.waits();
+    standstills.unmark('c1');
+    expect(await kill.ended).toBe(0);
+  });
+
   it('does not wait for another one, nor for a mark that nobody understands', async () => {
     patience({});
     standstills.mark({ ...STILL, containerId: 'c2', health: undefined });
@@ -124,6 +145,16 @@ describe('a kill of a container that stands still', () => {
 });
 
 describe('an exec in a container that stands still', () => {
+  it('does not wait when the container runs, and only its stops wait', async () => {
+    patience({});
+    standstills.mark({ ...STILL, runs: true, health: health(PROBE) });
+    const args = exec(PROBE, ...detached());
+    const probe = call(args);
+    expect([await probe.ended, probe.stderr()]).toEqual([0, '']);
+    expect(fixture.exists('slept')).toBe(false);
+    expect(fixture.calls()).toEqual([args.join(' ')]);
+  });
+
   it('waits, and is runc’s when the container goes on', async () => {
     patience({});
     standstills.mark({ ...STILL, health: health(PROBE) });

@@ -25,6 +25,8 @@ export interface ContainerTaskOptions {
   readonly inotifyPaths: readonly string[];
   /** What the task lives in and CRIU does not save. */
   readonly surroundings: Surroundings;
+  /** What was seen before the freeze that a restored program will miss, in words for the user. */
+  readonly notes: readonly string[];
 }
 
 /** What `save` has recorded, still in the stage. */
@@ -116,7 +118,7 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths, surroundings } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths, surroundings, notes } = this.#options;
     const imageDir = join(stageDir, 'criu');
     const workDir = join(stageDir, 'work');
     const filesDir = join(stageDir, 'files');
@@ -140,6 +142,6 @@ export class ContainerTask implements TaskHandle {
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
     await writeSurroundings(imageDir, surrounded.value);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
-    this.#staged = { imageDir, workDir, files: saved };
+    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] } };
   }
 }

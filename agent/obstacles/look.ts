@@ -54,6 +54,13 @@ export function refuseObstacles(obstacles: readonly Obstacle[]): void {
   });
 }
 
+/** What a snapshot is taken without, in words for the user. */
+export function lossNotes(obstacles: readonly Obstacle[]): string[] {
+  return obstacles
+    .filter((one) => kindOf(one).effect === 'lost')
+    .map((one) => `${obstacleText(one)}: ${kindOf(one).advice}`);
+}
+
 /** Of a process as this node numbers it; 0 for the task. */
 interface Found {
   readonly kind: ObstacleName;
@@ -73,15 +80,21 @@ function ofProcess(one: LookedAt, first: LookedAt | undefined): Found[] {
     ...(one.tracer !== 0 ? [found('traced')] : []),
     ...(one.state === 'Z' && one.threads > 1 ? [found('main-thread-ended')] : []),
     ...(one.program.startsWith('/memfd:') ? [found('memfd-program', one.program)] : []),
-    ...(one.program.endsWith('/busybox') && one.arguments.includes('sleep') && one.command === 'sleep'
-      ? [found('sleeping')]
-      : []),
+    ...(isBusyboxSleep(one) ? [found('sleeping')] : []),
     ...one.namespaces.flatMap((namespace, index) =>
       first === undefined || namespace === '' || namespace === first.namespaces[index]
         ? []
         : [found('namespace', namespace.replace(/:.*/, ''))],
     ),
   ];
+}
+
+/** By its own name, as Alpine has it, or as an argument. */
+function isBusyboxSleep({ program, arguments: words }: LookedAt): boolean {
+  const [name = '', applet] = words;
+  return (
+    program.endsWith('/busybox') && (/(^|\/)sleep$/.test(name) || (name.endsWith('busybox') && applet === 'sleep'))
+  );
 }
 
 async function ofFiles(files: readonly OpenFile[]): Promise<Found[]> {

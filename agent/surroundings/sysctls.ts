@@ -11,6 +11,9 @@ const ROOT = '/proc/sys';
 const OURS =
   /^net\/ipv[46]\/(conf\/[^/]+\/(rp_filter|accept_local)|ip_nonlocal_bind|icmp_ratelimit|ip_local_reserved_ports)$/;
 
+/** Not looked at: many, and the node's own for the most part. What a compose file says of them comes from the new container's bundle, too. */
+const LEFT_OUT = new Set(['net/netfilter', 'net/nf_conntrack_max']);
+
 /** Folders with one subfolder for each interface: names and number of interfaces are the engine's. */
 const BY_INTERFACE = /^net\/[^/]+\/(conf|neigh)$/;
 const NO_INTERFACES = new Set(['all', 'default', 'lo']);
@@ -20,14 +23,26 @@ export type Sysctls = ReadonlyMap<string, string>;
 
 /**
  * The settings of a network namespace that somebody has changed: the engine, the compose file's `sysctls`, or a program. They are told from the
- * kernel's own by a namespace that is made for the comparison. Some 5 ms, synchronous.
+ * kernel's own by a namespace that is made for the comparison, and remembered for a
+ * while: some 10 ms then, synchronous, before anything is frozen.
  * @param netns `/proc/PID/ns/net`
  * @throws SystemCallError when the task is gone
  */
 export function changedSysctls(netns: string): Sysctls {
   const there = inNetns(netns, () => readAll());
-  const fresh = inNewNetns(() => readAll());
+  const fresh = freshSysctls();
   return new Map([...there].filter(([path, value]) => value !== fresh.get(path) && !OURS.test(path)));
+}
+
+/** How long the settings of a new namespace are taken for true: an administrator seldom changes what new ones get. Milliseconds. */
+const REMEMBERED_MS = 60_000;
+let remembered: { readonly at: number; readonly sysctls: Map<string, string> } | undefined;
+
+function freshSysctls(): Map<string, string> {
+  const now = performance.now();
+  if (remembered === undefined || now - remembered.at > REMEMBERED_MS)
+    remembered = { at: now, sysctls: inNewNetns(() => readAll()) };
+  return remembered.sysctls;
 }
 
 /** Those of the thread's present network namespace that can be written. */
@@ -37,6 +52,7 @@ function readAll(): Map<string, string> {
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`;
+      if (LEFT_OUT.has(path)) continue;
       if (entry.isDirectory()) {
         if (!BY_INTERFACE.test(folder) || NO_INTERFACES.has(entry.name)) folders.push(path);
         continue;

@@ -30,6 +30,8 @@ export interface ContainerTaskOptions {
   readonly inotifyPaths: readonly string[];
   /** What the task lives in and CRIU does not save. */
   readonly surroundings: Surroundings;
+  /** What was seen before the freeze that a restored program will miss, in words for the user. */
+  readonly notes: readonly string[];
 }
 
 /** What `save` has recorded, still in the stage. */
@@ -161,7 +163,7 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths, surroundings } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths, surroundings, notes } = this.#options;
     await failPoint('agent.dump');
     const { imageDir, workDir, filesDir } = foldersOf(stageDir);
     for (const dir of [imageDir, workDir, filesDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -185,7 +187,7 @@ export class ContainerTask implements TaskHandle {
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
     await writeSurroundings(imageDir, surrounded.value);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
-    this.#staged = { imageDir, workDir, files: saved };
+    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] } };
   }
 }
 

@@ -8,7 +8,7 @@ import type { Logger } from '../../src/platform/logger.ts';
 import { chooseStage, estimateBytes } from '../checkpoints/stage.ts';
 import type { Ledger } from '../checkpoints/store/index.ts';
 import { watchedPaths } from '../linux/inotify.ts';
-import { findObstacles, refuseObstacles } from '../obstacles/look.ts';
+import { findObstacles, lossNotes, refuseObstacles } from '../obstacles/look.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
 import { ProxiedTaskInterceptor } from '../network/proxied-task.ts';
@@ -87,7 +87,8 @@ export async function openRoundSession(
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
   // Better told now than by CRIU, when every task of the stack stands still.
-  refuseObstacles(await findObstacles(facts));
+  const obstacles = await findObstacles(facts);
+  refuseObstacles(obstacles);
   const estimatedBytes = await estimateBytes(facts);
   const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);
   // Not a folder in one of the round's, of which nobody would be the last.
@@ -105,7 +106,8 @@ export async function openRoundSession(
   const opened = { containerId: facts.id, pid: facts.pid, interceptor, runc, health: facts.health, stageDir };
   const held = await owner.take(roundHolder(snapshotId), opened, keeper);
   try {
-    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes, surroundings });
+    const notes = lossNotes(obstacles);
+    const task = await preparedTask(round, { held, facts, runc, stageDir, estimatedBytes, surroundings, notes });
     return {
       snapshotId,
       ref,
@@ -132,6 +134,7 @@ async function preparedTask(
     readonly stageDir: string;
     readonly estimatedBytes: number;
     readonly surroundings: Surroundings;
+    readonly notes: readonly string[];
   },
 ): Promise<ContainerTask> {
   await parts.held.interceptor.prepare({ subnets, foreign, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });

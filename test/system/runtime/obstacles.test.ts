@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { findObstacles, refuseObstacles } from '../../../agent/obstacles/look.ts';
+import { findObstacles, lossNotes, refuseObstacles } from '../../../agent/obstacles/look.ts';
 import { obstacleText, passesByItself } from '../../../src/model/obstacles.ts';
 import { CriuHost } from './criu-host.ts';
 
@@ -71,6 +71,20 @@ describe('before a task is frozen, it is seen that it has', () => {
   it('nothing, if it has what servers have', async () => {
     expect(await lookedAt('fine', FINE)).toEqual([]);
   });
+});
+
+it('busybox’ sleep is named, which ends at a snapshot, and is no reason to refuse', async () => {
+  const container = await host.container('sleeper', ['busybox', 'sleep', '1000']);
+  await container.start();
+  const pid = await container.pid();
+  await vi.waitFor(async () => expect(await findObstacles({ pid, binds: [] })).toMatchObject([{ kind: 'sleeping' }]), {
+    timeout: 10_000,
+    interval: 50,
+  });
+  const found = await findObstacles({ pid, binds: [] });
+  refuseObstacles(found);
+  expect(lossNotes(found)).toEqual([expect.stringMatching(/^process 1 \(\w+\) sleeps in a way .* coreutils/)]);
+  await container.remove();
 });
 
 it('only what passes by itself is tried again', () => {

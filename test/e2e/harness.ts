@@ -1,4 +1,5 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
+import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
@@ -223,5 +224,14 @@ export async function startCoordinator(args: readonly string[]): Promise<{
     timeoutMs: PATIENCE_MS,
     intervalMs: 5,
   });
-  return { ended, kill: (signal = 'SIGKILL') => void process.kill(pid, signal) };
+  const kill = (signal: NodeJS.Signals = 'SIGKILL'): void => {
+    // nsenter, its parent, has stopped with it, and would never see its end.
+    if (signal === 'SIGCONT') process.kill(parentOf(pid), signal);
+    process.kill(pid, signal);
+  };
+  return { ended, kill };
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }

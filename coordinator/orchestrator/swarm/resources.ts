@@ -2,6 +2,7 @@ import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { Resources, ServiceSpec, Stack, StackResources } from '../index.ts';
 import type { Engine } from './engine.ts';
+import { apartFromFormer } from './apart.ts';
 import { withIds } from './specs.ts';
 
 /** Reads the networks, configs and secrets that the services of a stack refer to. */
@@ -68,7 +69,7 @@ export async function ensureResources(
         ids.set(id, present.Id);
         continue;
       }
-      const made = await createNetwork(engine, name, spec, warn);
+      const made = await createNetwork(engine, name, apartFromFormer(manifest, name, spec), warn);
       undos.push(() => engine.removeNetwork(made));
       ids.set(id, made);
     }

@@ -60,6 +60,7 @@ function checkpoint(slot: string, texts: string[]): TaskCheckpoint {
     notes: [],
     streams: [],
     datagrams: [],
+    bound: [],
   };
 }
 

@@ -65,5 +65,6 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
     notes: [...staged.files.notes],
     streams: [...(channels?.streams ?? [])],
     datagrams: dump.datagrams,
+    bound: dump.bound,
   };
 }

@@ -11,6 +11,7 @@ import { block, openInwards, unblock } from './block.ts';
 import { pushUnsent } from './rewriting/push-unsent.ts';
 import { inNetwork, runProcess } from '../../src/platform/processes.ts';
 import {
+  COMING,
   TABLE,
   advanceScript,
   declareBlockScript,
@@ -153,7 +154,7 @@ export class KernelInterceptor implements TaskInterceptor {
     return [
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'blocked_out'],
       ['nft', 'flush', 'set', ...TABLE.split(' '), 'blocked_in'],
-      ['nft', 'flush', 'set', ...TABLE.split(' '), 'coming'],
+      ['nft', 'flush', 'set', ...TABLE.split(' '), COMING],
     ].map((command) => inNetwork(this.netns, command));
   }
 

@@ -25,6 +25,13 @@ const COLOUR_TIMEOUT_MS = 300_000;
 const BLOCK_CHAINS = ['block_out', 'lose_out', 'block_in'] as const;
 const BLOCKED_SETS = ['blocked_out', 'blocked_in'] as const;
 
+/**
+ * While it has elements the coming colour is refused; they have a timeout, as those of the block. Not a set of colours: nft compares the DSCP of IPv6,
+ * which lies across two bytes, with the wrong one of them when it is looked up in a set.
+ */
+export const COMING = 'coming_in';
+const DECLARE_COMING = `add set ${TABLE} ${COMING} { type nf_proto; flags timeout; }`;
+
 const COLOUR_CHAINS = ['colour_out', 'colour_in'] as const;
 
 /** `SOCCR_MARK` of CRIU (soccr/soccr.h): what CRIU itself sends while it restores sockets. */
@@ -150,11 +157,11 @@ export function prepareScript({
     subnetSets(subnets, foreign),
     declareColours(),
     [
-      `add set ${TABLE} coming { type dscp; flags timeout; }`,
-      `flush set ${TABLE} coming`,
-      `add element ${TABLE} coming { ${colour} timeout ${Math.ceil(timeoutMs)}ms }`,
-      `add rule ${TABLE} colour_in ip saddr @subnets4 ip saddr != @foreign4 ip dscp @coming drop`,
-      `add rule ${TABLE} colour_in ip6 saddr @subnets6 ip6 saddr != @foreign6 ip6 dscp @coming drop`,
+      DECLARE_COMING,
+      `flush set ${TABLE} ${COMING}`,
+      `add element ${TABLE} ${COMING} { ipv4 timeout ${Math.ceil(timeoutMs)}ms, ipv6 timeout ${Math.ceil(timeoutMs)}ms }`,
+      `add rule ${TABLE} colour_in ip saddr @subnets4 ip saddr != @foreign4 ip dscp ${colour} meta nfproto @${COMING} drop`,
+      `add rule ${TABLE} colour_in ip6 saddr @subnets6 ip6 saddr != @foreign6 ip6 dscp ${colour} meta nfproto @${COMING} drop`,
     ],
   );
 }
@@ -173,12 +180,12 @@ export function advanceScript(epoch: Epoch): string {
 /** Takes block and colours away and leaves rewriting as it is. */
 export function detachScript(): string {
   return script(declareBlock(), subnetSets([]), declareColours(), [
-    `add set ${TABLE} coming { type dscp; flags timeout; }`,
+    DECLARE_COMING,
     ...[...BLOCK_CHAINS, ...COLOUR_CHAINS].flatMap((chain) => [
       `flush chain ${TABLE} ${chain}`,
       `delete chain ${TABLE} ${chain}`,
     ]),
-    ...[...BLOCKED_SETS, 'coming', 'subnets4', 'subnets6', 'foreign4', 'foreign6'].map(
+    ...[...BLOCKED_SETS, COMING, 'subnets4', 'subnets6', 'foreign4', 'foreign6'].map(
       (set) => `delete set ${TABLE} ${set}`,
     ),
   ]);

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { connectionKey, type Connection, type RewriteEntry } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import type { UnsentMark } from '../../src/model/plans/network-plan.ts';
+import type { BoundSocket, UnsentMark } from '../../src/model/plans/network-plan.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import { listConnections, resetConnections } from '../network/rewriting/connections.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
@@ -106,6 +106,12 @@ function checked(plan: NetworkPlan__Output): {
   unsent: NetworkPlan__Output['unsent'];
   aliases: NetworkPlan__Output['aliases'];
   former: NetworkPlan__Output['former'];
+  bound: BoundSocket[];
 } {
-  return { ...plan, rewrites: plan.rewrites as RewriteEntry[], close: plan.close as Connection[] };
+  return {
+    ...plan,
+    bound: plan.bound as BoundSocket[],
+    rewrites: plan.rewrites as RewriteEntry[],
+    close: plan.close as Connection[],
+  };
 }

@@ -1,4 +1,4 @@
-import type { Connection, DatagramSocket, Endpoint } from '../model/connection.ts';
+import type { Connection, DatagramSocket, Endpoint, UnconnectedSocket } from '../model/connection.ts';
 import { addressText } from '../model/address.ts';
 import { damagedImage, decodeImage, type Message } from './criu-image.ts';
 
@@ -71,6 +71,17 @@ export function decodeDatagramSockets(files: ReadonlyMap<string, Uint8Array>): D
     protocol !== 'udp' || remote.port === 0 || isLoopback(remote.address) ? [] : [{ local, remote }],
   );
 }
+
+/** Those that are bound to one address and not connected, if others can reach it. @throws SwarmcutError `damaged` */
+export function decodeBoundSockets(files: ReadonlyMap<string, Uint8Array>): UnconnectedSocket[] {
+  return inetSockets(files).flatMap(({ protocol, state, local, remote }) => {
+    const waits = protocol === 'udp' ? remote.port === 0 : protocol === 'tcp' && state === 'LISTEN';
+    const reachable = !ANY.includes(local.address) && !isLoopback(local.address) && local.port !== 0;
+    return waits && reachable ? [{ local, datagrams: protocol === 'udp' }] : [];
+  });
+}
+
+const ANY: readonly string[] = ['0.0.0.0', '::'];
 
 function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';

@@ -124,6 +124,8 @@ export const taskCheckpointSchema = z.object({
   streams: z.array(streamCutSchema).default([]),
   /** Connected UDP sockets. Absent in manifests of earlier versions. */
   datagrams: z.array(z.object({ local: endpointSchema, remote: endpointSchema })).default([]),
+  /** Bound to one address, and not connected. Absent in manifests of earlier versions. */
+  bound: z.array(z.object({ local: endpointSchema, datagrams: z.boolean() })).default([]),
 });
 /** Everything that an agent knows about one task's checkpoint once it lies in the store. */
 export type TaskCheckpoint = z.infer<typeof taskCheckpointSchema>;

@@ -44,6 +44,13 @@ export interface DatagramSocket {
   readonly remote: Endpoint;
 }
 
+/** A socket that is bound to one address of its task and not connected: it listens (TCP), or is a UDP socket. */
+export interface UnconnectedSocket {
+  readonly local: Endpoint;
+  /** UDP. */
+  readonly datagrams: boolean;
+}
+
 export function endpointText(endpoint: Endpoint): string {
   const address = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address;
   return `${address}:${endpoint.port}`;

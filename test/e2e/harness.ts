@@ -119,7 +119,7 @@ export async function tracesIn(task: RunningTask): Promise<string[]> {
     runc --root /run/docker/runtime-runc/moby state "$1" | grep -o '"status": "[a-z]*"'
     inside() { nsenter --net=/proc/$pid/ns/net "$@"; }
     inside nft list ruleset | grep -oE 'chain (block_out|block_in|colour_in|colour_out)'
-    for set in blocked_out blocked_in coming; do inside nft list set inet swarmcut $set 2>/dev/null | sed -n "s/.*elements/$set/p"; done
+    for set in blocked_out blocked_in coming_in; do inside nft list set inet swarmcut $set 2>/dev/null | sed -n "s/.*elements/$set/p"; done
     inside ip route | grep rto_min
     ls /run/swarmcut/deadman 2>/dev/null | grep -F "$1" | grep '[.]json$'
     true`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeConnections } from '../../src/formats/criu-sockets.ts';
+import { decodeBoundSockets, decodeConnections, decodeDatagramSockets } from '../../src/formats/criu-sockets.ts';
 import { image, socketFile, STATE, streamImage, type KernelEnd, type SocketSpec } from './image-builder.ts';
 import { random } from '../streams/random.ts';
 
@@ -96,4 +96,32 @@ describe('decodeConnections', () => {
       }
     },
   );
+});
+
+describe('sockets without a connection', () => {
+  const UDP = { type: 2, proto: 17 };
+  const none = [[0, 0, 0, 0], 0] as const;
+  const map = files([
+    { ino: 1, state: STATE.LISTEN, local: [[0, 0, 0, 0], 80], remote: none },
+    { ino: 2, state: STATE.LISTEN, local: [[10, 0, 1, 5], 80], remote: none },
+    { ino: 3, state: STATE.LISTEN, local: [[127, 0, 0, 1], 80], remote: none },
+    { ino: 4, state: STATE.CLOSE, local: [[10, 0, 1, 5], 53], remote: none, ...UDP },
+    { ino: 5, state: STATE.CLOSE, local: [[0, 0, 0, 0], 53], remote: none, ...UDP },
+    { ino: 6, state: STATE.ESTABLISHED, local: [[10, 0, 1, 5], 4000], remote: [[10, 0, 1, 2], 53], ...UDP },
+    { ino: 7, state: STATE.ESTABLISHED, local: [[127, 0, 0, 1], 4000], remote: [[127, 0, 0, 11], 53], ...UDP },
+    { ino: 8, state: STATE.ESTABLISHED, ...V4, end: END },
+  ]);
+
+  it('of UDP are told from those of the task itself', () => {
+    expect(decodeDatagramSockets(map)).toEqual([
+      { local: { address: '10.0.1.5', port: 4000 }, remote: { address: '10.0.1.2', port: 53 } },
+    ]);
+  });
+
+  it('are named if they are bound to one address that others reach', () => {
+    expect(decodeBoundSockets(map)).toEqual([
+      { local: { address: '10.0.1.5', port: 80 }, datagrams: false },
+      { local: { address: '10.0.1.5', port: 53 }, datagrams: true },
+    ]);
+  });
 });

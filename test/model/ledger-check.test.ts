@@ -17,8 +17,9 @@ function recorded({
   notes,
   streams,
   datagrams,
+  bound,
 }: ManifestTask): TaskCheckpoint {
-  return { task, parts, connections, processes, times, aliases, notes, streams, datagrams };
+  return { task, parts, connections, processes, times, aliases, notes, streams, datagrams, bound };
 }
 
 const ledgers: Recorded[] = [

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { endpointText, type Connection, type Endpoint, type RewriteEntry } from '../../src/model/connection.ts';
+import {
+  endpointText,
+  type Connection,
+  type Endpoint,
+  type RewriteEntry,
+  type UnconnectedSocket,
+} from '../../src/model/connection.ts';
 import { pairConnections } from '../../src/model/cuts/cut.ts';
 import {
   planNetworks,
@@ -350,4 +356,17 @@ test('addresses that no socket has any more are remembered, too', () => {
     ownAddresses: ['10.0.1.12'],
     aliases: ['10.0.1.2', '10.0.1.12', '10.0.1.22'].flatMap(aliases),
   });
+});
+
+test('sockets that are bound to an old address are reached under the present one; others need nothing', () => {
+  const on = (text: string, datagrams = false): UnconnectedSocket => ({ local: endpoint(text), datagrams });
+  const bound = [on('10.0.1.2:80'), on('10.0.1.12:81'), on('10.0.1.12:53', true), on('172.18.0.3:82')];
+  const moved = { ...restored('server', '10.0.1.12', '10.0.1.22', [], '10.0.1.2'), bound };
+  expect(plan([moved]).plans.get('server')).toMatchObject({
+    ownAddresses: ['10.0.1.2', '10.0.1.12', '172.18.0.3'],
+    bound: [bound[0], bound[1], bound[2]].map((socket) => ({ ...socket, wire: '10.0.1.22' })),
+  });
+  expect(plan([{ ...moved, newAddresses: aliases('10.0.1.12') }]).plans.get('server')?.bound).toEqual([
+    { ...bound[0], wire: '10.0.1.12' },
+  ]);
 });

@@ -50,6 +50,7 @@ export function taskOf(service: string, local: string, remote: string): Manifest
     notes: [],
     streams: [],
     datagrams: [],
+    bound: [],
     parts: [{ kind: 'CRIU', path: 'pages-1.img', sha256: 'a'.repeat(64), sizeBytes: 1_250_000 }],
     processes: [{ pid: 1, parentPid: 0, threads: 7, command: 'node branch.js' }],
     connections: [

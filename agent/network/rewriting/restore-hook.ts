@@ -2,13 +2,15 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetworkPlan } from '../../../src/model/plans/network-plan.ts';
 import { ROUTE_TABLE, RULE_LINES, rewriteSysctlScript } from './addresses.ts';
+import { boundScript } from './bound-rules.ts';
 import { formerScript } from './former-rules.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf } from '../../linux/addresses.ts';
 import { blockScript } from '../rules.ts';
 
 /** What the hook needs of a plan. */
-export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'> & Partial<Pick<NetworkPlan, 'former'>>;
+export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'> &
+  Partial<Pick<NetworkPlan, 'former' | 'bound'>>;
 
 export interface RestoreHookOptions {
   readonly plan: HookPlan;
@@ -32,12 +34,13 @@ export interface RestoreHookOptions {
  */
 export async function restoreHook(options: RestoreHookOptions): Promise<string> {
   const { plan, dir, sysctls = new Map<string, string>(), files = [] } = options;
+  const { former = [], bound = [] } = plan;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const script = join(dir, 'hook.sh');
   const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
-    writeFile(join(dir, 'former.nft'), formerScript(plan.former ?? [])),
+    writeFile(join(dir, 'former.nft'), formerScript(former) + (bound.length > 0 ? boundScript(bound) : '')),
     writeFile(join(dir, 'inside.sh'), insideScript(plan, sysctls.size > 0)),
     writeFile(join(dir, 'sysctls'), [...sysctls].map(([path, value]) => `${path} ${value}\n`).join('')),
     ...files.map(({ contents }, index) => writeFile(join(dir, `file-${index}`), contents)),
@@ -90,7 +93,7 @@ export function insideScript(plan: HookPlan, withSysctls = false): string {
 # The block comes first: nothing may answer, or be answered, before all is in place.
 nft -f rules.nft
 ${withSysctls ? SYSCTL_LINES : ''}\
-${(plan.former ?? []).length > 0 ? '# A courtesy, without which the container can do.\nnft -f former.nft || true\n' : ''}\
+${(plan.former ?? []).length + (plan.bound ?? []).length > 0 ? '# A courtesy, without which the container can do.\nnft -f former.nft || true\n' : ''}\
 ${plan.rewrites.length + plan.ownAddresses.length > 0 ? rewriteSysctlScript(plan.rewrites) : ''}addresses=$(ip -o address show)
 ip link set lo up
 # own ADDRESS BITS [OPTION]: an address of the time of the checkpoint, unless the engine has given it to the container again.

@@ -1,13 +1,13 @@
 import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Connection, DatagramSocket } from '../../../src/model/connection.ts';
+import type { Connection, DatagramSocket, UnconnectedSocket } from '../../../src/model/connection.ts';
 import {
   decodeDumpStats,
   decodeProcesses,
   type DumpedProcess,
   type DumpStats,
 } from '../../../src/formats/criu-processes.ts';
-import { decodeConnections, decodeDatagramSockets } from '../../../src/formats/criu-sockets.ts';
+import { decodeBoundSockets, decodeConnections, decodeDatagramSockets } from '../../../src/formats/criu-sockets.ts';
 
 /** CRIU's images that say what is in a dump, rather than being its contents. */
 const DESCRIPTIONS = /^(files|pstree|core-\d+|tcp-stream-[0-9a-f]+)\.img$/;
@@ -18,6 +18,7 @@ const STREAM_HEAD_BYTES = 4096;
 export interface DumpDescription {
   readonly connections: Connection[];
   readonly datagrams: DatagramSocket[];
+  readonly bound: UnconnectedSocket[];
   readonly processes: DumpedProcess[];
   /** Undefined without a work directory. */
   readonly stats: DumpStats | undefined;
@@ -36,6 +37,7 @@ export async function readDump(imageDir: string, workDir?: string): Promise<Dump
   return {
     connections: decodeConnections(files),
     datagrams: decodeDatagramSockets(files),
+    bound: decodeBoundSockets(files),
     processes: decodeProcesses(files),
     stats: workDir === undefined ? undefined : decodeDumpStats(await readFile(join(workDir, 'stats-dump'))),
   };

@@ -5,7 +5,7 @@ import type { TaskPlan } from './plans.ts';
 /** The generated message types want arrays that may be changed. */
 export function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
   if (plan === undefined) return {};
-  const { subnets, ownAddresses, rewrites, close, aliases, unsent, former } = plan.network;
+  const { subnets, ownAddresses, rewrites, close, aliases, unsent, former, bound } = plan.network;
   return {
     subnets: [...subnets],
     ownAddresses: [...ownAddresses],
@@ -14,6 +14,7 @@ export function networkMessage(plan: TaskPlan | undefined): NetworkPlan {
     aliases: [...aliases],
     unsent: [...unsent],
     former: [...former],
+    bound: [...bound],
   };
 }
 

@@ -111,6 +111,7 @@ function cutTasks({ moving, checkpoints }: Pick<Moved, 'moving' | 'checkpoints'>
       key,
       connections: checkpoint?.connections ?? [],
       datagrams: checkpoint?.datagrams ?? [],
+      bound: checkpoint?.bound ?? [],
       aliases: checkpoint?.aliases ?? [],
       addresses: task.addresses,
       streams: checkpoint?.streams ?? [],

@@ -44,6 +44,7 @@ export function cutOf(manifest: Manifest): CheckedCut {
       key: taskKey(task.task),
       connections: task.connections,
       datagrams: task.datagrams,
+      bound: task.bound,
       aliases: task.aliases,
       addresses: task.addresses,
       streams: task.streams,

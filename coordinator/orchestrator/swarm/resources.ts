@@ -4,6 +4,7 @@ import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { Resources, ServiceSpec, Stack, StackResources } from '../index.ts';
 import type { Engine } from './engine.ts';
 import { referencesOf, withConfigNames, withIds } from './specs.ts';
+import { apartFromFormer } from './apart.ts';
 
 /** Reads the networks, configs and secrets that the services of a stack refer to. */
 export async function readResources(engine: Engine, stack: Stack): Promise<StackResources> {
@@ -70,7 +71,7 @@ export async function ensureResources(
         ids.set(id, present.Id);
         continue;
       }
-      const made = await createNetwork(engine, name, spec, warn);
+      const made = await createNetwork(engine, name, apartFromFormer(manifest, name, spec), warn);
       undos.push(() => engine.removeNetwork(made));
       ids.set(id, made);
     }

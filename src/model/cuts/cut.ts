@@ -1,4 +1,4 @@
-import { connectionKey, peerKey, type Connection, type DatagramSocket } from '../connection.ts';
+import { connectionKey, peerKey, type Connection, type DatagramSocket, type UnconnectedSocket } from '../connection.ts';
 import type { Alias } from '../task.ts';
 
 /** What is known of one task at its cut. */
@@ -8,6 +8,7 @@ export interface CutTask {
   readonly connections: readonly Connection[];
   /** Its connected UDP sockets. */
   readonly datagrams?: readonly DatagramSocket[];
+  readonly bound?: readonly UnconnectedSocket[];
   /** Addresses that its sockets may be bound to, previous ones too. */
   readonly aliases: readonly Alias[];
   /** Its addresses at the cut, by network. */

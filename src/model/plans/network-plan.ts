@@ -5,6 +5,7 @@ import {
   type DatagramSocket,
   type Endpoint,
   type RewriteEntry,
+  type UnconnectedSocket,
 } from '../connection.ts';
 import type { ConnectionEnd, CutTask, Pairing } from '../cuts/cut.ts';
 import type { Alias } from '../task.ts';
@@ -26,6 +27,13 @@ export interface NetworkPlan {
   readonly unsent: UnsentMark[];
   /** Where new connections to the stack's former addresses go. */
   readonly former: FormerAddress[];
+  /** Sockets that are bound to old addresses of the task and not connected. */
+  readonly bound: BoundSocket[];
+}
+
+/** Under which address such a socket is reached now. Same shape as `BoundSocket` in proto/types.proto. */
+export interface BoundSocket extends UnconnectedSocket {
+  readonly wire: string;
 }
 
 /**
@@ -312,6 +320,7 @@ class TaskPlaces {
     const bound = new Set([
       ...[...task.connections, ...(task.datagrams ?? [])]
         .map(({ local }) => local.address)
+        .concat((task.bound ?? []).map(({ local }) => local.address))
         .filter((address) => !isLoopback(address)),
       ...task.addresses.map(({ address }) => address),
     ]);
@@ -330,6 +339,10 @@ class TaskPlaces {
       unsent: place.unsent,
       aliases: [...aliases, ...task.newAddresses],
       former,
+      bound: (task.bound ?? []).flatMap(({ local, datagrams }) => {
+        const wire = place.presentOn.get(place.networkOf.get(local.address) ?? '');
+        return wire === undefined || present.has(local.address) ? [] : [{ local, datagrams, wire }];
+      }),
     };
   }
 }

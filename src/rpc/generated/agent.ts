@@ -7,6 +7,7 @@ import type { AgentClient as _swarmcut_AgentClient, AgentDefinition as _swarmcut
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from './swarmcut/Alias.ts';
 import type { AttachReply as _swarmcut_AttachReply, AttachReply__Output as _swarmcut_AttachReply__Output } from './swarmcut/AttachReply.ts';
 import type { AttachRequest as _swarmcut_AttachRequest, AttachRequest__Output as _swarmcut_AttachRequest__Output } from './swarmcut/AttachRequest.ts';
+import type { BoundSocket as _swarmcut_BoundSocket, BoundSocket__Output as _swarmcut_BoundSocket__Output } from './swarmcut/BoundSocket.ts';
 import type { CallProgress as _swarmcut_CallProgress, CallProgress__Output as _swarmcut_CallProgress__Output } from './swarmcut/CallProgress.ts';
 import type { CertificateRequest as _swarmcut_CertificateRequest, CertificateRequest__Output as _swarmcut_CertificateRequest__Output } from './swarmcut/CertificateRequest.ts';
 import type { Check as _swarmcut_Check, Check__Output as _swarmcut_Check__Output } from './swarmcut/Check.ts';
@@ -89,6 +90,7 @@ export interface ProtoGrpcType {
     Alias: MessageTypeDefinition<_swarmcut_Alias, _swarmcut_Alias__Output>
     AttachReply: MessageTypeDefinition<_swarmcut_AttachReply, _swarmcut_AttachReply__Output>
     AttachRequest: MessageTypeDefinition<_swarmcut_AttachRequest, _swarmcut_AttachRequest__Output>
+    BoundSocket: MessageTypeDefinition<_swarmcut_BoundSocket, _swarmcut_BoundSocket__Output>
     CallProgress: MessageTypeDefinition<_swarmcut_CallProgress, _swarmcut_CallProgress__Output>
     CertificateRequest: MessageTypeDefinition<_swarmcut_CertificateRequest, _swarmcut_CertificateRequest__Output>
     Check: MessageTypeDefinition<_swarmcut_Check, _swarmcut_Check__Output>

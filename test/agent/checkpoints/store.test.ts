@@ -61,6 +61,7 @@ function checkpoint(slot: string, texts: string[]): TaskCheckpoint {
     notes: [],
     streams: [],
     datagrams: [],
+    bound: [],
   };
 }
 

@@ -4,21 +4,26 @@ import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { listConnections, resetConnections } from '../../../agent/network/rewriting/connections.ts';
 import { Bed, ECHO, PING, type Program } from './kernel-bed.ts';
 
-const SUBNETS = ['10.91.0.0/24'];
+const SUBNETS = ['10.91.0.0/24', 'fd91::/64'];
 const A = '10.91.0.2';
 const B = '10.91.0.3';
 let bed: Bed;
 
 afterEach(async () => bed.close());
 
-async function pair(): Promise<{ server: Program; client: Program; a: KernelInterceptor; b: KernelInterceptor }> {
+/** @param server where the client finds it */
+async function pair(
+  server = B,
+): Promise<{ server: Program; client: Program; a: KernelInterceptor; b: KernelInterceptor }> {
   bed = await Bed.make({ a: `${A}/24`, b: `${B}/24` });
-  const server = bed.program('b', ECHO, '7000');
-  await server.line((line) => line === 'listening');
-  const client = bed.program('a', PING, B, '7000', '2');
+  for (const [task, address] of Object.entries({ a: 'fd91::2', b: 'fd91::3' }))
+    await bed.run(task, ['ip', 'address', 'add', `${address}/64`, 'dev', 'eth0', 'nodad']);
+  const echo = bed.program('b', ECHO.replace('0.0.0.0', '::'), '7000');
+  await echo.line((line) => line === 'listening');
+  const client = bed.program('a', PING, server, '7000', '2');
   await client.more(5);
   return {
-    server,
+    server: echo,
     client,
     a: new KernelInterceptor({ netns: bed.netns('a') }),
     b: new KernelInterceptor({ netns: bed.netns('b') }),
@@ -96,8 +101,11 @@ test('a datagram sent while blocked is lost silently, and lo goes on for UDP but
   expect(listener.lines).toEqual(['ready', 'free']);
 });
 
-test('the coming colour is refused until the own cut, and nothing is lost by it', async () => {
-  const { client, a, b } = await pair();
+test.each([
+  ['IPv4', B],
+  ['IPv6', 'fd91::3'],
+])('the coming colour is refused until the own cut, and nothing is lost by it: %s', async (_family, address) => {
+  const { client, a, b } = await pair(address);
   for (const epoch of [1, 2, 3]) {
     await Promise.all([a, b].map((one) => one.prepare({ subnets: SUBNETS, epoch })));
     await client.more(5);

@@ -162,6 +162,30 @@ describe.each<Family>([4, 6])('over IPv%d', (family) => {
     await answered(socket, 'hello');
   });
 
+  test('servers that listen on one address are reached under the present one and the former one', async () => {
+    const { client, server } = await start(families);
+    const echo = bed.program('b', ECHO.replace("'0.0.0.0'", `'${at(3, family)}'`), '7200');
+    await echo.line((line) => line === 'listening');
+    const datagrams = kept(RawSocket.make(bed.netns('b'), 'udp', family)).bind({ address: at(3, family), port: 7201 });
+    const bound = {
+      b: [
+        { local: { address: at(3, family), port: 7200 }, datagrams: false },
+        { local: { address: at(3, family), port: 7201 }, datagrams: true },
+      ],
+    };
+    await move({ bed, dir, tasks: [server], to: [13], staying: [client], families, bound });
+    for (const last of [13, 3]) await reached('a', at(last, family), 7200);
+    const here = kept(RawSocket.make(bed.netns('a'), 'udp', family)).bind({ address: at(2, family), port: 7202 });
+    // From the server first: it is for nobody's question.
+    datagrams.sendTo('news', { address: at(2, family), port: 7202 });
+    await expect.poll(() => here.receive(), { timeout: 5_000 }).toBe('"news"');
+    here.connect({ address: at(13, family), port: 7201 });
+    here.send('question');
+    await expect.poll(() => datagrams.receive(), { timeout: 5_000 }).toBe('"question"');
+    datagrams.sendTo('answer', { address: at(2, family), port: 7202 });
+    await expect.poll(() => here.receive(), { timeout: 5_000 }).toBe('"answer"');
+  });
+
   test('both ends of a datagram flow are connected sockets', async () => {
     const { client, server } = await start(families);
     const there = kept(RawSocket.make(bed.netns('b'), 'udp', family)).bind({ address: at(3, family), port: 7002 });

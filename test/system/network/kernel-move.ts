@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { listConnections, listDatagramSockets } from '../../../agent/network/rewriting/connections.ts';
 import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
-import type { RewriteEntry } from '../../../src/model/connection.ts';
+import type { RewriteEntry, UnconnectedSocket } from '../../../src/model/connection.ts';
 import { pairConnections } from '../../../src/model/cuts/cut.ts';
 import { planNetworks, type LiveTask } from '../../../src/model/plans/network-plan.ts';
 import type { VirtualAddress } from '../../../src/model/plans/former-addresses.ts';
@@ -45,13 +45,15 @@ export interface Move {
   readonly staying?: readonly Staying[];
   readonly families?: readonly Family[];
   readonly virtual?: readonly VirtualAddress[];
+  /** By task. */
+  readonly bound?: Readonly<Record<string, readonly UnconnectedSocket[]>>;
   /** What else is to be done before they go on. */
   readonly whileBlocked?: () => Promise<void>;
 }
 
 /** All tasks get new addresses at once; returns the milliseconds that each hook took. */
 export async function move(options: Move): Promise<number[]> {
-  const { bed, dir, tasks, to, staying = [], families = [4], virtual = [], whileBlocked } = options;
+  const { bed, dir, tasks, to, staying = [], families = [4], virtual = [], bound = {}, whileBlocked } = options;
   const interceptorOf = (name: string): KernelInterceptor => new KernelInterceptor({ netns: bed.netns(name) });
   const places = (last: number): Alias[] => families.map((family) => ({ address: at(last, family), network: 'net' }));
   await Promise.all(tasks.map(({ name }) => interceptorOf(name).block(60_000)));
@@ -59,6 +61,7 @@ export async function move(options: Move): Promise<number[]> {
     key: name,
     connections: await listConnections(program.pid),
     datagrams: await listDatagramSockets(program.pid),
+    bound: bound[name] ?? [],
     aliases: earlier.flatMap(places),
     addresses: places(now),
   });

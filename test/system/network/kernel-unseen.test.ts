@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
+import { prodStalled } from '../../../agent/network/rewriting/push-unsent.ts';
 import { Bed } from './kernel-bed.ts';
 import { RawSocket } from './raw-socket.ts';
 
@@ -226,6 +227,38 @@ describe.each([4, 6] as const)('over IPv%d a snapshot is not seen by', (family) 
     expect(client.receive()).toBeUndefined();
     expect([client.polledError, client.error]).toEqual([false, 'none']);
   });
+});
+
+test('what waits in a block that has been long is prodded at its end, and need not wait for its timer', async () => {
+  const made = await scene(4);
+  const [a, b] = made.blocks;
+  for (const one of made.blocks) await one.prepare({ subnets: SUBNETS, epoch: 1 });
+  // So that the connection knows the shorter time-out.
+  for (let turn = 0; turn < 5; turn++) await echo(made.scene);
+  await b?.block(60_000);
+  made.scene.client.send('sent'); // before the own block: it leaves, and is lost
+  await a?.block(60_000);
+  // As ss has it: `020ms`, `2.960ms` (both: seconds and milliseconds), `12sec`.
+  const timerMs = async (): Promise<number> => {
+    const shown = await bed.run('a', ['ss', '-Htno', 'dst', ADDRESS[4].b]);
+    const [, head = 0, seconds = 0, milliseconds = 0] = /timer:\(on,(?:(\d+)\.)?(?:(\d+)sec|(\d+)ms)/.exec(shown) ?? [];
+    return 1_000 * (Number(head) + Number(seconds)) + Number(milliseconds);
+  };
+  await expect.poll(timerMs, { timeout: 30_000, interval: 20 }).toBeGreaterThan(2_000);
+  await Promise.all(made.blocks.map((one) => one.advance(1)));
+  const files = [made.scene.client, made.scene.server].map(({ fd }) => ({
+    pid: process.pid,
+    fd: String(fd),
+    target: 'socket:[1]',
+  }));
+  made.scene.client.set(1, 2, 1);
+  const left = await timerMs();
+  const at = performance.now();
+  expect(prodStalled(files)).toBe(1);
+  expect(await soon(() => made.scene.server.receive(), 'bytes')).toBe('"sent"');
+  expect(performance.now() - at).toBeLessThan(left);
+  expect(made.scene.client.get(1, 2)).toBe(1);
+  await echo(made.scene);
 });
 
 test('neighbours over IPv6 are found while a task is held and its peer has cut', async () => {

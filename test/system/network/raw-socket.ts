@@ -112,6 +112,12 @@ export class RawSocket {
     return this;
   }
 
+  get(level: number, option: number): number {
+    const bytes = Buffer.alloc(4);
+    libc.getsockopt(this.fd, level, option, bytes, sizeOf(4));
+    return bytes.readInt32LE();
+  }
+
   send(text: string): Answer {
     const bytes = Buffer.from(text);
     return answer(libc.send(this.fd, bytes, bytes.length, MSG_NOSIGNAL));

@@ -152,7 +152,7 @@ export class Container {
     spec.linux.cgroupsPath = `/swarmcut-test-${this.id}`;
     this.#change(spec);
     // As the engine does: without loopback and a default route, connections cannot be restored.
-    const loopback = `nsenter -t $(grep -o '"pid":[0-9]*' | cut -d: -f2) -n sh -c 'ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up; ip route add default dev eth0'`;
+    const loopback = `nsenter -t $(grep -o '"pid":[0-9]*' | cut -d: -f2) -n sh -c 'ip link set lo up; ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up; ip route add default dev eth0; ip -6 route add default dev eth0'`;
     writeFileSync(file, JSON.stringify(spec));
     this.#addHook({ path: '/bin/sh', args: ['sh', '-c', loopback], env: ['PATH=/usr/sbin:/usr/bin:/bin'] });
   }

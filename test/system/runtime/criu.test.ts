@@ -170,34 +170,48 @@ describe('a container with', () => {
 });
 
 describe('a connection that its peer has ended', () => {
-  it('is restored as ended, also under an address that the new container has not', async () => {
-    const args = python(`
+  it.each([
+    ['4', '10.9.0.5', '10.9.0.6', '24'],
+    ['6', 'fd09::5', 'fd09::6', '64'],
+  ])(
+    'is restored as ended, also under an address that the new container has not: IPv%s',
+    async (v, own, peer, bits) => {
+      const args = python(`
 while True:
-  try: l = socket.create_server(('10.9.0.5', 5000)); break
+  try: l = socket.create_server(('${own}', 5000), family=socket.AF_INET${v === '6' ? '6' : ''}); break
   except OSError: time.sleep(0.05)
-c = socket.create_connection(('10.9.0.5', 5000), source_address=('10.9.0.6', 0)); s, _ = l.accept(); c.sendall(b'bye'); c.close()
+c = socket.create_connection(('${own}', 5000), source_address=('${peer}', 0)); s, _ = l.accept(); c.sendall(b'bye'); c.close()
 ended = select.poll(); ended.register(s, select.POLLRDHUP)
 while True:
   n += 1; show(s.recv(9, socket.MSG_PEEK), len(ended.poll(0))); time.sleep(0.05)`);
-    const old = await host.container('ended-old', args);
-    await old.start();
-    for (const address of ['10.9.0.6', '10.9.0.5'])
-      await old.inNetwork(['ip', 'address', 'add', `${address}/24`, 'dev', 'lo']);
-    await counted(old, 5);
-    expect(old.lines.at(-1)).toMatch(/ b'bye' 1$/);
-    const saved = await save(old, join(host.dir, 'ended-saved'));
-    await old.remove();
+      const old = await host.container(`ended-old${v}`, args);
+      await old.start();
+      for (const address of [peer, own])
+        await old.inNetwork([
+          'ip',
+          'address',
+          'add',
+          `${address}/${bits}`,
+          'dev',
+          'lo',
+          ...(v === '6' ? ['nodad'] : []),
+        ]);
+      await counted(old, 5);
+      expect(old.lines.at(-1)).toMatch(/ b'bye' 1$/);
+      const saved = await save(old, join(host.dir, `ended-saved${v}`));
+      await old.remove();
 
-    const copy = await host.container('ended-copy', args);
-    const config = join(saved.workDir, 'restore.conf');
-    await writeCriuConfig(config);
-    await copy.restore(saved.criuDir, config, ['10.9.0.5']);
-    await counted(copy, 5);
-    expect(copy.lines.at(-1)).toMatch(/ b'bye' 1$/);
-    // CRIU feeds the FIN to the socket in a packet of its own, which must find its way through the block.
-    expect(await copy.inNetwork(['ss', '-Htan', 'state', 'close-wait'])).toContain('10.9.0.6');
-    await copy.remove();
-  });
+      const copy = await host.container(`ended-copy${v}`, args);
+      const config = join(saved.workDir, 'restore.conf');
+      await writeCriuConfig(config);
+      await copy.restore(saved.criuDir, config, [own]);
+      await counted(copy, 5);
+      expect(copy.lines.at(-1)).toMatch(/ b'bye' 1$/);
+      // CRIU feeds the FIN to the socket in a packet of its own, which must find its way through the block.
+      expect(await copy.inNetwork(['ss', '-Htan', 'state', 'close-wait'])).toContain(peer);
+      await copy.remove();
+    },
+  );
 });
 
 describe('a dump', () => {

@@ -8,6 +8,7 @@ import type { DumpTimes as _swarmcut_DumpTimes, DumpTimes__Output as _swarmcut_D
 import type { Alias as _swarmcut_Alias, Alias__Output as _swarmcut_Alias__Output } from '../swarmcut/Alias.ts';
 import type { StreamCut as _swarmcut_StreamCut, StreamCut__Output as _swarmcut_StreamCut__Output } from '../swarmcut/StreamCut.ts';
 import type { DatagramSocket as _swarmcut_DatagramSocket, DatagramSocket__Output as _swarmcut_DatagramSocket__Output } from '../swarmcut/DatagramSocket.ts';
+import type { BoundSocket as _swarmcut_BoundSocket, BoundSocket__Output as _swarmcut_BoundSocket__Output } from '../swarmcut/BoundSocket.ts';
 
 export interface TaskCheckpoint {
   'task'?: (_swarmcut_TaskRef | null);
@@ -19,6 +20,7 @@ export interface TaskCheckpoint {
   'notes'?: (string)[];
   'streams'?: (_swarmcut_StreamCut)[];
   'datagrams'?: (_swarmcut_DatagramSocket)[];
+  'bound'?: (_swarmcut_BoundSocket)[];
 }
 
 export interface TaskCheckpoint__Output {
@@ -31,4 +33,5 @@ export interface TaskCheckpoint__Output {
   'notes': (string)[];
   'streams': (_swarmcut_StreamCut__Output)[];
   'datagrams': (_swarmcut_DatagramSocket__Output)[];
+  'bound': (_swarmcut_BoundSocket__Output)[];
 }

@@ -260,7 +260,6 @@ export class Restores implements ShimHandler {
   // --- the shim's side ---
 
   async create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
-    await failPoint('agent.arrived');
     const restoreId = this.#options.expectations.expectedBy(request.service);
     const session = restoreId === undefined ? undefined : this.#sessions.get(restoreId);
     if (session === undefined) {

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { MAX_REQUEST_BYTES } from './protocol.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, StartRequest } from './protocol.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
 
 export type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest, StartRequest } from './protocol.ts';
 
@@ -136,6 +137,7 @@ export class ShimServer {
     const body = await readJson(request);
     if (request.method === 'POST' && request.url === '/create') {
       const create = body as CreateRequest;
+      await failPoint('agent.arrived');
       const answer = await handler.create(create, signal);
       if (answer.action === 'restore') {
         this.#restoring.set(create.containerId, response);

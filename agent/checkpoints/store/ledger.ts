@@ -163,7 +163,9 @@ export class Ledger {
     const needed = new Set<string>();
     for (const entry of this.#entries.values()) for (const sha256 of hashesOf(entry)) needed.add(sha256);
     for (const sha256 of candidates) {
-      if (!needed.has(sha256) && !this.#store.isPinned(sha256)) await this.#store.remove(sha256);
+      if (this.#store.isPinned(sha256)) continue;
+      if (needed.has(sha256)) await this.#store.leaveMemory(sha256);
+      else await this.#store.remove(sha256);
     }
   }
 

@@ -184,7 +184,7 @@ export class Ledger {
       if (this.#store.isPinned(sha256)) continue;
       if (!needed.has(sha256)) await this.#store.remove(sha256);
       // A migration has put it there; a snapshot has it on disk.
-      else await this.#store.forgetInMemory(sha256);
+      else await this.#store.leaveMemory(sha256);
     }
   }
 

@@ -271,9 +271,11 @@ export class PartStore {
     await rm(place(this.#disk, sha256), { force: true });
   }
 
-  /** Deletes the copy in memory of a part that lies on disk, too. */
-  async forgetInMemory(sha256: string): Promise<void> {
-    if (await exists(place(this.#disk, sha256))) await rm(place(this.#memory, sha256), { force: true });
+  /** Deletes a part from memory if it is on disk, too: whoever had it in memory does not need it any more. */
+  async leaveMemory(sha256: string): Promise<void> {
+    const inMemory = await stat(place(this.#memory, sha256)).catch(() => undefined);
+    if (inMemory !== undefined && (await isFile(place(this.#disk, sha256), inMemory.size)))
+      await rm(place(this.#memory, sha256), { force: true });
   }
 
   /** The hashes of all parts here. */

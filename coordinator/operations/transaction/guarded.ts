@@ -20,11 +20,16 @@ export async function guarded<Result>(
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof NotReleased) || !(await resolved(ctx, session, stack))) throw error;
+    const told: string[] = [];
+    const emit: CoordinatorContext['emit'] = (event) => {
+      if (event.kind === 'warning') told.push(event.message);
+      ctx.emit(event);
+    };
+    if (!(error instanceof NotReleased) || !(await resolved({ ...ctx, emit }, session, stack))) throw error;
     const lost = error.members.map(({ key, node }) => `${key} on ${node}`).join(', ');
-    throw new SwarmcutError('failed', `new tasks could not be released at once: ${lost}`, {
+    throw new SwarmcutError('failed', [`new tasks could not be released at once: ${lost}`, ...told].join('; '), {
       where: { stack },
-      advice: 'what has become of them is in the warnings; `docker stack ps` shows what runs',
+      advice: '`docker stack ps` shows what runs',
       cause: error,
     });
   } finally {

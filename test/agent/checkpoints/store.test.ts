@@ -262,6 +262,16 @@ describe('Ledger', () => {
     expect(readdirSync(join(directories.state, 'parts/incoming'))).toEqual([]);
   });
 
+  it('keeps nothing in memory of a snapshot that is gone, also where another one has the same parts on disk', async () => {
+    const ledger = await opened();
+    await save(ledger, S1, '1', ['shared']);
+    await ledger.begin(S2, 'bank');
+    await store.adopt(file('shared'), { memory: true });
+    await ledger.record(S2, checkpoint('1', ['shared']));
+    await ledger.remove(S2);
+    expect((await store.path(sha256('shared'))).startsWith(directories.state)).toBe(true);
+  });
+
   it('sweeps at its start what no snapshot names', async () => {
     await save(await opened(), S1, '1', ['one']);
     await store.adopt(file('orphan'));

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   PATIENCE_MS,
   agentsAnswer,
+  bringBack,
   expectGoesOn,
   expectNoTraces,
   freezeOn,
@@ -199,6 +200,38 @@ describe('a restore or a migration is a transaction', () => {
       await updates;
     }
     await expectSettled();
+  });
+
+  test('the target of a migration dies after the commit, before its task has run: the old task goes on', async () => {
+    const [manager, from, to] = ['n1', 'n2', 'n3'] as const;
+    // Nothing else of the stack dies with it.
+    for (const [service, node] of Object.entries({ server: manager, client: from }))
+      if ((await placement(STACK))[`${service}.1`] !== node) await migrate(`${STACK}_${service}`, '--to', node);
+    before = { ...(await present()), n: (await stacks.status(STACK, 'client')).n };
+    const kills = [await killer(to, 'agent', { keepDown: true }), await killer(to, 'engine', { keepDown: true })];
+    try {
+      const commit = committed();
+      const running = stacks.coordinator(['migrate', `${STACK}_client`, '--to', to]);
+      await commit;
+      for (const kill of kills) kill();
+      const { exitCode, error } = await running;
+      expect(exitCode).not.toBe(0);
+      expect(error?.message).toMatch(/withdrawn, no new task has run: txn_client\.1 on n3/);
+    } finally {
+      await stacks.must(to, ['rm', '-f', '/run/testbed/engine.down']);
+      await bringBack(to);
+    }
+    await waitFor(
+      'the node',
+      async () =>
+        (await stacks.must('n1', ['docker', 'node', 'ls', '-f', 'name=n3', '--format', '{{.Status}}'])) === 'Ready',
+      {
+        timeoutMs: PATIENCE_MS,
+      },
+    );
+    await expectSettled();
+    await expectOld();
+    expect(await stacks.coordinate<{ migration?: boolean }[]>(['list', STACK])).toHaveLength(1);
   });
 
   test('`docker service rollback` after a restore changes nothing', async () => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { brokenRules } from './manifest-rules.ts';
+import { brokenRules } from './manifests/manifest-rules.ts';
 
 /**
  * What a checkpoint and a snapshot are made of, as written into `manifest.json`. The shapes of a task's checkpoint are those of

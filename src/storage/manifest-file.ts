@@ -1,7 +1,7 @@
 import { ENCRYPTED_SCHEMA_VERSION, MANIFEST_SCHEMA_VERSION, manifestSchema } from '../model/checkpoint.ts';
 import type { Manifest } from '../model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../model/errors.ts';
-import { unknownField } from '../model/manifest-rules.ts';
+import { unknownField } from '../model/manifests/manifest-rules.ts';
 import { excerpt } from '../model/visible.ts';
 
 /**

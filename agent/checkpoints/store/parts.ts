@@ -9,7 +9,7 @@ import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
 import { orDiskFull } from '../../../src/platform/disk-full.ts';
-import { exists, syncDirectory } from '../../../src/platform/files.ts';
+import { syncDirectory } from '../../../src/platform/files.ts';
 import { sealFile } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartSealing } from '../../../src/storage/encryption/part-sealing.ts';
 import { promptCollection } from '../../transfer/prompt-collection.ts';

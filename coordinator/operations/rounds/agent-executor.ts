@@ -67,7 +67,16 @@ export class AgentExecutor implements RoundExecutor {
   }
 
   prepare(key: string, onProgress: OnProgress): Promise<void> {
-    const { snapshotId, stack, algorithm, epoch, freezeTimeoutMs, encryption, stageInMemory, foreign = [] } = this.#options;
+    const {
+      snapshotId,
+      stack,
+      algorithm,
+      epoch,
+      freezeTimeoutMs,
+      encryption,
+      stageInMemory,
+      foreign = [],
+    } = this.#options;
     return this.#step(key, 'prepare', async ({ agent, ref, task }) => {
       await failPoint('coordinator.prepare');
       const order = {

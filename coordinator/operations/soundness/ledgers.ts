@@ -1,6 +1,6 @@
 import type { Manifest, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { compareWithLedgers, type LedgerDifference } from '../../../src/model/ledger-check.ts';
+import { compareWithLedgers, type LedgerDifference } from '../../../src/model/manifests/ledger-check.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 

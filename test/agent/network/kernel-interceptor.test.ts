@@ -94,7 +94,9 @@ describe('rules', () => {
   test('what prepare refuses is what advance sends', () => {
     for (const epoch of [4, 5]) {
       const colour = colourOf(epoch);
-      expect(prepareScript({ subnets: ['10.0.1.0/24'], epoch })).toContain(`ip dscp ${colour} meta nfproto @coming_in drop`);
+      expect(prepareScript({ subnets: ['10.0.1.0/24'], epoch })).toContain(
+        `ip dscp ${colour} meta nfproto @coming_in drop`,
+      );
       expect(advanceScript(epoch)).toContain(`ip daddr @subnets4 ip daddr != @foreign4 ip dscp set ${colour}`);
     }
   });

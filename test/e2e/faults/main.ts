@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults`: fault by step by algorithm on a real test bed (docs/reliability.md). What has been run is kept in docs/reliability.json, so that
+ * `npm run test:faults`: fault by step by algorithm on a real test bed (docs/reliability.md). What has been run is kept in test/e2e/faults/results.json, so that
  * several runs fill the matrix: cells that are green there are not run again, unless `--again` says so.
  */
 import { execFileSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-/** What has been found so far: docs/reliability.json, from which the tables of docs/reliability.md are made. */
+/** What has been found so far: test/e2e/faults/results.json, from which the tables of docs/reliability.md are made. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -31,10 +31,11 @@ export type Results = z.infer<typeof fileSchema>;
 /** Between these: generated. */
 const BEGIN = '<!-- prettier-ignore-start -->';
 const END = '<!-- prettier-ignore-end -->';
-const file = (name: string): string => path.join(projectDir(), 'docs', name);
+const PAGE = path.join(projectDir(), 'docs/reliability.md');
+const RESULTS = path.join(projectDir(), 'test/e2e/faults/results.json');
 
 export async function readResults(): Promise<Results> {
-  const text = await readFile(file('reliability.json'), 'utf8').catch(() => undefined);
+  const text = await readFile(RESULTS, 'utf8').catch(() => undefined);
   return text === undefined ? { versions: {}, explained: {}, cells: {} } : fileSchema.parse(JSON.parse(text));
 }
 
@@ -46,8 +47,8 @@ export async function writeResults(results: Results): Promise<void> {
       .filter(([key]) => order.has(key))
       .sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)),
   );
-  await replace('reliability.json', `${JSON.stringify({ ...results, cells }, undefined, 1)}\n`);
-  const page = await readFile(file('reliability.md'), 'utf8');
+  await replace(RESULTS, `${JSON.stringify({ ...results, cells }, undefined, 1)}\n`);
+  const page = await readFile(PAGE, 'utf8');
   const [head = '', rest = ''] = page.split(BEGIN);
   await replace(
     'reliability.md',
@@ -60,8 +61,8 @@ export function noted(outcome: Outcome, commit: string): Result {
 }
 
 async function replace(name: string, text: string): Promise<void> {
-  await writeFile(`${file(name)}.new`, text);
-  await rename(`${file(name)}.new`, file(name));
+  await writeFile(`${name}.new`, text);
+  await rename(`${name}.new`, name);
 }
 
 const SIGNS = { green: '✓', red: '✗', 'not reached': '○' } as const;

@@ -4,7 +4,7 @@ import { pathInHost } from '../../../examples/testbed/index.ts';
 import { PATIENCE_MS, expectNoTraces, halter, others, snapshot, stacks, waitFor } from '../harness.ts';
 import type { ProgramStatus, RunningTask } from '../harness.ts';
 import type { CoordinatorAnswer } from '../../../examples/demo/stacks.ts';
-import { SWARM_EVENTS, type SwarmEvent } from '../swarm-events.ts';
+import { SWARM_EVENTS, type SwarmEvent } from './swarm-events.ts';
 
 const STACK = 'events';
 const SERVICE = `${STACK}_client`;

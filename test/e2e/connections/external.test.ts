@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { PATIENCE_MS, expectGoesOn, expectNoTraces, others, restore, snapshot, stacks, waitFor } from './harness.ts';
-import type { RunningTask } from './harness.ts';
+import { PATIENCE_MS, expectGoesOn, expectNoTraces, others, restore, snapshot, stacks, waitFor } from '../harness.ts';
+import type { RunningTask } from '../harness.ts';
 
 const STACK = 'pair';
 

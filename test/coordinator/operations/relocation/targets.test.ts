@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readTargets } from '../../../coordinator/operations/relocation/targets.ts';
-import type { ClusterNode } from '../../../coordinator/orchestrator/index.ts';
+import { readTargets } from '../../../../coordinator/operations/relocation/targets.ts';
+import type { ClusterNode } from '../../../../coordinator/orchestrator/index.ts';
 
 describe('--to', () => {
   const node = (hostname: string, usable = true): ClusterNode => ({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { brokenRules, unknownField } from '../../src/model/manifest-rules.ts';
-import { assertStackName, isStackName } from '../../src/model/stack-name.ts';
-import { manifestOf, taskOf } from '../storage/manifest.ts';
+import { brokenRules, unknownField } from '../../../src/model/manifests/manifest-rules.ts';
+import { assertStackName, isStackName } from '../../../src/model/stack-name.ts';
+import { manifestOf, taskOf } from '../../storage/manifest.ts';
 
 const task = taskOf('bank_a', '10.0.1.2', '10.0.1.3');
 const [part] = task.parts;

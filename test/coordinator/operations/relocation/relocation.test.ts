@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { CoordinatorContext, OperationEvent } from '../../../coordinator/operations/index.ts';
-import { OldTasks } from '../../../coordinator/operations/relocation/old-tasks.ts';
-import { Relocation } from '../../../coordinator/operations/relocation/relocation.ts';
-import { relocate, type RelocationSteps } from '../../../coordinator/operations/relocation/sequence.ts';
-import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
-import { SwarmcutError } from '../../../src/model/errors.ts';
-import { pause } from '../../../src/platform/deadlines.ts';
-import type { AgentClient, CallSettings } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext, OperationEvent } from '../../../../coordinator/operations/index.ts';
+import { OldTasks } from '../../../../coordinator/operations/relocation/old-tasks.ts';
+import { Relocation } from '../../../../coordinator/operations/relocation/relocation.ts';
+import { relocate, type RelocationSteps } from '../../../../coordinator/operations/relocation/sequence.ts';
+import type { ClusterSession } from '../../../../coordinator/operations/session/session.ts';
+import { SwarmcutError } from '../../../../src/model/errors.ts';
+import { pause } from '../../../../src/platform/deadlines.ts';
+import type { AgentClient, CallSettings } from '../../../../src/rpc/index.ts';
 
 const ID = 'r1';
 const SNAPSHOT = 's1';

@@ -10,8 +10,8 @@ import {
   snapshot,
   stacks,
   waitFor,
-} from './harness.ts';
-import type { VerifyReport } from './harness.ts';
+} from '../harness.ts';
+import type { VerifyReport } from '../harness.ts';
 
 /** What test/e2e/programs/streams.mjs has seen. */
 interface Seen {

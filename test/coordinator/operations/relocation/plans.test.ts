@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { restorePlans } from '../../../coordinator/operations/relocation/plans.ts';
-import type { Arrival } from '../../../coordinator/operations/relocation/arrivals.ts';
-import type { ManifestTask, StreamCut } from '../../../src/model/checkpoint.ts';
-import { endpoint } from '../../model/connections.ts';
-import { streamEnd } from '../../model/streams.ts';
-import { manifestOf, taskOf } from '../../storage/manifest.ts';
+import { restorePlans } from '../../../../coordinator/operations/relocation/plans.ts';
+import type { Arrival } from '../../../../coordinator/operations/relocation/arrivals.ts';
+import type { ManifestTask, StreamCut } from '../../../../src/model/checkpoint.ts';
+import { endpoint } from '../../../model/connections.ts';
+import { streamEnd } from '../../../model/streams.ts';
+import { manifestOf, taskOf } from '../../../storage/manifest.ts';
 
 function proxied(service: string, local: string, remote: string, streams: StreamCut[]): ManifestTask {
   const task = taskOf(service, local, remote);

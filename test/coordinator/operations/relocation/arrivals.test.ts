@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { CoordinatorContext, OperationEvent } from '../../../coordinator/operations/index.ts';
-import { Arrivals } from '../../../coordinator/operations/relocation/arrivals.ts';
-import type { ClusterSession } from '../../../coordinator/operations/session/session.ts';
-import type { ClusterService, ClusterTask } from '../../../coordinator/orchestrator/index.ts';
-import type { RestoreEvent__Output } from '../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { CoordinatorContext, OperationEvent } from '../../../../coordinator/operations/index.ts';
+import { Arrivals } from '../../../../coordinator/operations/relocation/arrivals.ts';
+import type { ClusterSession } from '../../../../coordinator/operations/session/session.ts';
+import type { ClusterService, ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
+import type { RestoreEvent__Output } from '../../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import type { AgentClient } from '../../../../src/rpc/index.ts';
 
 const REF = { service: 'bank_a', slot: '1', taskId: 't1', containerId: 'c1' };
 

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { unwanted, withReserved } from '../../../coordinator/operations/transaction/placement-window.ts';
-import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
-import type { Cluster, ClusterNode } from '../../../coordinator/orchestrator/index.ts';
-import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
+import { unwanted, withReserved } from '../../../../coordinator/operations/transaction/placement-window.ts';
+import type { CoordinatorContext } from '../../../../coordinator/operations/index.ts';
+import type { Cluster, ClusterNode } from '../../../../coordinator/orchestrator/index.ts';
+import { FakeRaft, sharedBy } from '../lock/fake-raft.ts';
 
 const node = (hostname: string, availability = 'active'): ClusterNode =>
   ({ id: `id-${hostname}`, hostname, availability }) as ClusterNode;

@@ -1,7 +1,7 @@
-import { ID_PATTERN } from './ids.ts';
-import { isStackName } from './stack-name.ts';
-import { taskKey } from './task.ts';
-import type { TaskRef } from './task.ts';
+import { ID_PATTERN } from '../ids.ts';
+import { isStackName } from '../stack-name.ts';
+import { taskKey } from '../task.ts';
+import type { TaskRef } from '../task.ts';
 
 /** What the rules look at: all of it has passed the schema's types. */
 export interface RuledManifest {

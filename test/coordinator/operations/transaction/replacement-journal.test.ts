@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { SwarmcutError } from '../../../src/model/errors.ts';
-import type { CoordinatorContext } from '../../../coordinator/operations/index.ts';
+import { SwarmcutError } from '../../../../src/model/errors.ts';
+import type { CoordinatorContext } from '../../../../coordinator/operations/index.ts';
 import {
   ReplacementJournal,
   remedyOf,
   type JournalPlace,
   type ReplacementRecord,
-} from '../../../coordinator/operations/transaction/replacement-journal.ts';
-import { putServicesBack } from '../../../coordinator/operations/transaction/recovery.ts';
-import type { LockedSession } from '../../../coordinator/operations/lock/stack-lock.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { ClusterService, ServiceSpec } from '../../../coordinator/orchestrator/index.ts';
+} from '../../../../coordinator/operations/transaction/replacement-journal.ts';
+import { putServicesBack } from '../../../../coordinator/operations/transaction/recovery.ts';
+import type { LockedSession } from '../../../../coordinator/operations/lock/stack-lock.ts';
+import type { AgentClient } from '../../../../src/rpc/index.ts';
+import type { ClusterService, ServiceSpec } from '../../../../coordinator/orchestrator/index.ts';
 
 const before = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 3, Placement: {} } };
 const saved = { Name: 'bank_a', TaskTemplate: { ForceUpdate: 1 } };

@@ -1,5 +1,5 @@
-import type { Manifest, ManifestTask, TaskCheckpoint } from './checkpoint.ts';
-import { taskKey } from './task.ts';
+import type { Manifest, ManifestTask, TaskCheckpoint } from '../checkpoint.ts';
+import { taskKey } from '../task.ts';
 
 /** What one node says it has recorded of a snapshot. `stack` is empty when it has nothing of it. */
 export interface Recorded {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { Furthest } from '../../../coordinator/operations/transaction/furthest.ts';
-import type { ClusterTask } from '../../../coordinator/orchestrator/index.ts';
+import { Furthest } from '../../../../coordinator/operations/transaction/furthest.ts';
+import type { ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
 
 function task(state: string, node = 'n1', slot = '1'): ClusterTask {
   return { service: 'bank_a', slot, node, state } as ClusterTask;

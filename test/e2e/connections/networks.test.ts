@@ -10,7 +10,7 @@ import {
   snapshot,
   stacks,
   waitFor,
-} from './harness.ts';
+} from '../harness.ts';
 
 type ComposeService = Parameters<typeof stacks.deployCompose>[1]['services'][string];
 

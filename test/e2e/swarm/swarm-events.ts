@@ -2,7 +2,7 @@
  * Ordinary things that happen in a Swarm, made to happen on a bed: whatever people and nodes do while stacks are snapshotted, restored and moved. One
  * table for the test of them (swarm/events.test.ts) and for whoever wants some at random.
  */
-import type { Stacks } from '../../examples/demo/stacks.ts';
+import type { Stacks } from '../../../examples/demo/stacks.ts';
 
 /** Whom an event hits. */
 export interface EventTarget {

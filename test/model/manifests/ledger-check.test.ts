@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { ManifestTask, TaskCheckpoint } from '../../src/model/checkpoint.ts';
-import { compareWithLedgers, type Recorded } from '../../src/model/ledger-check.ts';
-import { manifestOf, taskOf } from '../storage/manifest.ts';
+import type { ManifestTask, TaskCheckpoint } from '../../../src/model/checkpoint.ts';
+import { compareWithLedgers, type Recorded } from '../../../src/model/manifests/ledger-check.ts';
+import { manifestOf, taskOf } from '../../storage/manifest.ts';
 
 const a = taskOf('bank_a', '10.0.1.2', '10.0.1.3');
 const b = { ...taskOf('bank_b', '10.0.1.3', '10.0.1.2'), node: 'n2' };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { confirmation } from '../../../coordinator/operations/transaction/confirmation.ts';
-import { outcomeOf } from '../../../coordinator/operations/transaction/lost.ts';
-import type { ClusterNode, ClusterTask } from '../../../coordinator/orchestrator/index.ts';
+import { confirmation } from '../../../../coordinator/operations/transaction/confirmation.ts';
+import { outcomeOf } from '../../../../coordinator/operations/transaction/lost.ts';
+import type { ClusterNode, ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
 
 const member = (name: string) => ({
   key: `bank_${name}.1`,

@@ -51,7 +51,7 @@ export async function writeResults(results: Results): Promise<void> {
   const page = await readFile(PAGE, 'utf8');
   const [head = '', rest = ''] = page.split(BEGIN);
   await replace(
-    'reliability.md',
+    PAGE,
     `${head}${BEGIN}\n\n${tables({ ...results, cells })}\n${END}${rest.split(END)[1] ?? '\n'}`,
   );
 }

@@ -50,10 +50,7 @@ export async function writeResults(results: Results): Promise<void> {
   await replace(RESULTS, `${JSON.stringify({ ...results, cells }, undefined, 1)}\n`);
   const page = await readFile(PAGE, 'utf8');
   const [head = '', rest = ''] = page.split(BEGIN);
-  await replace(
-    PAGE,
-    `${head}${BEGIN}\n\n${tables({ ...results, cells })}\n${END}${rest.split(END)[1] ?? '\n'}`,
-  );
+  await replace(PAGE, `${head}${BEGIN}\n\n${tables({ ...results, cells })}\n${END}${rest.split(END)[1] ?? '\n'}`);
 }
 
 export function noted(outcome: Outcome, commit: string): Result {

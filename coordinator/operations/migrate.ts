@@ -102,7 +102,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const begun = performance.now();
     if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
     const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
-    await this.#cut.prepare();
+    await this.#cut.prepare(this.#id);
     const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(
       this.#ctx,
@@ -137,6 +137,10 @@ class Migration implements RelocationSteps<MigrationPlans> {
       connections: cut.checkpoints.get(key)?.connections ?? [],
       node: agent.node,
     }));
+  }
+
+  get snapshotKey(): Buffer | undefined {
+    return this.#cut.snapshotKey;
   }
 
   secured(): Promise<void> {

@@ -188,6 +188,12 @@ describe('what a checkpoint contains', () => {
     expect(await read(await shell(), '/volume/secret')).toBe(inVolume);
     expect(await read(await shell(), '/root/secret')).toBe(inLayer);
     expect(await filesWith(marks)).toEqual([]);
+
+    // The final cut of a migration is on disk for a while, too.
+    const moving = await stacks.task(stack, 'redis');
+    await stacks.coordinate(['migrate', `${stack}_redis`, '--to', others(moving.node)[0], ...key]);
+    expect(await stacks.inTask(await stacks.task(stack, 'redis'), ['redis-cli', 'get', 'secret'])).toBe(inMemory);
+    expect(await filesWith(marks)).toEqual([]);
     expect(await expectGoesOn(stack)).toMatchObject({ errors: 0, reconnects: 0 });
     await expectNoTraces(stack);
   });

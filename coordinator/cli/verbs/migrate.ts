@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { taskKey } from '../../../src/model/task.ts';
 import type { MigrateReport } from '../../operations/index.ts';
 import { runOperation } from '../context.ts';
-import { globalOptionsOf, parseDuration } from '../options.ts';
+import { addEncryptionOptions, globalOptionsOf, parseDuration } from '../options.ts';
 import { bytesText, durationText, say, sayJson, table } from '../output/output.ts';
 
 interface Options {
@@ -13,7 +13,7 @@ interface Options {
 
 /** `coordinator migrate <stack|service>`. */
 export function migrateCommand(): Command {
-  return new Command('migrate')
+  return addEncryptionOptions(new Command('migrate'))
     .description('move a running stack or service to other nodes, connections and all')
     .argument('<what>', 'a stack, or one of its services (`bank_branch-a`)')
     .option('--from <node>', 'only tasks on this node')

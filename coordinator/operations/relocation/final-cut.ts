@@ -3,6 +3,7 @@ import { sync } from '../../../src/algorithms/coordinated/sync.ts';
 import type { TaskCheckpoint } from '../../../src/model/checkpoint.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import type { SnapshotSealing } from '../session/encryption.ts';
 import { refuseUndeclared, stackSettings } from '../session/settings.ts';
 import type { Stack } from '../../orchestrator/index.ts';
 import { AgentExecutor } from '../rounds/agent-executor.ts';
@@ -33,6 +34,7 @@ export function movingAlgorithm(stack: Stack): Algorithm {
 
 /**
  * The round that ends the old tasks' part of a migration: they stop together and stay frozen.
+ * @param sealing encrypts what is saved, if there is a key
  * @param takeOver whoever answers for the frozen tasks when the round is over
  */
 export async function finalCut(
@@ -41,10 +43,11 @@ export async function finalCut(
   stack: Stack,
   snapshotId: string,
   moving: readonly RoundTask[],
+  sealing: SnapshotSealing | undefined,
   takeOver: (freezeTimeoutMs: number) => Promise<void>,
 ): Promise<FinalCut> {
   const algorithm = movingAlgorithm(stack);
-  const { freezeTimeoutMs, encrypt } = stackSettings(stack);
+  const { freezeTimeoutMs } = stackSettings(stack);
   const epoch = await nextEpoch(ctx, session, stack.name);
   const round = algorithm.round({
     processes: moving.map(({ key }) => key),
@@ -60,7 +63,7 @@ export async function finalCut(
     freezeTimeoutMs,
     tasks: moving,
     emit: ctx.emit,
-    stageInMemory: encrypt === 'required',
+    encryption: sealing?.keys,
     ending: { kind: 'hand-over', handOver: () => takeOver(freezeTimeoutMs) },
   });
   await runRound(round, executor, ctx.signal);

@@ -2,6 +2,7 @@ import type { Manifest } from '../../../src/model/checkpoint.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
+import type { SnapshotSealing } from '../session/encryption.ts';
 import { stackSettings } from '../session/settings.ts';
 import type { ClusterService, Stack } from '../../orchestrator/index.ts';
 import { buildManifest, type ManifestInput } from '../rounds/manifest.ts';
@@ -28,6 +29,8 @@ export class MovingCut {
   #made: FinalCut | undefined;
   #id = '';
   #onDisk: CutOnDisk | undefined;
+  /** Of the snapshot of {@link prepare}, and then of {@link make}. */
+  #sealing: { readonly id: string; readonly keys: SnapshotSealing | undefined } | undefined;
   /** What a manifest says of nodes and resources: asked for before anything stands still. */
   #facts: Pick<ManifestInput, 'infos' | 'resources'> = {
     infos: [],
@@ -53,8 +56,14 @@ export class MovingCut {
     return this.#made;
   }
 
-  /** Asks for all that need not be asked for while tasks stand still. */
-  async prepare(): Promise<void> {
+  /** Opens it, if it is encrypted. */
+  get snapshotKey(): Buffer | undefined {
+    return this.#sealing?.keys?.keys.snapshotKey;
+  }
+
+  /** Asks for all that need not be asked for while tasks stand still. @param id as for {@link make} */
+  async prepare(id: string): Promise<void> {
+    await this.#seal(id);
     const { services, moving } = this.#who;
     const tasks = moving.map(({ task }) => task);
     const [infos, resources] = await Promise.all([
@@ -70,16 +79,15 @@ export class MovingCut {
     this.#id = id;
     this.#ctx.log.info({ cut: id }, 'the final cut begins');
     const startedAtMs = Date.now();
-    const cut = await finalCut(this.#ctx, this.#session, this.#stack, id, moving, (limitMs) =>
+    const sealing = await this.#seal(id);
+    const cut = await finalCut(this.#ctx, this.#session, this.#stack, id, moving, sealing, (limitMs) =>
       this.#old.takeOver(id, limitMs),
     );
     this.#made = cut;
     if (movingAlgorithm(this.#stack).interceptor === 'proxy')
       refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
-    // What must be encrypted must not touch a disk as it is; the keys are made for snapshots, which take longer than a task may stand still.
-    if (stackSettings(this.#stack).encrypt === 'required') return cut;
     this.#onDisk = new CutOnDisk(this.#ctx, this.#session, id);
-    this.#onDisk.begin(this.#manifest(cut, startedAtMs));
+    this.#onDisk.begin(this.#manifest(cut, startedAtMs), sealing?.wrapped);
     return cut;
   }
 
@@ -92,8 +100,6 @@ export class MovingCut {
 
   /** It is all that is left of tasks. @returns what people must know of it */
   async keep(): Promise<string> {
-    if (this.#onDisk === undefined)
-      return 'nothing of it is on disk, since the stack says `swarmcut.encrypt: required`';
     await keepCut(this.#ctx, this.#session, this.#id);
     return keptText(this.#id);
   }
@@ -101,6 +107,14 @@ export class MovingCut {
   /** Nobody needs it any more. Never throws. */
   async forget(): Promise<void> {
     await this.#onDisk?.forget();
+  }
+
+  async #seal(id: string): Promise<SnapshotSealing | undefined> {
+    if (this.#sealing?.id !== id) {
+      const keys = await this.#session.encryption.begin(id, this.#stack.name, stackSettings(this.#stack).encrypt);
+      this.#sealing = { id, keys };
+    }
+    return this.#sealing.keys;
   }
 
   #manifest({ epoch, checkpoints }: FinalCut, startedAtMs: number): Manifest {
@@ -115,7 +129,7 @@ export class MovingCut {
       tasks: this.#who.moving,
       checkpoints,
       ...this.#facts,
-      snapshotKey: undefined,
+      snapshotKey: this.#sealing?.keys?.snapshotKeyId,
       migration: true,
     });
   }

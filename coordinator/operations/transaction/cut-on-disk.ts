@@ -1,4 +1,5 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
+import type { WrappedKey } from '../../../src/storage/encryption/wrapped-key.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
@@ -25,9 +26,9 @@ export class CutOnDisk {
     this.#id = id;
   }
 
-  /** Begins to write it, beside whatever else is done. Its parts may lie in the agents' memory until then. */
-  begin(manifest: Manifest): void {
-    this.#writing ??= this.#write(manifest);
+  /** Begins to write it, beside whatever else is done. Its parts may lie in the agents' memory until then. @param key of an encrypted one */
+  begin(manifest: Manifest, key: WrappedKey | undefined): void {
+    this.#writing ??= this.#write(manifest, key);
     this.#writing.catch(() => undefined); // whoever waits is told
   }
 
@@ -43,7 +44,7 @@ export class CutOnDisk {
     await forgetCut(this.#ctx, this.#session, this.#id);
   }
 
-  async #write(manifest: Manifest): Promise<void> {
+  async #write(manifest: Manifest, key: WrappedKey | undefined): Promise<void> {
     const signal = AbortSignal.any([this.#ctx.signal, this.#given.signal]);
     const begun = performance.now();
     const nodes = [...new Set(manifest.tasks.map(({ node }) => node))];
@@ -53,12 +54,12 @@ export class CutOnDisk {
     signal.throwIfAborted();
     const preserved = performance.now();
     // The agents that have its parts keep the manifest, too: whoever finishes the operation may be on another manager.
-    const sealed = this.#session.catalogue.seal(manifest);
+    const sealed = this.#session.catalogue.seal(manifest, key);
     const kept = {
       snapshotId: this.#id,
       manifest: Buffer.from(sealed.manifest),
       signature: Buffer.from(sealed.signature),
-      key: Buffer.alloc(0),
+      key: Buffer.from(sealed.key ?? []),
     };
     await Promise.all(nodes.map((node) => this.#session.agents.of(node).keepManifest(kept, { signal })));
     await this.#session.catalogue.keep(sealed);
@@ -79,7 +80,8 @@ export async function hasCut({ catalogue, nodes, agents }: Bed, id: string): Pro
           .manifest({ snapshotId: id }, { deadlineMs: ASK_MS })
           .catch(() => undefined);
         if (found === undefined) return undefined;
-        const one = { id, manifest: found.manifest, signature: found.signature };
+        const { manifest, signature, key } = found;
+        const one = { id, manifest, signature, ...(key.length > 0 && { key }) };
         return catalogue.open(one).vouching.state === 'signed' ? one : undefined;
       }),
   );

@@ -49,7 +49,8 @@ export async function putServicesBack(
         ? agent.abortRestore({ restoreId: id, reason: 'it is over', servicesAreBack: true }, { deadlineMs: ASK_MS })
         : agent.endRestore({ restoreId: id }, { deadlineMs: ASK_MS }),
     );
-    if (told) await journal.remove();
+    // A node that is down now may come back with what it waited for: until then, or until it is removed from the cluster, it is not over.
+    if (told && session.nodes.every(({ state }) => state === 'ready')) await journal.remove();
   }
   await forgetRest(ctx, session, stack);
   return record !== undefined;

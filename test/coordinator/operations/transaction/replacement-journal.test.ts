@@ -78,6 +78,7 @@ describe('the next command', () => {
   let updates: ServiceSpec[];
   let fails = false;
   let generation = 4;
+  let nodes: { hostname: string; state: string }[] = [];
   const specAt = (value: number): ServiceSpec => ({
     ...before,
     TaskTemplate: { ...before.TaskTemplate, ForceUpdate: value },
@@ -88,6 +89,7 @@ describe('the next command', () => {
     updates = [];
     fails = false;
     generation = 4;
+    nodes = [];
   });
 
   const putBack = () =>
@@ -98,7 +100,7 @@ describe('the next command', () => {
       } as unknown as CoordinatorContext,
       {
         lock,
-        nodes: [],
+        nodes,
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
@@ -118,6 +120,17 @@ describe('the next command', () => {
     expect(updates).toEqual([before]);
     expect(await putBack()).toBe(false);
     expect(lock.journal).toBeUndefined();
+  });
+
+  test('is not over while a node is down: its agent may come back, and still expect tasks', async () => {
+    await new ReplacementJournal(lock).write(record('replacing'));
+    nodes = [{ hostname: 'n3', state: 'down' }];
+    expect(await putBack()).toBe(true);
+    expect(new ReplacementJournal(lock).read()).toMatchObject({ phase: 'over' });
+    nodes = [];
+    expect(await putBack()).toBe(true);
+    expect(lock.journal).toBeUndefined();
+    expect(updates).toEqual([before]);
   });
 
   test('changes the version of a service that was not reached yet: a replacement that comes late is refused for it', async () => {

@@ -15,7 +15,6 @@ import {
   ReplacementJournal,
   remedyOf,
   type CommitRecord,
-  type Member,
   type ReplacementEntry,
   type ReplacementRecord,
 } from './replacement-journal.ts';
@@ -113,7 +112,7 @@ async function rollForward(
       return withdrawn;
     }
     await keepIfThere(ctx, session, record, `new tasks are lost before they ran: ${outcome.why}`);
-    await retireOld(ctx, session, record.id, commit, outcome.lost);
+    await retireOld(ctx, session, record.id, commit);
     await remedy(ctx, session, record);
     return record;
   }
@@ -128,25 +127,21 @@ async function rollForward(
   return record;
 }
 
-/** Others have gone on from the cut since: the predecessors of lost tasks must not run beside those. */
+/** Others have gone on from the cut since: no old task may run beside those, not even that of a lost one. Again: no effect. */
 async function retireOld(
   ctx: CoordinatorContext,
   session: ClusterSession,
   restoreId: string,
   { retired }: CommitRecord,
-  lost: readonly Member[],
 ): Promise<void> {
   await Promise.all(
-    retired
-      .filter(({ key }) => lost.some((member) => member.key === key))
-      .map(({ key, node, containerId }) =>
-        session.agents
-          .of(node)
-          .retire({ restoreId, containerId }, { deadlineMs: ASK_MS })
-          .catch((error: unknown) =>
-            ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved'),
-          ),
-      ),
+    retired.map(async ({ key, node, containerId }) => {
+      try {
+        await session.agents.of(node).retire({ restoreId, containerId }, { deadlineMs: ASK_MS });
+      } catch (error) {
+        ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved');
+      }
+    }),
   );
 }
 

@@ -4,11 +4,12 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { ASK_MS } from '../session/patience.ts';
+import { signRemoval, type Removal } from '../session/removals.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
-import { forgetCut, hasCut, keepCut, keptText } from './cut-on-disk.ts';
+import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
 import {
@@ -57,7 +58,7 @@ export async function putServicesBack(
 /** Nothing is committed: the old tasks go on. As in an operation that fails: they first, then the services, then the new containers. */
 async function rollBack(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   record: ReplacementRecord,
   agents: readonly AgentClient[],
 ): Promise<void> {
@@ -68,7 +69,7 @@ async function rollBack(
     await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
   await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
   await giveBack(session.cluster, record.reserved);
-  if (gone.length === 0) await forgetCut(ctx, session, record.id);
+  if (gone.length === 0) await forget(ctx, session, record);
   await remedy(ctx, session, record);
 }
 
@@ -79,7 +80,7 @@ async function rollBack(
  */
 async function rollForward(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   record: ReplacementRecord,
   journal: ReplacementJournal,
 ): Promise<ReplacementRecord> {
@@ -121,7 +122,7 @@ async function rollForward(
     patient: false,
   });
   const open = [...confirmed.late, ...confirmed.ended];
-  if (open.length === 0) await forgetCut(ctx, session, record.id);
+  if (open.length === 0) await forget(ctx, session, record);
   else await keepIfThere(ctx, session, record, `Swarm does not call new tasks running: ${open.join(', ')}`);
   await remedy(ctx, session, record);
   return record;
@@ -145,16 +146,31 @@ async function retireOld(
   );
 }
 
-/** A migration's final cut stays, and people are told. For a restore there is the snapshot that was restored. */
+/** A migration's final cut stays, if it is there, and people are told. For a restore there is the snapshot that was restored. */
 async function keepIfThere(
   ctx: CoordinatorContext,
-  session: ClusterSession,
-  { id }: ReplacementRecord,
+  session: LockedSession,
+  record: ReplacementRecord,
   why: string,
 ): Promise<void> {
-  const kept = await hasCut(session, id);
-  if (kept) await keepCut(ctx, session, id);
-  ctx.emit({ kind: 'warning', message: kept ? `${why}; ${keptText(id)}` : why });
+  const { id, cut, old } = record;
+  const found = cut === true ? await findCut(ctx, session, id, old) : 'absent';
+  if (found === 'absent') await forget(ctx, session, record);
+  else await keepCut(ctx, session, id);
+  const text = { there: `; ${keptText(id)}`, unknown: `; ${perhapsText(id)}`, absent: '' }[found];
+  ctx.emit({ kind: 'warning', message: why + text });
+}
+
+/** The manager that has made a final cut may be another one, and away: it finds the removal with the agents. */
+async function forget(ctx: CoordinatorContext, session: ClusterSession, { id, cut }: ReplacementRecord): Promise<void> {
+  if (cut !== true) return;
+  let removal: Removal | undefined;
+  try {
+    removal = signRemoval(ctx.directories.config, id);
+  } catch (error) {
+    ctx.log.warn({ id, reason: messageOf(error) }, 'cannot sign that the final cut of a migration is removed');
+  }
+  await forgetCut(ctx, session, id, removal);
 }
 
 /** Old tasks that were to go on, and that the cluster has ended or does not know any more. */

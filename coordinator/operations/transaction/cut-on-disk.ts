@@ -2,6 +2,7 @@ import type { Manifest } from '../../../src/model/checkpoint.ts';
 import type { WrappedKey } from '../../../src/storage/encryption/wrapped-key.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { CoordinatorContext } from '../session/context.ts';
+import type { Removal } from '../session/removals.ts';
 import type { ClusterSession } from '../session/session.ts';
 
 /** Longest time that an agent may take to answer when a copy is kept or forgotten. Milliseconds. */
@@ -91,13 +92,24 @@ export async function hasCut({ catalogue, nodes, agents }: Bed, id: string): Pro
   return true;
 }
 
-/** Nobody needs it any more. No effect if there is none. Never throws: parts of a node that does not answer go with the next command. */
-export async function forgetCut(ctx: Pick<CoordinatorContext, 'log'>, session: Bed, id: string): Promise<void> {
+/**
+ * Nobody needs it any more. No effect if there is none. Never throws: parts of a node that does not answer go with the next command.
+ * @param removal signs that it is removed, for the manager that has made it, if that is another one: its manifest would stay there, of a snapshot that
+ *   nobody has
+ */
+export async function forgetCut(
+  ctx: Pick<CoordinatorContext, 'log'>,
+  session: Bed,
+  id: string,
+  removal?: () => Removal,
+): Promise<void> {
   try {
+    const isHere = (await session.catalogue.ids()).includes(id);
     // Without a manifest, leftovers of it are discarded by whoever comes next (rounds/reconcile.ts).
-    if ((await session.catalogue.ids()).includes(id)) await session.catalogue.remove(id);
+    if (isHere) await session.catalogue.remove(id);
+    const signed = isHere || removal === undefined ? {} : { removal: removal() };
     await tellAll(ctx, session, 'forget the final cut of a migration', (agent) =>
-      agent.remove({ snapshotId: id }, { deadlineMs: ASK_MS }),
+      agent.remove({ snapshotId: id, ...signed }, { deadlineMs: ASK_MS }),
     );
   } catch (error) {
     ctx.log.warn({ id, reason: messageOf(error) }, 'cannot remove the final cut of a migration');

@@ -4,6 +4,7 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { ASK_MS } from '../session/patience.ts';
+import { signRemoval } from '../session/removals.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut } from './commit.ts';
@@ -69,7 +70,7 @@ async function rollBack(
     await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
   await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
   await giveBack(session.cluster, record.reserved);
-  if (gone.length === 0) await forgetCut(ctx, session, record.id);
+  if (gone.length === 0) await forgetIfThere(ctx, session, record);
   await remedy(ctx, session, record);
 }
 
@@ -122,7 +123,7 @@ async function rollForward(
     patient: false,
   });
   const open = [...confirmed.late, ...confirmed.ended];
-  if (open.length === 0) await forgetCut(ctx, session, record.id);
+  if (open.length === 0) await forgetIfThere(ctx, session, record);
   else await keepIfThere(ctx, session, record, `Swarm does not call new tasks running: ${open.join(', ')}`);
   await remedy(ctx, session, record);
   return record;
@@ -160,6 +161,15 @@ async function keepIfThere(
   const kept = await hasCut(session, id);
   if (kept) await keepCut(ctx, session, id);
   ctx.emit({ kind: 'warning', message: kept ? `${why}; ${keptText(id)}` : why });
+}
+
+/** Nobody needs a migration's final cut any more, neither here nor on the manager that has made it. */
+async function forgetIfThere(
+  ctx: CoordinatorContext,
+  session: ClusterSession,
+  { id }: ReplacementRecord,
+): Promise<void> {
+  await forgetCut(ctx, session, id, () => signRemoval(ctx.directories.config, id));
 }
 
 /** Old tasks that were to go on, and that the cluster has ended or does not know any more. */

@@ -69,8 +69,32 @@ export class CutOnDisk {
   }
 }
 
-/** Whether an operation has such a copy, made by whatever manager. It is in the catalogue then. */
-export async function hasCut({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
+/** Whether an operation has such a copy, made by whatever manager. It is in the catalogue then, and nodes that answer have their parts of it. */
+export async function hasCut(session: Bed, id: string): Promise<boolean> {
+  return (await isSealed(session, id)) && (await isWhole(session, id));
+}
+
+/** Agents that nobody followed any more have let their tasks go on, and have discarded what was not permanent. */
+async function isWhole({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
+  const { manifest } = await catalogue.read(id);
+  const ready = new Set(nodes.filter(({ state }) => state === 'ready').map(({ hostname }) => hostname));
+  const holders = new Set(manifest.tasks.map(({ node }) => node).filter((node) => ready.has(node)));
+  const held = await Promise.all(
+    [...holders].map((node) =>
+      agents
+        .of(node)
+        .recorded({ snapshotId: id }, { deadlineMs: ASK_MS })
+        .then(
+          ({ tasks }) => tasks.length > 0,
+          // It has it on disk, if it ever had.
+          () => true,
+        ),
+    ),
+  );
+  return held.every(Boolean);
+}
+
+async function isSealed({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
   if ((await catalogue.ids()).includes(id)) return true;
   const sealed = await Promise.all(
     nodes

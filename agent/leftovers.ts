@@ -1,3 +1,5 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../src/model/errors.ts';
 import type { Logger } from '../src/platform/logger.ts';
 import type { FormerAddresses } from './network/former-addresses.ts';
@@ -24,9 +26,16 @@ export async function forgetEnded(
     parts.expectations.prune(present);
     await parts.memory.prune(present);
     await forgetWords(parts.runDir, present);
+    await forgetStarts(join(parts.runDir, 'at-start'), present);
   } catch (error) {
     parts.log.warn({ reason: messageOf(error) }, 'cannot tidy up after containers that have ended');
   }
+}
+
+/** What was to be done when a restored container starts (agent/surroundings/restore.ts), of those that never did. */
+async function forgetStarts(folder: string, present: ReadonlySet<string>): Promise<void> {
+  for (const id of await readdir(folder).catch(() => []))
+    if (!present.has(id)) await rm(join(folder, id), { recursive: true, force: true });
 }
 
 /** An agent that starts goes on leading connections to former addresses, and watching who has these. Never rejects: connections are made without. */

@@ -13,6 +13,7 @@ import { Fences } from './fences.ts';
 import { forgetEnded, leadAgain } from './leftovers.ts';
 import { NodeInfo } from './node-info.ts';
 import { FormerAddresses } from './network/former-addresses.ts';
+import { waitingConnections } from './network/rewriting/push-unsent.ts';
 import { NetworkMemory } from './network/network-memory.ts';
 import { Repair } from './repair/repair.ts';
 import { RestoredNetwork } from './restores/restored-network.ts';
@@ -97,6 +98,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const held = new HeldTasks({
     open: (containerId) => openTask(containers, containerId),
+    connections: waitingConnections,
     arm: (deadman) => armDeadman({ ...deadman, runDir: directories.run }),
     journal,
     standstills,

@@ -26,7 +26,16 @@ export interface FileParts {
 }
 
 /** Below the run directory, one entry for each container: its id, or its id and an ending. */
-const BY_CONTAINER = ['network', 'moved', 'restored', 'still', 'released-later', 'sidecars', 'journal'] as const;
+const BY_CONTAINER = [
+  'network',
+  'moved',
+  'restored',
+  'still',
+  'released-later',
+  'at-start',
+  'sidecars',
+  'journal',
+] as const;
 
 /** An id of a container, which every such entry begins with. */
 const CONTAINER_ID = /^[0-9a-f]{64}/;

@@ -1,5 +1,6 @@
 import type { Epoch } from '../../src/algorithms/index.ts';
 import type { Deadman, DeadmanOptions } from '../runtime/criu/deadman.ts';
+import type { WaitingConnections } from '../network/rewriting/push-unsent.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { didSome } from '../../src/platform/activity.ts';
@@ -37,6 +38,8 @@ export interface HeldTaskOptions {
   readonly health: HealthCheck | undefined;
   /** Waits until no probe of it is under way. */
   readonly probesEnd: (health: HealthCheck) => Promise<void>;
+  /** Its connections, which wait for timers when the block is opened unless they are told. */
+  readonly connections: () => Promise<WaitingConnections>;
   readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
   readonly arm: (options: Omit<DeadmanOptions, 'runDir'>) => Promise<Deadman>;
   /** It is blocked and frozen already, and this switch will undo that. */
@@ -140,8 +143,11 @@ export class HeldTask {
   /** Unblocks and thaws it, if that is still to be done. One that has ended is no error. */
   async letGo(): Promise<void> {
     if (this.#state === 'running') return;
+    // A matter of speed only.
+    const connections = await this.#options.connections().catch(() => undefined);
     await this.unblock();
-    await this.thaw().catch(async (error: unknown) => {
+    if (await this.standsStill()) connections?.prod();
+    await this.thaw(() => connections?.push()).catch(async (error: unknown) => {
       if (!(error instanceof SwarmcutError) || error.code !== 'not-found') throw error;
       await this.#runsOn();
     });

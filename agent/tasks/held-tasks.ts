@@ -20,6 +20,8 @@ const LONGEST_TIMER_MS = 24 * 3_600_000;
 export interface HeldTasksOptions {
   /** Finds a running container, to be blocked by the kernel interceptor. */
   readonly open: (containerId: string) => Promise<OpenedTask>;
+  /** @param pid of a task's first process */
+  readonly connections: (pid: number) => ReturnType<HeldTaskOptions['connections']>;
   readonly arm: HeldTaskOptions['arm'];
   readonly journal: Pick<Journal, 'note' | 'forget'>;
   readonly standstills: HeldTaskOptions['standstills'];
@@ -212,11 +214,12 @@ export class HeldTasks {
   }
 
   #task(opened: OpenedTask, standing?: Deadman): HeldTask {
-    const { arm, standstills } = this.#options;
+    const { arm, connections, standstills } = this.#options;
     return new HeldTask({
       ...opened,
       arm,
       standstills,
+      connections: () => connections(opened.pid),
       probesEnd: (check) => probesEnd(opened.pid, check),
       ...(standing === undefined ? {} : { standing }),
     });

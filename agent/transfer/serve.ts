@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
@@ -26,22 +26,34 @@ export async function* serveFetch(
   using _collection = promptCollection();
   for (const sha256 of request.sha256) {
     stillGood();
-    const found = await store.find(sha256);
-    if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);
-    const file = await open(found.path, 'r');
+    const { file, sizeBytes } = await openPart(store, sha256);
     try {
       for (let offset = 0; ;) {
         if (context.signal.aborted) return;
-        const data = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, found.sizeBytes - offset));
+        const data = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, sizeBytes - offset));
         const { bytesRead } = await file.read(data, 0, data.length, offset);
         // A part that has become shorter ends here; the receiver's hash tells.
-        const last = offset + bytesRead >= found.sizeBytes || bytesRead === 0;
+        const last = offset + bytesRead >= sizeBytes || bytesRead === 0;
         yield { sha256, offset, data: data.subarray(0, bytesRead), last };
         offset += bytesRead;
         if (last) break;
       }
     } finally {
       await file.close();
+    }
+  }
+}
+
+/** @throws SwarmcutError `not-found` */
+async function openPart(store: PartStore, sha256: string): Promise<{ file: FileHandle; sizeBytes: number }> {
+  for (;;) {
+    const found = await store.find(sha256);
+    if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);
+    try {
+      return { file: await open(found.path, 'r'), sizeBytes: found.sizeBytes };
+    } catch (error) {
+      // It has left the memory between the two: it is on disk now (`Ledger.release`), or gone.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
 }

@@ -122,7 +122,7 @@ function handlers(
   calls: Calls,
   onInternalError: AgentServerOptions['onInternalError'],
 ): UntypedServiceImplementation {
-  const open = new OpenCalls();
+  const open = new OpenCalls((call) => calls.admitCoordinator('Progress', call));
   const result: UntypedServiceImplementation = { Progress: open.handler };
   const fail = (error: unknown, method: MethodName): ReturnType<typeof toStatus> => {
     if (!(error instanceof SwarmcutError)) onInternalError?.(error, method);
@@ -155,9 +155,15 @@ function handlers(
 /** The calls that are not answered yet, and what they are at. */
 class OpenCalls {
   readonly #activities = new Map<string, Activity>();
+  readonly #admit: (call: Call) => void;
+
+  /** @param admit throws for callers that are not told anything */
+  constructor(admit: (call: Call) => void) {
+    this.#admit = admit;
+  }
 
   readonly handler: handleUnaryCall<ProgressRequest__Output, ProgressReply> = (call, callback) => {
-    this.#answer(call.request.calls).then(
+    this.#answer(call).then(
       (reply) => callback(null, reply),
       (error: unknown) => callback(toStatus(error)),
     );
@@ -176,8 +182,9 @@ class OpenCalls {
     }
   }
 
-  async #answer(calls: readonly string[]): Promise<ProgressReply> {
-    const known = calls.flatMap((call) => {
+  async #answer(asked: ServerUnaryCall<ProgressRequest__Output, ProgressReply>): Promise<ProgressReply> {
+    this.#admit(asked);
+    const known = asked.request.calls.flatMap((call) => {
       const activity = this.#activities.get(call);
       return activity === undefined ? [] : [activity.progress().then((progress) => ({ call, ...progress }))];
     });
@@ -207,14 +214,13 @@ class Calls {
 
   /** Does the work of a call, unless the caller may not have it done. Rejects at once when the caller's certificate is revoked meanwhile. */
   async while<Result>(method: MethodName, call: Call, work: (own: CallContext) => Promise<Result>): Promise<Result> {
-    const certificate = call.getAuthContext().sslPeerCertificate;
-    const problem = (): string | undefined =>
-      certificate === undefined ? undefined : this.#revocations?.problem(certificate);
+    const problem = (): string | undefined => this.#problem(call);
     const refused = problem();
     if (refused !== undefined) throw revokedError(refused);
     const controller = new AbortController();
     const own = context(method, call, controller);
-    const fence = fenceOf(call.metadata);
+    // Only of whom has locks: an agent could shut every coordinator out with a number of its own.
+    const fence = own.peer.role === 'coordinator' ? fenceOf(call.metadata) : undefined;
     if (fence !== undefined) this.#admit?.(fence);
     let look: (() => void) | undefined;
     const revoked = new Promise<never>((_, reject) => {
@@ -234,8 +240,21 @@ class Calls {
     }
   }
 
+  /** For what is no work, and is asked whatever lock there is. @throws SwarmcutError `precondition` for anybody but a coordinator whose certificate counts */
+  admitCoordinator(method: string, call: Call): void {
+    const refused = this.#problem(call);
+    if (refused !== undefined) throw revokedError(refused);
+    const peer = peerOf(call.getAuthContext().sslPeerCertificate);
+    if (peer.role !== 'coordinator') throw notAllowed(method, peer);
+  }
+
   close(): void {
     this.#unsubscribe?.();
+  }
+
+  #problem(call: Call): string | undefined {
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    return certificate === undefined ? undefined : this.#revocations?.problem(certificate);
   }
 }
 
@@ -264,13 +283,16 @@ async function serveStream(
   }
 }
 
+function notAllowed(method: string, peer: Peer): SwarmcutError {
+  return new SwarmcutError('precondition', `${method} is not allowed to ${peerText(peer)}`, {
+    advice: 'Use the certificate that `coordinator ca init` made for the coordinator.',
+  });
+}
+
 function context(method: MethodName, call: Call, controller: AbortController): CallContext {
   const peer = peerOf(call.getAuthContext().sslPeerCertificate);
-  if (peer.role !== 'coordinator' && !(peer.role === 'agent' && AGENT_METHODS.has(method))) {
-    throw new SwarmcutError('precondition', `${method} is not allowed to ${peerText(peer)}`, {
-      advice: 'Use the certificate that `coordinator ca init` made for the coordinator.',
-    });
-  }
+  if (peer.role !== 'coordinator' && !(peer.role === 'agent' && AGENT_METHODS.has(method)))
+    throw notAllowed(method, peer);
   const abort = (): void => controller.abort(new SwarmcutError('interrupted', `the caller of ${method} has gone`));
   if (call.cancelled) abort();
   else call.once('cancelled', abort);

@@ -24,6 +24,7 @@ beforeEach(async () => {
     expectations.markMoved(id);
     expectations.markRestored(id);
   }
+  for (const id of ['here', 'gone']) mkdirSync(join(run, 'at-start', id), { recursive: true });
   mkdirSync(join(run, 'deadman'));
   for (const id of ['here', 'gone']) writeFileSync(join(run, 'deadman', `${id}.log`), 'fired');
 });
@@ -36,6 +37,7 @@ it('forgets containers that ended while no agent and no shim were there', async 
   expect([expectations.isMoved('here'), expectations.isMoved('gone')]).toEqual([true, false]);
   expect([expectations.isRestored('here'), expectations.isRestored('gone')]).toEqual([true, false]);
   expect(readdirSync(join(run, 'deadman'))).toEqual(['here.log']);
+  expect(readdirSync(join(run, 'at-start'))).toEqual(['here']);
 });
 
 it('forgets nothing when the engine does not say which containers there are', async () => {

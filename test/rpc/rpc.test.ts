@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -15,6 +17,8 @@ import {
   validUntil,
 } from '../../src/rpc/index.ts';
 import type { AgentClient, AgentImplementation, AgentServer, Fence } from '../../src/rpc/index.ts';
+import { agentService } from '../../src/rpc/definition.ts';
+import { Revocations } from '../../src/rpc/identity/revocations.ts';
 import { testAuthority } from './certificates.ts';
 import { implementation } from './implementation.ts';
 import type { TestAuthority } from './certificates.ts';
@@ -183,6 +187,58 @@ describe('calls over mutual TLS', () => {
     const client = connect(port, folders.n2);
     expect((await failure(client.info({}))).message).toContain('not allowed to the agent of node n2');
     expect(await collect(client.fetch({ sha256: ['ab'] }))).toMatchObject([{ sha256: 'ab', last: true }]);
+  });
+
+  it('are made by agents under no lock: theirs would shut coordinators out', async () => {
+    const seen: Fence[] = [];
+    const server = await createAgentServer(
+      implementation({
+        fetch: async function* () {
+          yield await Promise.resolve({ sha256: 'ab', last: true });
+        },
+      }),
+      {
+        host: '127.0.0.1',
+        port: 0,
+        credentials: serverCredentials(folders.n1),
+        admit: (fence) => void seen.push(fence),
+      },
+    );
+    open.push({ close: () => server.close(0) });
+    const client = connectAgent({
+      node: 'n1',
+      address: `127.0.0.1:${server.port}`,
+      credentials: clientCredentials(folders.n2),
+      fence: () => ({ stack: 'bank', cluster: 'swarm', token: Number.MAX_SAFE_INTEGER }),
+    });
+    open.push(client);
+    expect(await collect(client.fetch({ sha256: ['ab'] }))).toHaveLength(1);
+    expect(seen).toEqual([]);
+  });
+
+  it('tell how far they are to coordinators alone, and only while their certificates count', async () => {
+    const revocations = new Revocations();
+    const server = await createAgentServer(implementation({}), {
+      host: '127.0.0.1',
+      port: 0,
+      credentials: serverCredentials(folders.n1),
+      revocations,
+    });
+    open.push({ close: () => server.close(0) });
+    const ask = (folder: string): Promise<unknown> => {
+      const channel = new (agentService())(`127.0.0.1:${server.port}`, clientCredentials(folder), {
+        'grpc.ssl_target_name_override': 'n1',
+      });
+      open.push(channel);
+      return new Promise((resolve, reject) => {
+        channel.progress({ calls: ['x'] }, (error, reply) => (error === null ? resolve(reply) : reject(error)));
+      });
+    };
+    expect(await ask(folders.coordinator)).toEqual({ calls: [] });
+    await expect(ask(folders.n2)).rejects.toThrow('Progress is not allowed to the agent of node n2');
+    const { serialNumber } = new X509Certificate(readFileSync(join(folders.coordinator, 'tls.crt')));
+    revocations.replace([serialNumber]);
+    await expect(ask(folders.coordinator)).rejects.toThrow('was revoked');
   });
 
   it('are refused to certificates without a role', async () => {

@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import type { OpenFile } from '../../linux/process-tree.ts';
+import { openFiles, processTree, type OpenFile } from '../../linux/process-tree.ts';
 
 /** Linux, the same on all architectures. */
 const SYS_PIDFD_OPEN = 434;
@@ -67,6 +67,20 @@ export function pushUnsent(files: readonly OpenFile[]): number {
  */
 export function prodStalled(files: readonly OpenFile[]): number {
   return eachSocket(files, prodSocket);
+}
+
+/** The TCP connections of a task that stands still, for the moment when it goes on. */
+export interface WaitingConnections {
+  /** As {@link prodStalled}: the block is open, and the task still frozen. */
+  prod(): void;
+  /** As {@link pushUnsent}: it runs. */
+  push(): void;
+}
+
+/** @param pid of the task's first process */
+export async function waitingConnections(pid: number): Promise<WaitingConnections> {
+  const files = await openFiles(await processTree(pid));
+  return { prod: () => void prodStalled(files), push: () => void pushUnsent(files) };
 }
 
 /** @returns for how many sockets `work` says that it has done something */

@@ -223,7 +223,8 @@ case $command in
     fi
     ;;
   delete)
-    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ]; }; then
+    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ] ||
+      [ -e "$run/at-start/$id" ]; }; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
       rm -rf "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json" "$run/at-start/$id"
     fi

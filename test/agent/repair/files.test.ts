@@ -56,11 +56,12 @@ describe('files that are left', () => {
     for (const folder of ['moved', 'restored', 'still'])
       for (const id of [GONE, HELD]) file(`run/${folder}/${id}`, '0 0\n\n');
     for (const id of [GONE, HELD]) file(`run/sidecars/${id}/config.json`);
+    for (const id of [GONE, HELD]) file(`run/at-start/${id}/start.sh`);
     const found = await filesLeft(parts);
     expect(names(found)).toEqual(
       [
         ...['network', 'journal', 'released-later'].map((folder) => `run/${folder}/${GONE}.json`),
-        ...['moved', 'restored', 'still', 'sidecars'].map((folder) => `run/${folder}/${GONE}`),
+        ...['moved', 'restored', 'still', 'sidecars', 'at-start'].map((folder) => `run/${folder}/${GONE}`),
       ].sort(),
     );
     for (const { clear } of found) await clear();

@@ -68,6 +68,8 @@ export class HeldBed {
   constructor() {
     this.held = new HeldTasks({
       open: (containerId) => this.#step('open').then(() => this.container(containerId)),
+      connections: () =>
+        Promise.resolve({ prod: () => void this.done.push('prod'), push: () => void this.done.push('push') }),
       arm: ({ containerId, afterMs }) =>
         this.#step(containerId.endsWith('-moved') ? 'arm execution' : 'arm').then(
           () => new FakeDeadman(this, { containerId, afterMs }),

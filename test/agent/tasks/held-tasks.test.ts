@@ -150,6 +150,18 @@ describe('a task that a relocation suspends', () => {
     expect([...bed.armed].map(({ afterMs }) => afterMs)).toEqual([7_000]);
   });
 
+  it('goes on with its connections, which have tried in vain behind the block; not one that runs already', async () => {
+    const bed = new HeldBed();
+    await bed.held.suspend(RESTORE, CONTAINER, 5_000);
+    await bed.held.release(RESTORE, 'the restore has failed');
+    expect(bed.done.slice(6)).toEqual(['unblock', 'prod', 'thaw', 'push', 'release sidecar', 'detach', 'forget']);
+    await bed.held.suspend(OTHER, CONTAINER, 5_000);
+    for (const deadman of bed.armed) deadman.hasFired = true;
+    await bed.held.release(OTHER, 'x');
+    expect(bed.done.filter((step) => step === 'prod')).toHaveLength(1);
+    expect(bed.left).toEqual(NOTHING_LEFT);
+  });
+
   it.each(['open', 'note', 'block sidecar', 'arm', 'block', 'freeze'])(
     'runs on when the relocation gives up during: %s',
     async (step) => {

@@ -147,6 +147,22 @@ it('keeps parts in memory when told so, and pins them', async () => {
   expect([...to.store.unpin('r1')]).toEqual([part.sha256]);
 });
 
+it('finds a part that leaves the memory of its node for the disk at that moment', async () => {
+  const [from, to] = [await node('n1'), await node('n2')];
+  const bytes = randomBytes(1000);
+  const part = await put(from.store, bytes);
+  const path = join(base, 'in-memory');
+  writeFileSync(path, bytes);
+  await from.store.adopt(path, { memory: true });
+  const find = from.store.find.bind(from.store);
+  from.store.find = async (sha256) => {
+    const found = await find(sha256);
+    await from.store.leaveMemory(sha256);
+    return found;
+  };
+  expect(await fetch(to, { parts: [part], sources: [from.source] })).toEqual({ fetchedBytes: 1000 });
+});
+
 it('goes to the next source when one is dead, lacks a part, or has a damaged one', async () => {
   const [dead, lacking, damaged, good] = [await node('n1'), await node('n1'), await node('n2'), await node('n3')];
   await servers[0]?.close(0);

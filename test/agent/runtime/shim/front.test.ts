@@ -188,13 +188,17 @@ describe('shim.sh', () => {
     shim(['--root', '/r', 'delete', '--force', 'c1'], { PATH: '' });
     // Nothing but what was remembered of its connections.
     shim(['--root', '/r', 'delete', 'c3'], { PATH: '' });
+    // Its restore has failed.
+    mkdirSync(join(fixture.run, 'at-start', 'c4'), { recursive: true });
+    shim(['--root', '/r', 'delete', 'c4'], { PATH: '' });
+    expect(readdirSync(join(fixture.run, 'at-start'))).toEqual([]);
     expect(readdirSync(network)).toEqual(['c2.json']);
     expect([expectations.isMoved('c1'), expectations.isRestored('c1'), expectations.isRestored('c2')]).toEqual([
       false,
       false,
       true,
     ]);
-    expect(fixture.calls()).toEqual(['--root /r delete --force c1', '--root /r delete c3']);
+    expect(fixture.calls()).toEqual(['--root /r delete --force c1', '--root /r delete c3', '--root /r delete c4']);
   });
 
   it('finds its run folder in a file beside it', () => {

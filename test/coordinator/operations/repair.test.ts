@@ -22,11 +22,13 @@ describe('clearing what was left behind', () => {
   let told: string[];
   let leftovers: { kind: string; subject: string; stack: string; inUse: string }[];
   let cannotPutBack: boolean;
+  /** Agents are told so at the moment. */
+  let underLock: boolean;
 
   beforeEach(() => {
     base = mkdtempSync(join(tmpdir(), 'swarmcut-repair-'));
     told = [];
-    cannotPutBack = false;
+    [cannotPutBack, underLock] = [false, false];
     leftovers = [
       { kind: 'frozen task', subject: 'c1', stack: 'bank', inUse: '' },
       { kind: 'file', subject: '/run/x', stack: '', inUse: '' },
@@ -46,7 +48,7 @@ describe('clearing what was left behind', () => {
       abortRestore: () => tell('abortRestore'),
       remove: () => Promise.resolve({}),
       leftovers: ({ clear }: { clear: string[] }) => {
-        if (clear.length > 0) told.push(`clear ${clear.join(', ')}`);
+        if (clear.length > 0) told.push(`clear ${clear.join(', ')}${underLock ? ' under the lock' : ''}`);
         const found = leftovers.map((one) => ({ ...one, detail: '', cleared: false, problem: '' }));
         leftovers = leftovers.filter(({ kind, subject }) => !clear.includes(`${kind} ${subject}`));
         return Promise.resolve({ leftovers: found });
@@ -54,7 +56,13 @@ describe('clearing what was left behind', () => {
     } as unknown as AgentClient;
     session = {
       nodes: [{ hostname: 'n1', state: 'ready' }],
-      agents: { of: () => agent, obey: () => undefined },
+      agents: {
+        of: () => agent,
+        under: () => {
+          underLock = true;
+          return { of: () => agent, [Symbol.dispose]: () => void (underLock = false) };
+        },
+      },
       catalogue: { ids: () => Promise.resolve([]) },
       cluster: {
         ...sharedBy('n1', new FakeRaft()),
@@ -107,7 +115,14 @@ describe('clearing what was left behind', () => {
       'file /run/x: cleared',
       'frozen task c2: in use',
     ]);
-    expect(told).toEqual(['resume', 'put back', 'abortRestore', 'clear frozen task c1', 'clear file /run/x']);
+    // Once the lock is given back, another command may have it, and agents would refuse what is told under ours.
+    expect(told).toEqual([
+      'resume',
+      'put back',
+      'abortRestore',
+      'clear frozen task c1 under the lock',
+      'clear file /run/x',
+    ]);
     expect(states(await survey(ctx, session))).toEqual(['frozen task c2: in use']);
   });
 

@@ -7,7 +7,7 @@ import { ASK_MS } from '../session/patience.ts';
 import { signRemoval, type Removal } from '../session/removals.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
-import { NotReleased, carryOut } from './commit.ts';
+import { NotReleased, carryOut, takeRewritesBack } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
 import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
@@ -104,6 +104,8 @@ async function rollForward(
     const outcome = outcomeOf(commit, error.members, tasks, nodes);
     if (outcome.kind === 'wait') throw error;
     if (outcome.kind === 'withdraw') {
+      // Before it is written down, so that whoever finds the commit does it again.
+      await takeRewritesBack(commit, { ctx, restoreId: record.id, agent: (node) => session.agents.of(node) });
       const withdrawn: ReplacementRecord = { ...uncommitted, phase: 'replacing', old: commit.retired };
       await journal.write(withdrawn);
       ctx.emit({

@@ -27,6 +27,30 @@ const memberSchema = z.object({
 
 const endpointSchema = z.object({ address: z.string(), port: z.number() });
 
+/** How connections of a task are rewritten, and what is led where. */
+const inForceSchema = z.object({
+  rewrites: z.array(
+    z.object({
+      socketLocal: endpointSchema,
+      socketRemote: endpointSchema,
+      wireLocal: endpointSchema,
+      wireRemote: endpointSchema,
+      datagrams: z.boolean().default(false),
+    }),
+  ) satisfies z.ZodType<RewriteEntry[]>,
+  former: z
+    .array(
+      z.object({
+        address: z.string(),
+        to: z.array(z.string()),
+        from: z.string(),
+        network: z.string(),
+        service: z.string(),
+      }),
+    )
+    .default([]) satisfies z.ZodType<FormerAddress[]>,
+});
+
 const commitSchema = z.object({
   /** New tasks, restored and blocked. */
   released: z.array(memberSchema),
@@ -35,27 +59,10 @@ const commitSchema = z.object({
   /** What tasks that take no part must know before the new ones speak. */
   rewrites: z.array(
     memberSchema.extend({
-      rewrites: z.array(
-        z.object({
-          socketLocal: endpointSchema,
-          socketRemote: endpointSchema,
-          wireLocal: endpointSchema,
-          wireRemote: endpointSchema,
-          datagrams: z.boolean().default(false),
-        }),
-      ) satisfies z.ZodType<RewriteEntry[]>,
+      ...inForceSchema.shape,
       close: z.array(z.looseObject({})) as unknown as z.ZodType<Connection[]>,
-      former: z
-        .array(
-          z.object({
-            address: z.string(),
-            to: z.array(z.string()),
-            from: z.string(),
-            network: z.string(),
-            service: z.string(),
-          }),
-        )
-        .default([]) satisfies z.ZodType<FormerAddress[]>,
+      /** What they knew before: if the commit is withdrawn, that is true again. */
+      before: inForceSchema.optional(),
     }),
   ),
 });
@@ -81,6 +88,7 @@ const journalSchema = z.object({
 
 export type Member = z.infer<typeof memberSchema>;
 export type CommitRecord = z.infer<typeof commitSchema>;
+export type InForce = z.infer<typeof inForceSchema>;
 
 export type ReplacementEntry = z.infer<typeof entrySchema>;
 export type ReplacementRecord = z.infer<typeof journalSchema>;

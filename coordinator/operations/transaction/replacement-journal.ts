@@ -14,6 +14,8 @@ const entrySchema = z.object({
   /** The spec that it is to have in the end, and the generation of the new tasks. */
   spec: specSchema,
   generation: z.number().int(),
+  /** Another one that they may have already. */
+  next: z.number().int().optional(),
 });
 
 /** A task's container, and the node whose agent has it. */
@@ -143,9 +145,14 @@ export type Remedy =
   | { readonly kind: 'settle'; readonly spec: ServiceSpec }
   | { readonly kind: 'put back'; readonly spec: ServiceSpec };
 
+/** The generation that the replacement has given to a service, as far as that is known. */
+export function generationNow({ generation, next }: ReplacementEntry, now: ClusterService | undefined): number {
+  return next !== undefined && now?.generation === next ? next : generation;
+}
+
 /**
- * Decides from what the journal and the cluster say. A service that somebody else has changed since then is left alone: its generation is not
- * the one that the replacement gave it.
+ * Decides from what the journal and the cluster say. A service whose tasks somebody else has had made anew since then is theirs: its generation is not
+ * one that the replacement gave it.
  * @param now the service as it is; undefined if it is gone
  */
 export function remedyOf(
@@ -153,7 +160,7 @@ export function remedyOf(
   entry: ReplacementEntry,
   now: ClusterService | undefined,
 ): Remedy {
-  if (phase === 'over' || now?.generation !== entry.generation) return { kind: 'nothing' };
+  if (phase === 'over' || now?.generation !== generationNow(entry, now)) return { kind: 'nothing' };
   // The new tasks run: putting the old generation back would replace them by empty ones.
   if (phase === 'released') return { kind: 'settle', spec: entry.spec };
   if (entry.present === undefined) return { kind: 'remove' };

@@ -8,6 +8,7 @@ import {
   type ReplacementRecord,
 } from '../../../../coordinator/operations/transaction/replacement-journal.ts';
 import { putServicesBack } from '../../../../coordinator/operations/transaction/recovery.ts';
+import { formerNow } from '../../../../coordinator/orchestrator/swarm/specs.ts';
 import type { LockedSession } from '../../../../coordinator/operations/lock/stack-lock.ts';
 import type { AgentClient } from '../../../../src/rpc/index.ts';
 import type { ClusterService, ServiceSpec } from '../../../../coordinator/orchestrator/index.ts';
@@ -102,9 +103,9 @@ describe('the next command', () => {
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
-          putBack: (_id: string, spec: ServiceSpec) => {
+          putBack: (_id: string, spec: ServiceSpec, replacement: ServiceSpec, ours: number) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
-            updates.push(spec);
+            updates.push(formerNow(specAt(generation), spec, replacement, ours));
             return Promise.resolve();
           },
         },
@@ -125,11 +126,20 @@ describe('the next command', () => {
     generation = 3;
     expect(await putBack()).toBe(true);
     expect(updates).toEqual([before]);
-    // Somebody else has changed it meanwhile.
+    // Somebody else has changed it meanwhile: it stays as it is.
     await new ReplacementJournal(lock).write(record('replacing'));
     generation = 5;
     expect(await putBack()).toBe(true);
-    expect(updates).toEqual([before]);
+    expect(updates).toEqual([before, specAt(5)]);
+  });
+
+  test('puts back what may have been replaced once more just before the coordinator died', async () => {
+    const cutShort = record('replacing');
+    for (generation of [4, 5]) {
+      await new ReplacementJournal(lock).write({ ...cutShort, services: [{ ...entryOf('replacing'), next: 5 }] });
+      expect(await putBack()).toBe(true);
+    }
+    expect(updates).toEqual([before, before]);
   });
 
   test('tries again when it could not', async () => {

@@ -35,12 +35,16 @@ export class StackLock {
     return this.#lease.sure();
   }
 
-  /** False when whatever was begun is somebody else's to finish or to undo: the lock is lost, or it is not known what was written last. */
+  /** False when whatever was begun is somebody else's to finish or to undo: the lock is lost, or it is not known what was written last. It stays so. */
   async isOurs(): Promise<boolean> {
     if (this.#inDoubt) return false;
     return this.sure().then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        // Nothing is undone then, so that somebody has to.
+        this.#inDoubt = error instanceof InDoubtError;
+        return false;
+      },
     );
   }
 
@@ -49,7 +53,7 @@ export class StackLock {
     return this.#lease.lost.aborted;
   }
 
-  /** It is not known whether what was written last into the journal is there. */
+  /** It is not known whether what was written last into the journal is there, or was not whether the lock is ours when that was asked. */
   get isInDoubt(): boolean {
     return this.#inDoubt;
   }

@@ -11,6 +11,9 @@ import type { CommittedSnapshot, LockHolder } from './state.ts';
 
 const LOCAL_RETRY_MS = 50;
 
+/** The file lock that is of no stack: these have no such character in their names. */
+export const PLACEMENT_FILE = '~placement';
+
 /** Who wants a lock, and what for. */
 export interface Work {
   /** `snapshot`, `restore`, `migration` … */
@@ -146,8 +149,7 @@ export async function withPlacementLock(
   waitMs: number,
   act: () => Promise<void>,
 ): Promise<void> {
-  // Stacks have no such character in their names.
-  const place = { name: 'placement', file: '~placement' };
+  const place = { name: 'placement', file: PLACEMENT_FILE };
   await withLease(ctx, cluster, place, { command: 'placement', id: String(process.pid), waitMs }, act);
 }
 

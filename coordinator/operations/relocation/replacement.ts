@@ -127,6 +127,8 @@ export class ServiceReplacement {
         if (reserved.length > 0) await this.#placed(changes);
       });
     }
+    // They are given back. From now on it may be another operation that keeps them free.
+    this.#reserved = [];
   }
 
   /**

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { CoordinatorContext } from '../../../../coordinator/operations/index.ts';
 import type { LockedSession } from '../../../../coordinator/operations/lock/stack-lock.ts';
@@ -9,6 +12,7 @@ import {
   replacementSpec,
   specChanges,
 } from '../../../../coordinator/orchestrator/swarm/specs.ts';
+import { FakeRaft, sharedBy } from '../lock/fake-raft.ts';
 import type { ClusterService, ServiceSpec } from '../../../../coordinator/orchestrator/index.ts';
 
 const BEFORE = {
@@ -16,6 +20,57 @@ const BEFORE = {
   TaskTemplate: { ForceUpdate: 3, ContainerSpec: { Image: 'bank' } },
   UpdateConfig: { Parallelism: 1 },
 };
+
+test('nodes that were kept free until all was placed are not touched again: another operation may keep them free', async () => {
+  const run = mkdtempSync(join(tmpdir(), 'swarmcut-replacement-'));
+  const said: string[] = [];
+  let journal: ReplacementRecord | undefined;
+  const made = {
+    id: 's',
+    name: 'bank_a',
+    mode: 'replicated',
+    spec: BEFORE,
+    generation: 4,
+  } as unknown as ClusterService;
+  const node = (hostname: string): object => ({ id: hostname, hostname, availability: 'active' });
+  const cluster = {
+    ...sharedBy('n1', new FakeRaft()),
+    nodes: () => Promise.resolve([node('n1'), node('n2')]),
+    service: () => Promise.resolve(made),
+    tasks: () => Promise.resolve([{ service: 'bank_a', serviceId: 's', slot: '1', generation: 4, node: 'n2' }]),
+    nextGeneration: () => 4,
+    replace: () => Promise.resolve(),
+    putBack: () => Promise.resolve(),
+    setPlaceable: (id: string, placeable: boolean) => {
+      said.push(`${id} ${placeable ? 'active' : 'pause'}`);
+      return Promise.resolve(true);
+    },
+  };
+  const lock = {
+    setJournal: (text: string) => Promise.resolve(void (journal = JSON.parse(text) as ReplacementRecord)),
+  };
+  const ctx = {
+    directories: { run },
+    signal: new AbortController().signal,
+    log: { warn: vi.fn(), error: vi.fn() },
+    emit: vi.fn(),
+  } as unknown as CoordinatorContext;
+  try {
+    const replacement = new ServiceReplacement(
+      ctx,
+      { cluster, lock, nodes: [] } as unknown as LockedSession,
+      { id: 'r1', stack: 'bank', old: [] },
+      [{ name: 'bank_a', present: made, spec: BEFORE, placement: { only: 'n2' }, tasks: 1 }],
+    );
+    await replacement.begin();
+    await replacement.commit({ released: [], retired: [], rewrites: [] });
+    expect(journal?.reserved).toEqual([]);
+    expect(await replacement.undo()).toBe(true);
+    expect(said).toEqual(['n1 pause', 'n1 active']);
+  } finally {
+    rmSync(run, { recursive: true });
+  }
+});
 
 /** A replacement of a service that somebody else updates after it has begun, that goes on with it, and fails. */
 async function failsAfter(update: (spec: ServiceSpec) => ServiceSpec) {

@@ -221,9 +221,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     connections: async ({ containerId }) => {
       const facts = await containers.facts(containerId);
-      const { aliases, rewrites } = await memory.recall(containerId);
+      const { aliases, rewrites, former } = await memory.recall(containerId);
       const [connections, datagrams] = await Promise.all([listConnections(facts.pid), listDatagramSockets(facts.pid)]);
-      return { connections, datagrams, aliases, rewrites };
+      return { connections, datagrams, aliases, rewrites, former };
     },
     rewrite: async ({ containerId, rewrites, close, former }) => {
       const facts = await containers.facts(containerId);

@@ -10,7 +10,7 @@ import { roundTasks, type RoundTask } from './rounds/participants.ts';
 import { reconcile } from './rounds/reconcile.ts';
 import { movingAlgorithm } from './relocation/final-cut.ts';
 import { MovingCut, type Who } from './relocation/moving-cut.ts';
-import { migrationPlans, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
+import { migrationPlans, type Before, type MigrationPlans, type Moved } from './relocation/migration-plans.ts';
 import type { Confirmation } from './transaction/confirmation.ts';
 import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
@@ -19,7 +19,7 @@ import { reachableAgents } from './relocation/reach.ts';
 import { Relocation, type SavedTask } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './transaction/recovery.ts';
-import type { CommitRecord } from './transaction/replacement-journal.ts';
+import type { CommitRecord, InForce } from './transaction/replacement-journal.ts';
 import { relocate, type ArrivalsByKey, type RelocationSteps } from './relocation/sequence.ts';
 import { knownNode } from './relocation/targets.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
@@ -205,9 +205,13 @@ class Migration implements RelocationSteps<MigrationPlans> {
       const plan = plans.live.get(key);
       if (plan === undefined) return [];
       const { containerId } = ref;
-      const rewrites = plan.rewrites.map((entry) => ({ ...entry, datagrams: entry.datagrams ?? false }));
-      const [close, former] = [[...plan.close], [...plan.former]];
-      return [{ key, node: agent.node, containerId, rewrites, close, former }];
+      const noted = ({ rewrites, former }: Before): InForce => ({
+        rewrites: rewrites.map((entry) => ({ ...entry, datagrams: entry.datagrams ?? false })),
+        former: [...former],
+      });
+      const earlier = plans.before.get(key);
+      const before = earlier === undefined ? {} : { before: noted(earlier) };
+      return [{ key, node: agent.node, containerId, ...noted(plan), close: [...plan.close], ...before }];
     });
   }
 

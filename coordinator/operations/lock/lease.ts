@@ -195,7 +195,8 @@ export class Lease {
   }
 
   /**
-   * Changes what is written. When this has returned, all managers see it; if it throws a LockLostError, nobody ever will.
+   * Changes what is written. When this has returned, all managers see it; if it throws a LockLostError, nobody ever will. It may have been written
+   * before the lock was lost, too: then that is in doubt here, and whoever has the lock knows.
    * @throws LockLostError; InDoubtError
    */
   update(change: (state: LockState) => LockState): Promise<void> {
@@ -233,16 +234,19 @@ export class Lease {
     const { records, name, time } = this.#options;
     const writes = ++this.#writes;
     const sentAt = time.now();
+    let maybeWritten = false;
     for (;;) {
       this.#throwIfLost();
       const wanted = { ...change(this.#state), writes };
       const value = toRecord(wanted);
-      let trouble = await attempt(() => records.replace(this.#record, value));
+      let refused = false;
+      let trouble = await attempt(async () => void (refused = !(await records.replace(this.#record, value))));
+      maybeWritten ||= !refused;
       const seen = await records.read(name).catch((error: unknown) => {
         trouble = error;
         return null;
       });
-      if (seen !== null && this.#takeIn(seen, wanted)) {
+      if (seen !== null && this.#takeIn(seen, wanted, maybeWritten)) {
         // From the first attempt on: any of them may have been the one that was heard.
         this.#validUntilMs = sentAt + LEASE_MS;
         return;
@@ -253,24 +257,25 @@ export class Lease {
   }
 
   /** @returns whether what we wanted is written. It may also be something that we wrote earlier and were not told of. */
-  #takeIn(seen: SharedRecord | undefined, wanted: LockState): boolean {
+  #takeIn(seen: SharedRecord | undefined, wanted: LockState, maybeWritten: boolean): boolean {
     const state = seen === undefined ? NO_STATE : fromRecord(seen.value);
     if (seen === undefined || state.holder?.nonce !== this.#nonce) {
       // Given back: nobody has it, or the next one already.
       if (wanted.holder === undefined) return true;
-      this.#lose(seen === undefined ? 'its record was removed' : takenBy(state.holder));
+      const lost = this.#lose(seen === undefined ? 'its record was removed' : takenBy(state.holder));
+      throw maybeWritten ? new InDoubtError(lost) : lost;
     }
     this.#record = seen;
     this.#state = state;
     return state.writes === wanted.writes;
   }
 
-  #lose(how: string): never {
+  #lose(how: string): LockLostError {
     const { name, holder } = this.#options;
     const error = new LockLostError(`this ${holder.command} (id ${holder.id}) no longer has the lock ${name}: ${how}`);
     this.#stopRenewing();
     this.#lost.abort(error);
-    throw error;
+    return error;
   }
 
   #serially<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -286,7 +291,7 @@ function takenBy(holder: LockHolder | undefined): string {
 }
 
 /** What became of it is seen when the record is read again. @returns what it threw */
-async function attempt(call: () => Promise<boolean>): Promise<unknown> {
+async function attempt(call: () => Promise<unknown>): Promise<unknown> {
   try {
     await call();
     return undefined;

@@ -11,6 +11,9 @@ import type { CommittedSnapshot, LockHolder } from './state.ts';
 
 const LOCAL_RETRY_MS = 50;
 
+/** The file lock that is of no stack: these have no such character in their names. */
+export const PLACEMENT_FILE = '~placement';
+
 /** Who wants a lock, and what for. */
 export interface Work {
   /** `snapshot`, `restore`, `migration` … */
@@ -35,12 +38,16 @@ export class StackLock {
     return this.#lease.sure();
   }
 
-  /** False when whatever was begun is somebody else's to finish or to undo: the lock is lost, or it is not known what was written last. */
+  /** False when whatever was begun is somebody else's to finish or to undo: the lock is lost, or it is not known what was written last. It stays so. */
   async isOurs(): Promise<boolean> {
     if (this.#inDoubt) return false;
     return this.sure().then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        // Nothing is undone then, so that somebody has to.
+        this.#inDoubt = error instanceof InDoubtError;
+        return false;
+      },
     );
   }
 
@@ -49,7 +56,7 @@ export class StackLock {
     return this.#lease.lost.aborted;
   }
 
-  /** It is not known whether what was written last into the journal is there. */
+  /** It is not known whether what was written last into the journal is there, or was not whether the lock is ours when that was asked. */
   get isInDoubt(): boolean {
     return this.#inDoubt;
   }
@@ -142,8 +149,7 @@ export async function withPlacementLock(
   waitMs: number,
   act: () => Promise<void>,
 ): Promise<void> {
-  // Stacks have no such character in their names.
-  const place = { name: 'placement', file: '~placement' };
+  const place = { name: 'placement', file: PLACEMENT_FILE };
   await withLease(ctx, cluster, place, { command: 'placement', id: String(process.pid), waitMs }, act);
 }
 

@@ -32,6 +32,15 @@ export interface MigrationPlans {
   readonly plans: ReadonlyMap<string, TaskPlan>;
   /** What changes in tasks that stay, by key. */
   readonly live: ReadonlyMap<string, LivePlan>;
+  /** What was in force in these before, by key. */
+  readonly before: ReadonlyMap<string, Before>;
+}
+
+export type Before = Pick<LivePlan, 'rewrites' | 'former'>;
+
+/** A task that stays, and what is in force in it. */
+interface Staying extends LiveTask {
+  readonly former: LivePlan['former'];
 }
 
 /** How the connections of moved tasks go on. */
@@ -54,7 +63,7 @@ export function refuseBrokenMove({
 async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
   const tasks = restoredTasks(moved);
   const live = await Promise.all(
-    moved.staying.map(async (staying): Promise<LiveTask> => {
+    moved.staying.map(async (staying): Promise<Staying> => {
       const { key, task } = staying;
       return { key, ...(await connectionsOf(moved.id, staying)), addresses: task.addresses };
     }),
@@ -65,7 +74,7 @@ async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
     pairing: pairConnections([...tasks, ...live]),
     subnets: subnetsOf(moved),
   });
-  return { plans: taskPlans(planned.plans, new Map(), new Set()), live: planned.live };
+  return { plans: taskPlans(planned.plans, new Map(), new Set()), live: planned.live, before: beforeOf(live) };
 }
 
 /**
@@ -75,7 +84,7 @@ async function kernelPlans(moved: Moved): Promise<MigrationPlans> {
 async function proxiedPlans(moved: Moved): Promise<MigrationPlans> {
   const tasks = restoredTasks(moved).map((task) => ({ ...task, proxied: true }));
   const staying = await Promise.all(
-    moved.staying.map(async (task): Promise<StayingTask & LiveTask> => {
+    moved.staying.map(async (task): Promise<StayingTask & Staying> => {
       return { key: task.key, ...(await connectionsOf(moved.id, task)), addresses: task.task.addresses };
     }),
   );
@@ -88,19 +97,24 @@ async function proxiedPlans(moved: Moved): Promise<MigrationPlans> {
     subnets: subnetsOf(moved),
   });
   const proxies = planProxies({ stack: moved.stack, epoch: moved.epoch, tasks, staying });
-  return { plans: taskPlans(networks, proxies, new Set(proxies.keys())), live };
+  return { plans: taskPlans(networks, proxies, new Set(proxies.keys())), live, before: beforeOf(staying) };
+}
+
+function beforeOf(staying: readonly Staying[]): MigrationPlans['before'] {
+  return new Map(staying.map(({ key, rewrites, former }) => [key, { rewrites: [...rewrites], former }]));
 }
 
 async function connectionsOf(
   restoreId: string,
   { ref, agent }: RoundTask,
-): Promise<Pick<LiveTask, 'connections' | 'aliases' | 'rewrites' | 'datagrams'>> {
+): Promise<Pick<Staying, 'connections' | 'aliases' | 'rewrites' | 'datagrams' | 'former'>> {
   const reply = await agent.connections({ restoreId, containerId: ref.containerId });
   return {
     connections: reply.connections as CutTask['connections'],
     aliases: reply.aliases,
     rewrites: reply.rewrites as LiveTask['rewrites'],
     datagrams: reply.datagrams as NonNullable<LiveTask['datagrams']>,
+    former: reply.former,
   };
 }
 

@@ -31,7 +31,9 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
         }
       }),
   );
-  if (agents.length > 0) return { agents, excluded };
+  // In no order of who was faster: what is found first is told to people.
+  agents.sort((a, b) => a.node.localeCompare(b.node));
+  if (agents.length > 0) return { agents, excluded: excluded.sort() };
   throw new SwarmcutError('unreachable', 'no agent answers on any node of this Swarm', {
     advice: '`coordinator check` tells more; start the agents (`systemctl start swarmcut-agent`)',
   });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import { ProgressDeadline, passedText, pause, type Passed } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -61,6 +62,10 @@ export class ServiceReplacement {
   readonly #generations = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
   readonly #taken = new Set<string>();
+  /** What we have made of services, by name: whatever differs from it is somebody else's. */
+  readonly #ours = new Map<string, { readonly spec: ServiceSpec; readonly generation: number }>();
+  /** Generations that services may have before the journal is written again, by name. */
+  readonly #next = new Map<string, number>();
   /** Update settings that others have given to services meanwhile, by name. */
   readonly #updateConfigs = new Map<string, unknown>();
   #reserved: readonly ReservedNode[] = [];
@@ -122,6 +127,8 @@ export class ServiceReplacement {
         if (reserved.length > 0) await this.#placed(changes);
       });
     }
+    // They are given back. From now on it may be another operation that keeps them free.
+    this.#reserved = [];
   }
 
   /**
@@ -217,7 +224,14 @@ export class ServiceReplacement {
     const services = this.#changes.map((change): ReplacementEntry => {
       const { name, present, spec } = change;
       const before = present === undefined ? {} : { present: { id: present.id, spec: present.spec } };
-      return { name, ...before, spec: this.#withTheirs(name, spec), generation: this.#generationOf(change) };
+      const next = this.#next.get(name);
+      return {
+        name,
+        ...before,
+        spec: this.#withTheirs(name, spec),
+        generation: this.#generationOf(change),
+        ...(next === undefined ? {} : { next }),
+      };
     });
     const commit = this.#commit === undefined ? {} : { commit: this.#commit };
     const { old, ...place } = this.#place;
@@ -229,12 +243,22 @@ export class ServiceReplacement {
     const { cluster } = this.#session;
     // Update settings of their own are what it is to have in the end.
     if (fields.includes('UpdateConfig')) this.#updateConfigs.set(change.name, now.spec.UpdateConfig);
+    const before = this.#services.get(change.name)?.spec.TaskTemplate;
+    const theirs = !isDeepStrictEqual(now.spec.TaskTemplate, before);
+    // They have had tasks made anew: so it stays, even if the operation fails, and the old ones end by it.
+    if (theirs) this.#taken.add(now.id);
     if (renews) {
       const generation = now.generation + 1;
+      this.#next.set(change.name, generation);
+      await this.#journal.write(this.#record('replacing'));
       await cluster.replace(now, now.spec, generation);
       const again = await cluster.service(now.id);
       if (again === undefined) throw removed(change.name);
       this.#note(change.name, again, generation);
+      this.#next.delete(change.name);
+      const ours = this.#ours.get(change.name);
+      if (!theirs && ours !== undefined && !this.#taken.has(now.id))
+        this.#ours.set(change.name, { spec: { ...ours.spec, TaskTemplate: again.spec.TaskTemplate }, generation });
     } else this.#note(change.name, now, now.generation);
     await this.#journal.write(this.#record('replacing'));
   }
@@ -246,12 +270,15 @@ export class ServiceReplacement {
     const generation = this.#generationOf(change);
     if (present !== undefined) {
       const { id } = present;
-      let replacement = spec;
-      this.#undos.push(() => cluster.putBack(id, this.#withTheirs(change.name, present.spec), replacement, generation));
+      this.#ours.set(change.name, { spec, generation });
+      this.#undos.push(() => {
+        const ours = this.#ours.get(change.name) ?? { spec, generation };
+        return cluster.putBack(id, this.#withTheirs(change.name, present.spec), ours.spec, ours.generation);
+      });
       await cluster.replace(present, spec, generation);
       const made = await cluster.service(id);
       if (made === undefined) throw removed(change.name);
-      replacement = made.spec;
+      this.#ours.set(change.name, { spec: made.spec, generation });
       this.#note(change.name, made, generation);
       return;
     }

@@ -1,5 +1,6 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { withStackLock } from '../lock/stack-lock.ts';
+import { acquireStackLock } from '../../../src/storage/locks.ts';
+import { PLACEMENT_FILE, withStackLock } from '../lock/stack-lock.ts';
 import { reconcile } from '../rounds/reconcile.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LeftoverItem, RepairReport } from '../session/reports.ts';
@@ -41,6 +42,10 @@ export async function clearIn(
     const own = (item: LeftoverItem): boolean => item.stack === stack;
     try {
       const work = { command: 'repair', id: String(process.pid) };
+      if (stack === PLACEMENT_FILE) {
+        await (await acquireStackLock(ctx.directories.run, stack, work)).release();
+        continue;
+      }
       await withStackLock(ctx, session, stack, work, async (lockedCtx, locked) => {
         if (left.some((item) => own(item) && UNFINISHED.has(item.kind))) {
           // As the next command on the stack.

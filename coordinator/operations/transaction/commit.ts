@@ -72,6 +72,27 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
   if (failures.size > 0) throw new NotReleased(failures);
 }
 
+/**
+ * The new tasks never speak, and the old ones go on: those that take no part know again what they knew before. Connections that were closed stay so.
+ * Again: no effect.
+ */
+export async function takeRewritesBack(
+  commit: Pick<CommitRecord, 'rewrites'>,
+  bed: Omit<CommitBed, 'runs'>,
+): Promise<void> {
+  const { restoreId, ctx } = bed;
+  await Promise.all(
+    commit.rewrites.map(async ({ key, node, containerId, before }) => {
+      try {
+        if (before === undefined) return;
+        await patiently(() => bed.agent(node).rewrite({ restoreId, containerId, ...before, close: [] }));
+      } catch (error) {
+        ctx.emit({ kind: 'warning', message: `${key} on ${node} has lost connections: ${messageOf(error)}` });
+      }
+    }),
+  );
+}
+
 async function release({ node, containerId }: Member, bed: CommitBed): Promise<void> {
   try {
     await patiently(() => bed.agent(node).releaseRestored({ restoreId: bed.restoreId, containerId }));

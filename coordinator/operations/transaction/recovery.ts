@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
@@ -7,13 +6,14 @@ import { ASK_MS } from '../session/patience.ts';
 import { signRemoval, type Removal } from '../session/removals.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
-import { NotReleased, carryOut } from './commit.ts';
+import { NotReleased, carryOut, takeRewritesBack } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
 import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
 import {
   ReplacementJournal,
+  generationNow,
   remedyOf,
   type CommitRecord,
   type ReplacementEntry,
@@ -105,6 +105,8 @@ async function rollForward(
     const outcome = outcomeOf(commit, error.members, tasks, nodes);
     if (outcome.kind === 'wait') throw error;
     if (outcome.kind === 'withdraw') {
+      // Before it is written down, so that whoever finds the commit does it again.
+      await takeRewritesBack(commit, { ctx, restoreId: record.id, agent: (node) => session.agents.of(node) });
       const withdrawn: ReplacementRecord = { ...uncommitted, phase: 'replacing', old: commit.retired };
       await journal.write(withdrawn);
       ctx.emit({
@@ -192,12 +194,12 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
       const found = remedyOf(record.phase, entry, now);
       if (now === undefined) continue;
       if (found.kind === 'nothing') {
-        await makeStale(cluster, record, entry, now);
+        await leaveTheirs(cluster, record, entry, now);
         continue;
       }
       if (found.kind === 'remove') await cluster.remove(now.id);
       else if (found.kind === 'settle') await cluster.settle(now.id, found.spec);
-      else await cluster.putBack(now.id, found.spec, entry.spec, entry.generation);
+      else await cluster.putBack(now.id, found.spec, entry.spec, generationNow(entry, now));
       ctx.emit({
         kind: 'warning',
         message: `service ${entry.name} ${found.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
@@ -215,17 +217,17 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
 }
 
 /**
- * A coordinator that only stands still may have been about to replace a service of which it had read the version: with another one, that order
- * comes too late. Nothing else changes in the service.
+ * It is theirs, but for our update settings. And a coordinator that only stands still may have been about to replace a service of which it had read
+ * the version: with another one, that order comes too late.
  */
-async function makeStale(
+async function leaveTheirs(
   cluster: Cluster,
   { phase }: ReplacementRecord,
-  { present }: ReplacementEntry,
+  entry: ReplacementEntry,
   now: ClusterService,
 ): Promise<void> {
-  if (phase === 'replacing' && present !== undefined && isDeepStrictEqual(now.spec, present.spec))
-    await cluster.putBack(now.id, present.spec, now.spec, now.generation);
+  if (phase === 'replacing' && entry.present !== undefined)
+    await cluster.putBack(now.id, entry.present.spec, entry.spec, generationNow(entry, now));
 }
 
 /** Whether the cluster sees the container of a restored task running. */

@@ -14,6 +14,8 @@ const entrySchema = z.object({
   /** The spec that it is to have in the end, and the generation of the new tasks. */
   spec: specSchema,
   generation: z.number().int(),
+  /** Another one that they may have already. */
+  next: z.number().int().optional(),
 });
 
 /** A task's container, and the node whose agent has it. */
@@ -27,6 +29,30 @@ const memberSchema = z.object({
 
 const endpointSchema = z.object({ address: z.string(), port: z.number() });
 
+/** How connections of a task are rewritten, and what is led where. */
+const inForceSchema = z.object({
+  rewrites: z.array(
+    z.object({
+      socketLocal: endpointSchema,
+      socketRemote: endpointSchema,
+      wireLocal: endpointSchema,
+      wireRemote: endpointSchema,
+      datagrams: z.boolean().default(false),
+    }),
+  ) satisfies z.ZodType<RewriteEntry[]>,
+  former: z
+    .array(
+      z.object({
+        address: z.string(),
+        to: z.array(z.string()),
+        from: z.string(),
+        network: z.string(),
+        service: z.string(),
+      }),
+    )
+    .default([]) satisfies z.ZodType<FormerAddress[]>,
+});
+
 const commitSchema = z.object({
   /** New tasks, restored and blocked. */
   released: z.array(memberSchema),
@@ -35,27 +61,10 @@ const commitSchema = z.object({
   /** What tasks that take no part must know before the new ones speak. */
   rewrites: z.array(
     memberSchema.extend({
-      rewrites: z.array(
-        z.object({
-          socketLocal: endpointSchema,
-          socketRemote: endpointSchema,
-          wireLocal: endpointSchema,
-          wireRemote: endpointSchema,
-          datagrams: z.boolean().default(false),
-        }),
-      ) satisfies z.ZodType<RewriteEntry[]>,
+      ...inForceSchema.shape,
       close: z.array(z.looseObject({})) as unknown as z.ZodType<Connection[]>,
-      former: z
-        .array(
-          z.object({
-            address: z.string(),
-            to: z.array(z.string()),
-            from: z.string(),
-            network: z.string(),
-            service: z.string(),
-          }),
-        )
-        .default([]) satisfies z.ZodType<FormerAddress[]>,
+      /** What they knew before: if the commit is withdrawn, that is true again. */
+      before: inForceSchema.optional(),
     }),
   ),
 });
@@ -81,6 +90,7 @@ const journalSchema = z.object({
 
 export type Member = z.infer<typeof memberSchema>;
 export type CommitRecord = z.infer<typeof commitSchema>;
+export type InForce = z.infer<typeof inForceSchema>;
 
 export type ReplacementEntry = z.infer<typeof entrySchema>;
 export type ReplacementRecord = z.infer<typeof journalSchema>;
@@ -135,9 +145,14 @@ export type Remedy =
   | { readonly kind: 'settle'; readonly spec: ServiceSpec }
   | { readonly kind: 'put back'; readonly spec: ServiceSpec };
 
+/** The generation that the replacement has given to a service, as far as that is known. */
+export function generationNow({ generation, next }: ReplacementEntry, now: ClusterService | undefined): number {
+  return next !== undefined && now?.generation === next ? next : generation;
+}
+
 /**
- * Decides from what the journal and the cluster say. A service that somebody else has changed since then is left alone: its generation is not
- * the one that the replacement gave it.
+ * Decides from what the journal and the cluster say. A service whose tasks somebody else has had made anew since then is theirs: its generation is not
+ * one that the replacement gave it.
  * @param now the service as it is; undefined if it is gone
  */
 export function remedyOf(
@@ -145,7 +160,7 @@ export function remedyOf(
   entry: ReplacementEntry,
   now: ClusterService | undefined,
 ): Remedy {
-  if (phase === 'over' || now?.generation !== entry.generation) return { kind: 'nothing' };
+  if (phase === 'over' || now?.generation !== generationNow(entry, now)) return { kind: 'nothing' };
   // The new tasks run: putting the old generation back would replace them by empty ones.
   if (phase === 'released') return { kind: 'settle', spec: entry.spec };
   if (entry.present === undefined) return { kind: 'remove' };

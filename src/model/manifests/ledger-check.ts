@@ -26,14 +26,14 @@ const ACTED_ON = ['connections', 'streams', 'aliases'] as const;
  * Compares a manifest with what the nodes recorded when they took the checkpoints, both ways: every task and part of the manifest is in the
  * ledger of its node, and no node has recorded more. What of the manifest was changed afterwards shows here, and what a node has lost.
  * @param ledgers of every node that could be asked, once each; tasks of other nodes are not compared
+ * @returns first what the manifest wants and is not there, then what nodes have beyond it
  */
 export function compareWithLedgers(
   manifest: Pick<Manifest, 'stack' | 'tasks'>,
   ledgers: readonly Recorded[],
 ): LedgerDifference[] {
-  // In the order of their names, whoever has answered first.
-  const sorted = [...ledgers].sort((a, b) => (a.node < b.node ? -1 : 1));
-  return sorted.flatMap(({ node, stack, tasks }) => {
+  const more: LedgerDifference[] = [];
+  const wanted = ledgers.flatMap(({ node, stack, tasks }) => {
     const own = manifest.tasks.filter((task) => task.node === node);
     if (stack === '' && own.length === 0) return [];
     if (stack === '') return own.map((task) => atTask(node, task, 'the node no longer has anything of this snapshot'));
@@ -43,13 +43,14 @@ export function compareWithLedgers(
     }
     const recorded = new Map(tasks.map((task) => [taskKey(task.task), task]));
     const known = new Set(own.map((task) => taskKey(task.task)));
-    return [
-      ...own.flatMap((task) => compareTask(node, task, recorded.get(taskKey(task.task)))),
+    more.push(
       ...tasks
         .filter((task) => !known.has(taskKey(task.task)))
         .map((task) => atTask(node, task, 'the node has recorded this task, and the manifest does not have it there')),
-    ];
+    );
+    return own.flatMap((task) => compareTask(node, task, recorded.get(taskKey(task.task))));
   });
+  return [...wanted, ...more];
 }
 
 function compareTask(node: string, task: ManifestTask, recorded: TaskCheckpoint | undefined): LedgerDifference[] {

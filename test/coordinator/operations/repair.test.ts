@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -152,6 +152,19 @@ describe('clearing what was left behind', () => {
     } finally {
       await lock.release();
     }
+  });
+
+  test('the lock for placing tasks, left by a process that was killed, is no stack’s', async () => {
+    const locks = join(ctx.directories.run, 'locks');
+    mkdirSync(locks, { recursive: true });
+    const holder = { pid: 1, command: 'placement', id: '1', since: 'then' };
+    writeFileSync(join(locks, '~placement.lock'), JSON.stringify(holder));
+    const before = await survey(ctx, session);
+    expect(before.items.map(({ kind }) => kind)).toContain('lock');
+    const shown = { ...before, items: before.items.filter(({ kind }) => kind === 'lock') };
+    expect((await clearIn(ctx, session, shown)).items).toMatchObject([{ state: 'cleared' }]);
+    expect((await survey(ctx, session)).items.map(({ kind }) => kind)).not.toContain('lock');
+    expect(await session.cluster.records.all('stack-')).toEqual([]);
   });
 
   test('a node that does not answer is told, and keeps nothing from being cleared elsewhere', async () => {

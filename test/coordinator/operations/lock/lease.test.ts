@@ -181,6 +181,23 @@ describe('a holder that stands still for longer than its lease', () => {
     expect(written()).toMatchObject({ holder: { node: 'n2' }, journal: 'rolled back' });
   });
 
+  test('and had written before it was taken over without hearing of it: it does not say that nothing is written', async () => {
+    const [a, b] = [coordinator('n1'), coordinator('n2')];
+    const lease = await a.acquire();
+    [a.manager.deaf, a.manager.blind] = [true, Number.POSITIVE_INFINITY];
+    const commit = lease.update(journal('released'));
+    commit.catch(() => undefined);
+    await time.pass(0);
+    const taking = b.acquire();
+    await time.pass(2 * LEASE_MS);
+    expect((await taking).state.journal).toBe('released');
+    a.manager.blind = 0;
+    await time.pass(RENEW_MS);
+    expect(await outcomeOf(commit)).toBeInstanceOf(InDoubtError);
+    expect(lease.lost.reason).toBeInstanceOf(LockLostError);
+    await expect(lease.update(journal('late'))).rejects.toThrow(LockLostError);
+  });
+
   test('and comes back when nobody has taken over: it makes sure, and goes on', async () => {
     const a = coordinator('n1');
     const lease = await a.acquire();

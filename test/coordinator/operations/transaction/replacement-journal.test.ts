@@ -8,6 +8,7 @@ import {
   type ReplacementRecord,
 } from '../../../../coordinator/operations/transaction/replacement-journal.ts';
 import { putServicesBack } from '../../../../coordinator/operations/transaction/recovery.ts';
+import { formerNow } from '../../../../coordinator/orchestrator/swarm/specs.ts';
 import type { LockedSession } from '../../../../coordinator/operations/lock/stack-lock.ts';
 import type { AgentClient } from '../../../../src/rpc/index.ts';
 import type { ClusterService, ServiceSpec } from '../../../../coordinator/orchestrator/index.ts';
@@ -104,9 +105,9 @@ describe('the next command', () => {
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
-          putBack: (_id: string, spec: ServiceSpec) => {
+          putBack: (_id: string, spec: ServiceSpec, replacement: ServiceSpec, ours: number) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
-            updates.push(spec);
+            updates.push(formerNow(specAt(generation), spec, replacement, ours));
             return Promise.resolve();
           },
         },
@@ -138,11 +139,20 @@ describe('the next command', () => {
     generation = 3;
     expect(await putBack()).toBe(true);
     expect(updates).toEqual([before]);
-    // Somebody else has changed it meanwhile.
+    // Somebody else has changed it meanwhile: it stays as it is.
     await new ReplacementJournal(lock).write(record('replacing'));
     generation = 5;
     expect(await putBack()).toBe(true);
-    expect(updates).toEqual([before]);
+    expect(updates).toEqual([before, specAt(5)]);
+  });
+
+  test('puts back what may have been replaced once more just before the coordinator died', async () => {
+    const cutShort = record('replacing');
+    for (generation of [4, 5]) {
+      await new ReplacementJournal(lock).write({ ...cutShort, services: [{ ...entryOf('replacing'), next: 5 }] });
+      expect(await putBack()).toBe(true);
+    }
+    expect(updates).toEqual([before, before]);
   });
 
   test('tries again when it could not', async () => {
@@ -168,8 +178,11 @@ describe('the next command', () => {
   async function committed(its: { node: 'ready' | 'down'; wanted: boolean; refuses?: boolean; cut?: boolean }) {
     const told: string[] = [];
     const warned: string[] = [];
+    /** How many former addresses are led in a task that takes no part. */
+    const led: number[] = [];
     const agent = new Proxy({} as AgentClient, {
-      get: (_, name) => (request: { containerId?: string }) => {
+      get: (_, name) => (request: { containerId?: string; former?: readonly object[] }) => {
+        if (name === 'rewrite') led.push(request.former?.length ?? 0);
         told.push(`${String(name)} ${request.containerId ?? ''}`.trim());
         if (its.refuses === true && name === 'releaseRestored')
           return Promise.reject(new SwarmcutError('not-found', 'does not wait'));
@@ -181,7 +194,10 @@ describe('the next command', () => {
       return Promise.resolve();
     };
     const member = (containerId: string) => ({ key: 'bank_a.1', node: 'n1', containerId });
-    const commit = { released: [member('new')], retired: [member('old')], rewrites: [] };
+    const leading = { address: '10.0.1.9', to: ['10.0.1.3'], from: '10.0.1.2', network: 'bank', service: 'bank_a' };
+    const peer = { key: 'bank_b.1', node: 'n1', containerId: 'peer', rewrites: [], close: [], former: [] };
+    const before = { rewrites: [], former: [leading] };
+    const commit = { released: [member('new')], retired: [member('old')], rewrites: [{ ...peer, before }] };
     await new ReplacementJournal(lock).write({
       ...record('released'),
       ...(its.cut === true ? { cut: true } : {}),
@@ -208,12 +224,12 @@ describe('the next command', () => {
     } as unknown as CoordinatorContext;
     expect(await putServicesBack(ctx, session, 'bank')).toBe(true);
     expect(lock.journal).toBeUndefined();
-    return { told, warned: warned.join() };
+    return { told, led, warned: warned.join() };
   }
 
   test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
     const { told } = await committed({ node: 'ready', wanted: true });
-    expect(told).toEqual(['releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
+    expect(told).toEqual(['rewrite peer', 'releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
   });
 
   test('forgets the final cut of a migration only when its new tasks run', async () => {
@@ -225,9 +241,12 @@ describe('the next command', () => {
   });
 
   test('withdraws a commit of which no new task has run and none ever will: the old ones go on', async () => {
-    const { told, warned } = await committed({ node: 'down', wanted: true, refuses: true, cut: true });
+    const { told, led, warned } = await committed({ node: 'down', wanted: true, refuses: true, cut: true });
     expect(told.filter((what) => /resume|put back|retire|endRestore/.test(what))).toEqual(['resume', 'put back']);
     expect(told).toContain('forget the cut');
+    // Its peers must not go on sending to where the new ones would have been.
+    expect(led).toEqual([0, 1]);
+    expect(told.indexOf('resume')).toBeGreaterThan(told.lastIndexOf('rewrite peer'));
     expect(warned).toMatch(/withdrawn.*its node is down/);
   });
 });

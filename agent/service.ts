@@ -123,7 +123,11 @@ export function agentService(parts: AgentParts): AgentImplementation {
       await manifests.keep(snapshotId, { manifest, signature, key });
       return {};
     },
-    manifest: async ({ snapshotId }) => ({ snapshotId, ...(await manifests.read(snapshotId)) }),
+    manifest: async ({ snapshotId }) => {
+      // Without parts it would speak of what is not there.
+      ledger.get(snapshotId);
+      return { snapshotId, ...(await manifests.read(snapshotId)) };
+    },
     recorded: ({ snapshotId }) => {
       if (!ledger.has(snapshotId)) return {};
       const { stack, state, tasks } = ledger.get(snapshotId);

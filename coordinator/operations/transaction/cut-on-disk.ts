@@ -69,8 +69,33 @@ export class CutOnDisk {
   }
 }
 
-/** Whether an operation has such a copy, made by whatever manager. It is in the catalogue then. */
-export async function hasCut({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
+/** Whether an operation has such a copy, made by whatever manager. It is in the catalogue then, and nodes that answer have their parts of it. */
+export async function hasCut(session: Bed, id: string): Promise<boolean> {
+  return (await isSealed(session, id)) && (await isWhole(session, id));
+}
+
+/** Agents that nobody followed any more have let their tasks go on, and have discarded what was not permanent. */
+async function isWhole({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
+  const stored = await catalogue.read(id).catch(() => undefined);
+  if (stored === undefined) return false;
+  const ready = new Set(nodes.filter(({ state }) => state === 'ready').map(({ hostname }) => hostname));
+  const holders = new Set(stored.manifest.tasks.map(({ node }) => node).filter((node) => ready.has(node)));
+  const held = await Promise.all(
+    [...holders].map((node) =>
+      agents
+        .of(node)
+        .recorded({ snapshotId: id }, { deadlineMs: ASK_MS })
+        .then(
+          ({ tasks }) => tasks.length > 0,
+          // It has it on disk, if it ever had.
+          () => true,
+        ),
+    ),
+  );
+  return held.every(Boolean);
+}
+
+async function isSealed({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
   if ((await catalogue.ids()).includes(id)) return true;
   const sealed = await Promise.all(
     nodes
@@ -107,12 +132,22 @@ export async function forgetCut(
     const isHere = (await session.catalogue.ids()).includes(id);
     // Without a manifest, leftovers of it are discarded by whoever comes next (rounds/reconcile.ts).
     if (isHere) await session.catalogue.remove(id);
-    const signed = isHere || removal === undefined ? {} : { removal: removal() };
+    const signed = isHere || removal === undefined ? {} : signedOrNot(ctx, removal);
     await tellAll(ctx, session, 'forget the final cut of a migration', (agent) =>
       agent.remove({ snapshotId: id, ...signed }, { deadlineMs: ASK_MS }),
     );
   } catch (error) {
     ctx.log.warn({ id, reason: messageOf(error) }, 'cannot remove the final cut of a migration');
+  }
+}
+
+/** Without a signature of ours, only the parts go. */
+function signedOrNot(ctx: Pick<CoordinatorContext, 'log'>, removal: () => Removal): { removal?: Removal } {
+  try {
+    return { removal: removal() };
+  } catch (error) {
+    ctx.log.warn({ reason: messageOf(error) }, 'cannot sign that the final cut of a migration is removed');
+    return {};
   }
 }
 

@@ -66,11 +66,12 @@ async function rollBack(
   const order = { restoreId: record.id, reason: 'its coordinator is gone' };
   // Before they go on: their agents discard what is not permanent then.
   const gone = await goneOf(session, record);
-  if (gone.length > 0)
-    await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
+  const kept =
+    gone.length > 0 &&
+    (await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`));
   await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
   await giveBack(session.cluster, record.reserved);
-  if (gone.length === 0) await forgetIfThere(ctx, session, record);
+  if (!kept) await forgetIfThere(ctx, session, record);
   await remedy(ctx, session, record);
 }
 
@@ -151,16 +152,20 @@ async function retireOld(
   );
 }
 
-/** A migration's final cut stays, and people are told. For a restore there is the snapshot that was restored. */
+/**
+ * A migration's final cut stays, and people are told. For a restore there is the snapshot that was restored.
+ * @returns whether there is one
+ */
 async function keepIfThere(
   ctx: CoordinatorContext,
   session: ClusterSession,
   { id }: ReplacementRecord,
   why: string,
-): Promise<void> {
+): Promise<boolean> {
   const kept = await hasCut(session, id);
   if (kept) await keepCut(ctx, session, id);
   ctx.emit({ kind: 'warning', message: kept ? `${why}; ${keptText(id)}` : why });
+  return kept;
 }
 
 /** Nobody needs a migration's final cut any more, neither here nor on the manager that has made it. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { forgetCut } from '../../../../coordinator/operations/transaction/cut-on-disk.ts';
+import { forgetCut, hasCut } from '../../../../coordinator/operations/transaction/cut-on-disk.ts';
 import { createLogger } from '../../../../src/platform/logger.ts';
 
 const ctx = { log: createLogger({ program: 'coordinator', level: 'silent' }) };
@@ -34,4 +34,26 @@ it('leaves no manifest on the manager that has made it when another one finishes
     { snapshotId: 'm1', removal },
     { snapshotId: 'm1', removal },
   ]);
+});
+
+/** A manager that has a manifest with tasks on n1 and n2, and what these answer when they are asked for their parts. */
+function holders(n1: () => Promise<object>, n2: () => Promise<object>): Parameters<typeof hasCut>[0] {
+  const answers: Record<string, () => Promise<object>> = { n1, n2 };
+  return {
+    nodes: ['n1', 'n2', 'n3'].map((hostname) => ({ hostname, state: 'ready' })),
+    agents: { of: (node: string) => ({ recorded: answers[node] }) },
+    catalogue: {
+      ids: () => Promise.resolve(['m1']),
+      read: () => Promise.resolve({ manifest: { tasks: [{ node: 'n1' }, { node: 'n2' }] } }),
+    },
+  } as never;
+}
+const HAS = (): Promise<object> => Promise.resolve({ tasks: [{}] });
+const HAS_NOT = (): Promise<object> => Promise.resolve({ tasks: [] });
+const SILENT = (): Promise<object> => Promise.reject(new Error('no answer'));
+
+it('is there if all who answer have their part of it, and not when one has discarded it', async () => {
+  expect(await hasCut(holders(HAS, HAS), 'm1')).toBe(true);
+  expect(await hasCut(holders(HAS, SILENT), 'm1')).toBe(true);
+  expect(await hasCut(holders(HAS, HAS_NOT), 'm1')).toBe(false);
 });

@@ -160,7 +160,7 @@ describe('the next command', () => {
         told.push(`${String(name)} ${request.containerId ?? ''}`.trim());
         if (its.refuses === true && name === 'releaseRestored')
           return Promise.reject(new SwarmcutError('not-found', 'does not wait'));
-        return Promise.resolve({ restores: [] });
+        return Promise.resolve({ restores: [], tasks: [{}] });
       },
     });
     const note = (what: string) => (): Promise<void> => {
@@ -176,7 +176,11 @@ describe('the next command', () => {
       lock,
       nodes: [{ hostname: 'n1', state: 'ready' }],
       agents: { of: () => agent },
-      catalogue: { ids: () => Promise.resolve(its.cut === true ? ['r1'] : []), remove: note('forget the cut') },
+      catalogue: {
+        ids: () => Promise.resolve(its.cut === true ? ['r1'] : []),
+        read: () => Promise.resolve({ manifest: { tasks: [{ node: 'n1' }] } }),
+        remove: note('forget the cut'),
+      },
       cluster: {
         nodes: () => Promise.resolve([{ hostname: 'n1', state: its.node }]),
         tasks: () => Promise.resolve([task('new', its.wanted && its.refuses !== true), task('old', true)]),

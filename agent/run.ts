@@ -73,7 +73,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
 
   const manifests = new Manifests(directories);
-  await manifests.open((snapshotId) => ledger.has(snapshotId));
+  await manifests.open((snapshotId) => ledger.mayHave(snapshotId));
 
   const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
   const dataRoot = await nodeInfo.dataRoot();

@@ -35,8 +35,8 @@ export class Agents implements Disposable {
     return client;
   }
 
-  /** From now on, whatever agents are told is told under this lock. */
-  obey(fence: Fence): void {
+  /** From now on, whatever agents are told is told under this lock. @param fence undefined: under none, for what concerns no stack */
+  obey(fence: Fence | undefined): void {
     this.#fence = fence;
   }
 

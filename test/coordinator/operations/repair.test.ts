@@ -10,7 +10,7 @@ import { withStackLock } from '../../../coordinator/operations/lock/stack-lock.t
 import { ReplacementJournal } from '../../../coordinator/operations/transaction/replacement-journal.ts';
 import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
+import type { AgentClient, Fence } from '../../../src/rpc/index.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 
 /** What an operation that was cut short still needs is not touched: it is finished first. What is under way is not touched at all. */
@@ -22,11 +22,14 @@ describe('clearing what was left behind', () => {
   let told: string[];
   let leftovers: { kind: string; subject: string; stack: string; inUse: string }[];
   let cannotPutBack: boolean;
+  /** Under whose stack's lock agents are told. */
+  let lockOf: string | undefined;
 
   beforeEach(() => {
     base = mkdtempSync(join(tmpdir(), 'swarmcut-repair-'));
     told = [];
     cannotPutBack = false;
+    lockOf = undefined;
     leftovers = [
       { kind: 'frozen task', subject: 'c1', stack: 'bank', inUse: '' },
       { kind: 'file', subject: '/run/x', stack: '', inUse: '' },
@@ -47,6 +50,7 @@ describe('clearing what was left behind', () => {
       remove: () => Promise.resolve({}),
       leftovers: ({ clear }: { clear: string[] }) => {
         if (clear.length > 0) told.push(`clear ${clear.join(', ')}`);
+        else if (lockOf !== undefined) told.push(`look under the lock of ${lockOf}`);
         const found = leftovers.map((one) => ({ ...one, detail: '', cleared: false, problem: '' }));
         leftovers = leftovers.filter(({ kind, subject }) => !clear.includes(`${kind} ${subject}`));
         return Promise.resolve({ leftovers: found });
@@ -54,7 +58,7 @@ describe('clearing what was left behind', () => {
     } as unknown as AgentClient;
     session = {
       nodes: [{ hostname: 'n1', state: 'ready' }],
-      agents: { of: () => agent, obey: () => undefined },
+      agents: { of: () => agent, obey: (fence: Fence | undefined) => void (lockOf = fence?.stack) },
       catalogue: { ids: () => Promise.resolve([]) },
       cluster: {
         ...sharedBy('n1', new FakeRaft()),
@@ -87,6 +91,8 @@ describe('clearing what was left behind', () => {
         old: [],
       });
     });
+    // That was another process.
+    lockOf = undefined;
   }
 
   const states = ({ items }: Awaited<ReturnType<typeof survey>>): string[] =>

@@ -107,7 +107,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,
-      { id: this.#id, stack: this.#stack.name, old: this.#old.members },
+      { id: this.#id, stack: this.#stack.name, cut: true, old: this.#old.members },
       this.#who.services.map((service) => {
         const tasks = this.#who.moving.filter(({ task }) => task.serviceId === service.id).length;
         // Those that have ended are not run again.

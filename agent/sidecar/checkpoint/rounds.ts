@@ -18,7 +18,7 @@ import { failPoint } from '../../../src/platform/fail-points.ts';
 const SETTLE_PATIENCE_MS = 20_000;
 const SETTLE_LOOK_MS = 50;
 /** A round waits so long until every peer has answered, or is known to be gone. Nothing stands still meanwhile. */
-const PEERS_PATIENCE_MS = 30_000;
+const PEERS_PATIENCE_MS = 10_000;
 /** Most connections that an error names. */
 const NAMED = 5;
 

@@ -14,7 +14,7 @@ const AGAIN_AFTER_MS = 100;
  * A sidecar that does not answer, or is gone before it has accepted, may be about to be started again. As long as the application is not
  * told, it has sent nothing that could be lost.
  */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 10_000;
 
 export interface CallerOptions {
   readonly netns: string;

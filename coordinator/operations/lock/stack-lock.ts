@@ -126,9 +126,11 @@ export async function withStackLock<Result>(
     work,
     async (lease, cluster) => {
       const lock = new StackLock(lease);
-      session.agents.obey({ stack, cluster: (await session.cluster.self()).clusterId, token: lease.token });
+      const { clusterId } = await session.cluster.self();
+      // The session may outlive the lock: then its agents must not take it for one that has lost it.
+      using agents = session.agents.under({ stack, cluster: clusterId, token: lease.token });
       const signal = AbortSignal.any([ctx.signal, lease.lost]);
-      return act({ ...ctx, signal }, { ...session, cluster, lock });
+      return await act({ ...ctx, signal }, { ...session, cluster, agents, lock });
     },
   );
 }

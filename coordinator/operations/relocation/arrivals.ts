@@ -26,6 +26,8 @@ interface Sought {
   readonly services: readonly ClusterService[];
   /** By service id. */
   readonly generations: ReadonlyMap<string, number>;
+  /** As they were at first: what is between them and the present ones was made for this relocation, too, and is superseded. */
+  readonly first: ReadonlyMap<string, number>;
 }
 
 /** The new containers of a relocation, as agents announce them: waits for them, and notices when one of them is lost. */
@@ -42,7 +44,7 @@ export class Arrivals {
   /** The old tasks stop: what is lost from now on cannot be made up for. */
   #complete = false;
   /** What {@link waitFor} waits for. */
-  #sought: Sought = { keys: new Set(), services: [], generations: new Map() };
+  #sought: Sought = { keys: new Set(), services: [], generations: new Map(), first: new Map() };
   #failure: SwarmcutError | undefined;
   /** Replaced when it was used: something has happened. */
   #woken = new AbortController();
@@ -87,7 +89,7 @@ export class Arrivals {
   ): Promise<ReadonlyMap<string, Arrival>> {
     using deadline = new ProgressDeadline({ limitMs: timeoutMs, late: lateness });
     const furthest = new Furthest();
-    this.#sought = { keys: new Set(keys), services, generations };
+    this.#sought = { keys: new Set(keys), services, generations, first: new Map(generations) };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
       const { signal } = this.#woken;
@@ -153,6 +155,8 @@ export class Arrivals {
       // Containers that Swarm gave up before we decided on them are not ours to worry about: it makes others.
       if (known !== undefined && !this.#complete) this.#arrivals.delete(known.key);
       this.#candidates = this.#candidates.filter((one) => one.event.task?.containerId !== event.task?.containerId);
+      for (const [key, { containerId }] of this.#strangers)
+        if (containerId === event.task?.containerId) this.#strangers.delete(key);
       if (known !== undefined && this.#complete) {
         this.#fail(
           new SwarmcutError('failed', `${known.key} on ${agent.node}: ${event.detail}`, {
@@ -186,8 +190,10 @@ export class Arrivals {
    * up and make another one for its slot, when a node is drained or the service is updated: the one that it wants counts.
    */
   async #sort(): Promise<void> {
-    const { keys, services, generations } = this.#sought;
+    const { keys, services, generations, first } = this.#sought;
     if (this.#candidates.length + this.#arrivals.size === 0) return;
+    // Those that come while the cluster is asked may be of tasks that it had not made then.
+    const asked = [...this.#candidates];
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const byId = new Map(tasks.map((task) => [task.taskId, task]));
     if (!this.#complete) {
@@ -200,7 +206,11 @@ export class Arrivals {
         if (now === undefined || !isWanted(now, generations)) this.#strangers.delete(key);
       }
     }
-    for (const candidate of this.#candidates.splice(0)) {
+    for (const candidate of asked) {
+      // It may have failed meanwhile.
+      const index = this.#candidates.indexOf(candidate);
+      if (index < 0) continue;
+      this.#candidates.splice(index, 1);
       const { agent, event } = candidate;
       const ref = event.task;
       if (ref === null) continue;
@@ -208,14 +218,15 @@ export class Arrivals {
       // One that is not wanted any more fails in the end.
       if (task?.wanted === false) continue;
       const generation = task === undefined ? undefined : generations.get(task.serviceId);
-      const ours = task !== undefined && generation !== undefined && task.generation >= generation;
+      const ours =
+        task !== undefined && generation !== undefined && task.generation >= (first.get(task.serviceId) ?? 0);
       if (!ours || (task.generation === generation && savedKeys(this.#sought, task.service).length === 0)) {
         await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
         continue;
       }
       const key = taskKey(task);
       const arrival = { task, containerId: ref.containerId, agent };
-      // One of a later generation may become ours.
+      // One of a later generation may become ours; one of an earlier one waits, and fails in the end.
       if (task.generation !== generation || this.#arrivals.has(key) || this.#strangers.has(key)) {
         this.#candidates.push(candidate);
         continue;

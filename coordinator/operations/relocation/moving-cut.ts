@@ -84,10 +84,11 @@ export class MovingCut {
       this.#old.takeOver(id, limitMs),
     );
     this.#made = cut;
-    if (movingAlgorithm(this.#stack).interceptor === 'proxy')
-      refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
     this.#onDisk = new CutOnDisk(this.#ctx, this.#session, id);
     this.#onDisk.begin(this.#manifest(cut, startedAtMs), sealing?.wrapped);
+    // Even then it may have to be kept.
+    if (movingAlgorithm(this.#stack).interceptor === 'proxy')
+      refuseBrokenMove({ stack: this.#stack.name, moving, staying, checkpoints: cut.checkpoints });
     return cut;
   }
 

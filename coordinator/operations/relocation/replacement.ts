@@ -42,6 +42,8 @@ export interface ReplacementPlace {
   /** Of the restore or migration. */
   readonly id: string;
   readonly stack: string;
+  /** A migration, which has a final cut of them. */
+  readonly cut?: true;
   /** The running tasks that are replaced. */
   readonly old: readonly Member[];
 }
@@ -218,8 +220,8 @@ export class ServiceReplacement {
       return { name, ...before, spec: this.#withTheirs(name, spec), generation: this.#generationOf(change) };
     });
     const commit = this.#commit === undefined ? {} : { commit: this.#commit };
-    const { id, stack, old } = this.#place;
-    return { version: 1, id, stack, phase, services, reserved: [...this.#reserved], old: [...old], ...commit };
+    const { old, ...place } = this.#place;
+    return { version: 1, ...place, phase, services, reserved: [...this.#reserved], old: [...old], ...commit };
   }
 
   /** Goes on with a service as somebody else has left it. */

@@ -55,8 +55,6 @@ export async function clearIn(
       refused.set(stack, { state: busy ? 'in use' : 'failed', why: messageOf(error) });
     }
   }
-  // Whoever has the last stack's lock now would have what follows refused.
-  session.agents.obey(undefined);
   const nobodys = clearable.filter(({ stack }) => stack === '');
   if (nobodys.length > 0) await clearOnNodes(ctx, session, nobodys, refused);
   const now = await survey(ctx, session);

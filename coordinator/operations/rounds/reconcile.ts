@@ -3,6 +3,7 @@ import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { patienceWith } from '../session/patience.ts';
 import { join } from 'node:path';
+import type { Catalogue } from '../../../src/storage/catalogue.ts';
 import { readRevoked } from '../../../src/rpc/identity/identity-files.ts';
 import { tellRevoked } from '../certificates/revoke.ts';
 
@@ -13,7 +14,7 @@ import { tellRevoked } from '../certificates/revoke.ts';
  */
 export async function reconcile(ctx: CoordinatorContext, session: LockedSession, stack: string): Promise<void> {
   const { lock, nodes, agents, catalogue } = session;
-  const permanent = new Set([...lock.commits.map(({ id }) => id), ...(await catalogue.ids())]);
+  const permanent = new Set(lock.commits.map(({ id }) => id));
   /** Snapshots of which a node knows all that there is to know. */
   const told = new Map<string, Set<string>>();
   const open: { node: string; snapshotId: string; state: string }[] = [];
@@ -41,6 +42,8 @@ export async function reconcile(ctx: CoordinatorContext, session: LockedSession,
       }
     }),
   );
+  for (const id of new Set(open.map(({ snapshotId }) => snapshotId)))
+    if (await isCommittedHere(catalogue, id)) permanent.add(id);
   // Only now: one agent may know of a commit of which another has not heard.
   await Promise.all(
     open.map(async ({ node, snapshotId, state }) => {
@@ -60,4 +63,17 @@ export async function reconcile(ctx: CoordinatorContext, session: LockedSession,
     nodes: waiting.filter((node) => present.has(node) && told.get(node)?.has(id) !== false),
   }));
   await lock.setCommits(left.filter((commit) => commit.nodes.length > 0));
+}
+
+/**
+ * A manifest lies here only when its snapshot is committed, but for the final cut of a migration: that is written before it is known whether anybody
+ * will need it, and kept, if so, by a commit (transaction/cut-on-disk.ts).
+ */
+async function isCommittedHere(catalogue: Pick<Catalogue, 'ids' | 'read'>, id: string): Promise<boolean> {
+  if (!(await catalogue.ids()).includes(id)) return false;
+  // One that cannot be read is a snapshot, too.
+  return catalogue.read(id).then(
+    ({ manifest }) => manifest.migration !== true,
+    () => true,
+  );
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { assertOwnCertificateValid, clientCredentials, connectAgent } from '../../../src/rpc/index.ts';
 import type { AgentClient, Fence } from '../../../src/rpc/index.ts';
@@ -9,12 +9,16 @@ export class Agents implements Disposable {
   readonly #nodes: ReadonlyMap<string, ClusterNode>;
   readonly #clients = new Map<string, AgentClient>();
   readonly #configDir: string;
-  #fence: Fence | undefined;
+  readonly #fence: Fence | undefined;
 
-  /** @param configDir the coordinator's certificate lies in its `coordinator/` */
-  constructor(nodes: readonly ClusterNode[], configDir: string) {
+  /**
+   * @param configDir the coordinator's certificate lies in its `coordinator/`
+   * @param fence whatever they are told is told under this lock
+   */
+  constructor(nodes: readonly ClusterNode[], configDir: string, fence?: Fence) {
     this.#nodes = new Map(nodes.map((node) => [node.hostname, node]));
     this.#configDir = join(configDir, 'coordinator');
+    this.#fence = fence;
   }
 
   /** The agent of a node. @throws SwarmcutError `not-found` for a node that the Swarm does not have; `precondition` when our certificate cannot be read or has expired */
@@ -35,9 +39,9 @@ export class Agents implements Disposable {
     return client;
   }
 
-  /** From now on, whatever agents are told is told under this lock. @param fence undefined: under none, for what concerns no stack */
-  obey(fence: Fence | undefined): void {
-    this.#fence = fence;
+  /** The same agents, by connections of their own: whatever these are told is told under this lock. To be disposed of with it. */
+  under(fence: Fence): Agents {
+    return new Agents([...this.#nodes.values()], dirname(this.#configDir), fence);
   }
 
   [Symbol.dispose](): void {

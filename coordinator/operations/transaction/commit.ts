@@ -55,9 +55,11 @@ export async function carryOut(commit: CommitRecord, bed: CommitBed): Promise<vo
     ),
   );
   await failPoint('coordinator.retire');
+  // A restored task may have the slot of another one, so that only those of which the successor surely runs are retired while some do not.
+  const successors = new Set(commit.released.filter((member) => !failures.has(member)).map(({ key }) => key));
   await Promise.all(
     commit.retired
-      .filter(({ key }) => ![...failures.keys()].some((failed) => failed.key === key))
+      .filter(({ key }) => failures.size === 0 || successors.has(key))
       .map(async ({ key, node, containerId }) => {
         try {
           await patiently(() => bed.agent(node).retire({ restoreId, containerId }));

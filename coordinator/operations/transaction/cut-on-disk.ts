@@ -1,9 +1,12 @@
 import type { Manifest } from '../../../src/model/checkpoint.ts';
 import type { WrappedKey } from '../../../src/storage/encryption/wrapped-key.ts';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { taskKey } from '../../../src/model/task.ts';
+import type { LockedSession } from '../lock/stack-lock.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Removal } from '../session/removals.ts';
 import type { ClusterSession } from '../session/session.ts';
+import type { Member } from './replacement-journal.ts';
 
 /** Longest time that an agent may take to answer when a copy is kept or forgotten. Milliseconds. */
 const ASK_MS = 10_000;
@@ -69,49 +72,65 @@ export class CutOnDisk {
   }
 }
 
-/** Whether an operation has such a copy, made by whatever manager. It is in the catalogue then, and nodes that answer have their parts of it. */
-export async function hasCut(session: Bed, id: string): Promise<boolean> {
-  return (await isSealed(session, id)) && (await isWhole(session, id));
+/** `unknown`: one of the nodes that may have it does not answer. */
+export type CutFound = 'there' | 'absent' | 'unknown';
+
+/**
+ * Whether a migration has such a copy, made by whatever manager, of which every task can be restored. It is in the catalogue then. Agents discard
+ * their parts when old tasks go on, so that what others still have is of no use. Never throws.
+ * @param old the tasks of which it would be
+ */
+export async function findCut(
+  ctx: Pick<CoordinatorContext, 'log'>,
+  session: Bed,
+  id: string,
+  old: readonly Pick<Member, 'key' | 'node'>[],
+): Promise<CutFound> {
+  const recorded = await Promise.all(old.map((member) => isRecorded(session, id, member)));
+  if (recorded.includes(false)) return 'absent';
+  try {
+    if ((await session.catalogue.ids()).includes(id) || (await bring(session, id))) return 'there';
+    return recorded.includes(undefined) ? 'unknown' : 'absent';
+  } catch (error) {
+    ctx.log.warn({ id, reason: messageOf(error) }, 'cannot look for the final cut of a migration');
+    return 'unknown';
+  }
 }
 
-/** Agents that nobody followed any more have let their tasks go on, and have discarded what was not permanent. */
-async function isWhole({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
-  const stored = await catalogue.read(id).catch(() => undefined);
-  if (stored === undefined) return false;
-  const ready = new Set(nodes.filter(({ state }) => state === 'ready').map(({ hostname }) => hostname));
-  const holders = new Set(stored.manifest.tasks.map(({ node }) => node).filter((node) => ready.has(node)));
-  const held = await Promise.all(
-    [...holders].map((node) =>
-      agents
-        .of(node)
-        .recorded({ snapshotId: id }, { deadlineMs: ASK_MS })
-        .then(
-          ({ tasks }) => tasks.length > 0,
-          // It has it on disk, if it ever had.
-          () => true,
-        ),
-    ),
-  );
-  return held.every(Boolean);
+/** Whether its node has a task's part of it; undefined when that does not answer. */
+async function isRecorded(
+  { agents, nodes }: Bed,
+  id: string,
+  { key, node }: Pick<Member, 'key' | 'node'>,
+): Promise<boolean | undefined> {
+  if (nodes.find(({ hostname }) => hostname === node)?.state !== 'ready') return undefined;
+  try {
+    const { tasks } = await agents.of(node).recorded({ snapshotId: id }, { deadlineMs: ASK_MS });
+    return tasks.some(({ task }) => task !== null && taskKey(task) === key);
+  } catch {
+    return undefined;
+  }
 }
 
-async function isSealed({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
-  if ((await catalogue.ids()).includes(id)) return true;
-  const sealed = await Promise.all(
+/** Takes its manifest from an agent into the catalogue. @returns false if none has it */
+async function bring({ catalogue, nodes, agents }: Bed, id: string): Promise<boolean> {
+  const found = await Promise.all(
     nodes
       .filter(({ state }) => state === 'ready')
       .map(async ({ hostname }) => {
-        const found = await agents
-          .of(hostname)
-          .manifest({ snapshotId: id }, { deadlineMs: ASK_MS })
-          .catch(() => undefined);
-        if (found === undefined) return undefined;
-        const { manifest, signature, key } = found;
-        const one = { id, manifest, signature, ...(key.length > 0 && { key }) };
-        return catalogue.open(one).vouching.state === 'signed' ? one : undefined;
+        try {
+          const { manifest, signature, key } = await agents
+            .of(hostname)
+            .manifest({ snapshotId: id }, { deadlineMs: ASK_MS });
+          const sealed = { id, manifest, signature, ...(key.length > 0 && { key }) };
+          return catalogue.open(sealed).vouching.state === 'signed' ? sealed : undefined;
+        } catch {
+          // It has none, or one that says nothing: another node's may do.
+          return undefined;
+        }
       }),
   );
-  const one = sealed.find((each) => each !== undefined);
+  const one = found.find((each) => each !== undefined);
   if (one === undefined) return false;
   await catalogue.keep(one);
   return true;
@@ -119,46 +138,47 @@ async function isSealed({ catalogue, nodes, agents }: Bed, id: string): Promise<
 
 /**
  * Nobody needs it any more. No effect if there is none. Never throws: parts of a node that does not answer go with the next command.
- * @param removal signs that it is removed, for the manager that has made it, if that is another one: its manifest would stay there, of a snapshot that
- *   nobody has
+ * @param removal where another manager may have made it: tells that one, too
  */
 export async function forgetCut(
   ctx: Pick<CoordinatorContext, 'log'>,
   session: Bed,
   id: string,
-  removal?: () => Removal,
+  removal?: Removal,
 ): Promise<void> {
   try {
-    const isHere = (await session.catalogue.ids()).includes(id);
     // Without a manifest, leftovers of it are discarded by whoever comes next (rounds/reconcile.ts).
-    if (isHere) await session.catalogue.remove(id);
-    const signed = isHere || removal === undefined ? {} : signedOrNot(ctx, removal);
+    if ((await session.catalogue.ids()).includes(id)) await session.catalogue.remove(id);
     await tellAll(ctx, session, 'forget the final cut of a migration', (agent) =>
-      agent.remove({ snapshotId: id, ...signed }, { deadlineMs: ASK_MS }),
+      agent.remove({ snapshotId: id, ...(removal === undefined ? {} : { removal }) }, { deadlineMs: ASK_MS }),
     );
   } catch (error) {
     ctx.log.warn({ id, reason: messageOf(error) }, 'cannot remove the final cut of a migration');
   }
 }
 
-/** Without a signature of ours, only the parts go. */
-function signedOrNot(ctx: Pick<CoordinatorContext, 'log'>, removal: () => Removal): { removal?: Removal } {
-  try {
-    return { removal: removal() };
-  } catch (error) {
-    ctx.log.warn({ reason: messageOf(error) }, 'cannot sign that the final cut of a migration is removed');
-    return {};
-  }
-}
-
 /**
- * It is all that is left of tasks: it stays, until a person removes it. Never throws: an agent that could not be told is told by whoever comes
- * next.
+ * It is all that is left of tasks: it stays, until a person removes it. That is committed as for any snapshot, so that an agent that could not be
+ * told is told by whoever comes next, on whatever manager. Never throws.
  */
-export async function keepCut(ctx: Pick<CoordinatorContext, 'log'>, session: Bed, id: string): Promise<void> {
-  await tellAll(ctx, session, 'keep the final cut of a migration', (agent) =>
+export async function keepCut(
+  ctx: Pick<CoordinatorContext, 'log'>,
+  session: Bed & Pick<LockedSession, 'lock'>,
+  id: string,
+): Promise<void> {
+  const commit = async (nodes: readonly string[]): Promise<void> => {
+    const others = session.lock.commits.filter((one) => one.id !== id);
+    await session.lock
+      .setCommits(nodes.length === 0 ? others : [...others, { id, nodes: [...nodes] }])
+      .catch((error: unknown) =>
+        ctx.log.error({ id, reason: messageOf(error) }, 'cannot write down that the final cut of a migration is kept'),
+      );
+  };
+  await commit(session.nodes.map(({ hostname }) => hostname));
+  const untold = await tellAll(ctx, session, 'keep the final cut of a migration', (agent) =>
     agent.finish({ snapshotId: id }, { deadlineMs: ASK_MS }),
   );
+  await commit(untold);
 }
 
 /** For people. */
@@ -166,21 +186,29 @@ export function keptText(id: string): string {
   return `what the tasks were when they stopped is kept as snapshot ${id}: \`coordinator restore ${id}\` brings them back, \`coordinator rm ${id}\` forgets it`;
 }
 
+/** For people: as {@link keptText}, where nobody knows. */
+export function perhapsText(id: string): string {
+  return `what the tasks were when they stopped may lie on nodes that do not answer: \`coordinator list\` shows snapshot ${id} when they are back, if it is there`;
+}
+
+/** @returns nodes that could not be told */
 async function tellAll(
   ctx: Pick<CoordinatorContext, 'log'>,
   session: Bed,
   what: string,
   tell: (agent: ReturnType<Bed['agents']['of']>) => Promise<unknown>,
-): Promise<void> {
+): Promise<string[]> {
+  const untold: string[] = [];
   await Promise.all(
-    session.nodes
-      .filter(({ state }) => state === 'ready')
-      .map(async ({ hostname }) => {
-        try {
-          await tell(session.agents.of(hostname));
-        } catch (error) {
-          ctx.log.warn({ node: hostname, reason: messageOf(error) }, `cannot ${what}`);
-        }
-      }),
+    session.nodes.map(async ({ hostname, state }) => {
+      try {
+        if (state === 'ready') await tell(session.agents.of(hostname));
+        else untold.push(hostname);
+      } catch (error) {
+        untold.push(hostname);
+        ctx.log.warn({ node: hostname, reason: messageOf(error) }, `cannot ${what}`);
+      }
+    }),
   );
+  return untold;
 }

@@ -4,19 +4,18 @@ import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { Cluster, ClusterService } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import { ASK_MS } from '../session/patience.ts';
-import { signRemoval } from '../session/removals.ts';
+import { signRemoval, type Removal } from '../session/removals.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
-import { forgetCut, hasCut, keepCut, keptText } from './cut-on-disk.ts';
+import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
 import {
   ReplacementJournal,
   remedyOf,
   type CommitRecord,
-  type Member,
   type ReplacementEntry,
   type ReplacementRecord,
 } from './replacement-journal.ts';
@@ -50,7 +49,8 @@ export async function putServicesBack(
         ? agent.abortRestore({ restoreId: id, reason: 'it is over', servicesAreBack: true }, { deadlineMs: ASK_MS })
         : agent.endRestore({ restoreId: id }, { deadlineMs: ASK_MS }),
     );
-    if (told) await journal.remove();
+    // A node that is down now may come back with what it waited for: until then, or until it is removed from the cluster, it is not over.
+    if (told && session.nodes.every(({ state }) => state === 'ready')) await journal.remove();
   }
   await forgetRest(ctx, session, stack);
   return record !== undefined;
@@ -59,19 +59,18 @@ export async function putServicesBack(
 /** Nothing is committed: the old tasks go on. As in an operation that fails: they first, then the services, then the new containers. */
 async function rollBack(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   record: ReplacementRecord,
   agents: readonly AgentClient[],
 ): Promise<void> {
   const order = { restoreId: record.id, reason: 'its coordinator is gone' };
   // Before they go on: their agents discard what is not permanent then.
   const gone = await goneOf(session, record);
-  const kept =
-    gone.length > 0 &&
-    (await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`));
+  if (gone.length > 0)
+    await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
   await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
   await giveBack(session.cluster, record.reserved);
-  if (!kept) await forgetIfThere(ctx, session, record);
+  if (gone.length === 0) await forget(ctx, session, record);
   await remedy(ctx, session, record);
 }
 
@@ -82,7 +81,7 @@ async function rollBack(
  */
 async function rollForward(
   ctx: CoordinatorContext,
-  session: ClusterSession,
+  session: LockedSession,
   record: ReplacementRecord,
   journal: ReplacementJournal,
 ): Promise<ReplacementRecord> {
@@ -115,7 +114,7 @@ async function rollForward(
       return withdrawn;
     }
     await keepIfThere(ctx, session, record, `new tasks are lost before they ran: ${outcome.why}`);
-    await retireOld(ctx, session, record.id, commit, outcome.lost);
+    await retireOld(ctx, session, record.id, commit);
     await remedy(ctx, session, record);
     return record;
   }
@@ -124,57 +123,55 @@ async function rollForward(
     patient: false,
   });
   const open = [...confirmed.late, ...confirmed.ended];
-  if (open.length === 0) await forgetIfThere(ctx, session, record);
+  if (open.length === 0) await forget(ctx, session, record);
   else await keepIfThere(ctx, session, record, `Swarm does not call new tasks running: ${open.join(', ')}`);
   await remedy(ctx, session, record);
   return record;
 }
 
-/** Others have gone on from the cut since: the predecessors of lost tasks must not run beside those. */
+/** Others have gone on from the cut since: no old task may run beside those, not even that of a lost one. Again: no effect. */
 async function retireOld(
   ctx: CoordinatorContext,
   session: ClusterSession,
   restoreId: string,
   { retired }: CommitRecord,
-  lost: readonly Member[],
 ): Promise<void> {
   await Promise.all(
-    retired
-      .filter(({ key }) => lost.some((member) => member.key === key))
-      .map(({ key, node, containerId }) =>
-        session.agents
-          .of(node)
-          .retire({ restoreId, containerId }, { deadlineMs: ASK_MS })
-          .catch((error: unknown) =>
-            ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved'),
-          ),
-      ),
+    retired.map(async ({ key, node, containerId }) => {
+      try {
+        await session.agents.of(node).retire({ restoreId, containerId }, { deadlineMs: ASK_MS });
+      } catch (error) {
+        ctx.log.warn({ key, node, reason: messageOf(error) }, 'an old task could not be told that it has moved');
+      }
+    }),
   );
 }
 
-/**
- * A migration's final cut stays, and people are told. For a restore there is the snapshot that was restored.
- * @returns whether there is one
- */
+/** A migration's final cut stays, if it is there, and people are told. For a restore there is the snapshot that was restored. */
 async function keepIfThere(
   ctx: CoordinatorContext,
-  session: ClusterSession,
-  { id }: ReplacementRecord,
+  session: LockedSession,
+  record: ReplacementRecord,
   why: string,
-): Promise<boolean> {
-  const kept = await hasCut(session, id);
-  if (kept) await keepCut(ctx, session, id);
-  ctx.emit({ kind: 'warning', message: kept ? `${why}; ${keptText(id)}` : why });
-  return kept;
+): Promise<void> {
+  const { id, cut, old } = record;
+  const found = cut === true ? await findCut(ctx, session, id, old) : 'absent';
+  if (found === 'absent') await forget(ctx, session, record);
+  else await keepCut(ctx, session, id);
+  const text = { there: `; ${keptText(id)}`, unknown: `; ${perhapsText(id)}`, absent: '' }[found];
+  ctx.emit({ kind: 'warning', message: why + text });
 }
 
-/** Nobody needs a migration's final cut any more, neither here nor on the manager that has made it. */
-async function forgetIfThere(
-  ctx: CoordinatorContext,
-  session: ClusterSession,
-  { id }: ReplacementRecord,
-): Promise<void> {
-  await forgetCut(ctx, session, id, () => signRemoval(ctx.directories.config, id));
+/** The manager that has made a final cut may be another one, and away: it finds the removal with the agents. */
+async function forget(ctx: CoordinatorContext, session: ClusterSession, { id, cut }: ReplacementRecord): Promise<void> {
+  if (cut !== true) return;
+  let removal: Removal | undefined;
+  try {
+    removal = signRemoval(ctx.directories.config, id);
+  } catch (error) {
+    ctx.log.warn({ id, reason: messageOf(error) }, 'cannot sign that the final cut of a migration is removed');
+  }
+  await forgetCut(ctx, session, id, removal);
 }
 
 /** Old tasks that were to go on, and that the cluster has ended or does not know any more. */

@@ -71,6 +71,8 @@ const journalSchema = z.object({
   services: z.array(entrySchema),
   /** Nodes that are kept free of new tasks for a moment, while the cluster places those of the replacement. */
   reserved: z.array(z.object({ id: z.string(), hostname: z.string() })).default([]),
+  /** A migration: it has a final cut of the running tasks, under its id (cut-on-disk.ts). */
+  cut: z.boolean().optional(),
   /** The running tasks that are replaced. */
   old: z.array(memberSchema).default([]),
   /** What is to be done; only once it is committed. */

@@ -31,7 +31,9 @@ export function compareWithLedgers(
   manifest: Pick<Manifest, 'stack' | 'tasks'>,
   ledgers: readonly Recorded[],
 ): LedgerDifference[] {
-  return ledgers.flatMap(({ node, stack, tasks }) => {
+  // In the order of their names, whoever has answered first.
+  const sorted = [...ledgers].sort((a, b) => (a.node < b.node ? -1 : 1));
+  return sorted.flatMap(({ node, stack, tasks }) => {
     const own = manifest.tasks.filter((task) => task.node === node);
     if (stack === '' && own.length === 0) return [];
     if (stack === '') return own.map((task) => atTask(node, task, 'the node no longer has anything of this snapshot'));

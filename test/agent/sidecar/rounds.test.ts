@@ -65,7 +65,7 @@ describe('the rounds of a sidecar', () => {
     const { rounds, host } = sidecar(0, ['bank_b at 10.0.1.3']);
     await expect(rounds.prepare(params, host)).rejects.toMatchObject({
       code: 'precondition',
-      message: 'bank_a.1 has connections with bank_b at 10.0.1.3, whose sidecar has not answered for 30 s',
+      message: 'bank_a.1 has connections with bank_b at 10.0.1.3, whose sidecar has not answered for 10 s',
       advice: expect.stringContaining('docker node ls') as string,
     });
     await expect(rounds.start(EPOCH)).rejects.toMatchObject({ code: 'not-found' });

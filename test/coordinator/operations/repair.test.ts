@@ -10,7 +10,7 @@ import { withStackLock } from '../../../coordinator/operations/lock/stack-lock.t
 import { ReplacementJournal } from '../../../coordinator/operations/transaction/replacement-journal.ts';
 import { FakeRaft, sharedBy } from './lock/fake-raft.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import type { AgentClient, Fence } from '../../../src/rpc/index.ts';
+import type { AgentClient } from '../../../src/rpc/index.ts';
 import { acquireStackLock } from '../../../src/storage/locks.ts';
 
 /** What an operation that was cut short still needs is not touched: it is finished first. What is under way is not touched at all. */
@@ -22,14 +22,13 @@ describe('clearing what was left behind', () => {
   let told: string[];
   let leftovers: { kind: string; subject: string; stack: string; inUse: string }[];
   let cannotPutBack: boolean;
-  /** Under whose stack's lock agents are told. */
-  let lockOf: string | undefined;
+  /** Agents are told so at the moment. */
+  let underLock: boolean;
 
   beforeEach(() => {
     base = mkdtempSync(join(tmpdir(), 'swarmcut-repair-'));
     told = [];
-    cannotPutBack = false;
-    lockOf = undefined;
+    [cannotPutBack, underLock] = [false, false];
     leftovers = [
       { kind: 'frozen task', subject: 'c1', stack: 'bank', inUse: '' },
       { kind: 'file', subject: '/run/x', stack: '', inUse: '' },
@@ -49,8 +48,7 @@ describe('clearing what was left behind', () => {
       abortRestore: () => tell('abortRestore'),
       remove: () => Promise.resolve({}),
       leftovers: ({ clear }: { clear: string[] }) => {
-        if (clear.length > 0) told.push(`clear ${clear.join(', ')}`);
-        else if (lockOf !== undefined) told.push(`look under the lock of ${lockOf}`);
+        if (clear.length > 0) told.push(`clear ${clear.join(', ')}${underLock ? ' under the lock' : ''}`);
         const found = leftovers.map((one) => ({ ...one, detail: '', cleared: false, problem: '' }));
         leftovers = leftovers.filter(({ kind, subject }) => !clear.includes(`${kind} ${subject}`));
         return Promise.resolve({ leftovers: found });
@@ -58,7 +56,13 @@ describe('clearing what was left behind', () => {
     } as unknown as AgentClient;
     session = {
       nodes: [{ hostname: 'n1', state: 'ready' }],
-      agents: { of: () => agent, obey: (fence: Fence | undefined) => void (lockOf = fence?.stack) },
+      agents: {
+        of: () => agent,
+        under: () => {
+          underLock = true;
+          return { of: () => agent, [Symbol.dispose]: () => void (underLock = false) };
+        },
+      },
       catalogue: { ids: () => Promise.resolve([]) },
       cluster: {
         ...sharedBy('n1', new FakeRaft()),
@@ -91,8 +95,6 @@ describe('clearing what was left behind', () => {
         old: [],
       });
     });
-    // That was another process.
-    lockOf = undefined;
   }
 
   const states = ({ items }: Awaited<ReturnType<typeof survey>>): string[] =>
@@ -113,7 +115,14 @@ describe('clearing what was left behind', () => {
       'file /run/x: cleared',
       'frozen task c2: in use',
     ]);
-    expect(told).toEqual(['resume', 'put back', 'abortRestore', 'clear frozen task c1', 'clear file /run/x']);
+    // Once the lock is given back, another command may have it, and agents would refuse what is told under ours.
+    expect(told).toEqual([
+      'resume',
+      'put back',
+      'abortRestore',
+      'clear frozen task c1 under the lock',
+      'clear file /run/x',
+    ]);
     expect(states(await survey(ctx, session))).toEqual(['frozen task c2: in use']);
   });
 

@@ -181,7 +181,7 @@ describe.each<[string, Edit, { signed: string; unsigned: string; where?: object 
   [
     'a node',
     ({ tasks }) => void (first(tasks).node = 'n3'),
-    { signed: NOT_SIGNED, unsigned: 'the node no longer has anything' },
+    { signed: NOT_SIGNED, unsigned: 'on n1: the node has recorded this task, and the manifest does not have it there' },
   ],
   [
     'a task left out',

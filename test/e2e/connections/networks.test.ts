@@ -48,7 +48,7 @@ async function expectReached(stack: string, when: string): Promise<void> {
 }
 
 async function deploy(stack: string, algorithm: string, networks: readonly string[], server = 'server'): Promise<void> {
-  const source = await readFile(new URL('programs/neighbours.mjs', import.meta.url), 'utf8');
+  const source = await readFile(new URL('../programs/neighbours.mjs', import.meta.url), 'utf8');
   const service = (role: string): ComposeService => ({
     image: 'swarmcut/examples:latest',
     command: ['node', '--input-type=module', '-e', source],

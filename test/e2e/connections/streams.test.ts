@@ -113,7 +113,7 @@ describe('streams with chandy-lamport', () => {
   }
 
   async function deployAll(programs: Readonly<Record<string, Program>>): Promise<void> {
-    const source = await readFile(new URL('programs/streams.mjs', import.meta.url), 'utf8');
+    const source = await readFile(new URL('../programs/streams.mjs', import.meta.url), 'utf8');
     services = Object.entries(programs).flatMap(([name, { replicas = 1 }]) =>
       Array.from({ length: replicas }, (_, index) => `${name}.${index + 1}`),
     );

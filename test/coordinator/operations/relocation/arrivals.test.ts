@@ -174,6 +174,54 @@ describe('new tasks that Swarm gives up before all have come', () => {
     expect(await sought(() => seen, generations, adapt)).toEqual({ containerId: 'c2', passed: [] });
   });
 
+  test('one of a generation that was superseded before it came is not started', async () => {
+    const seen = [
+      { taskId: 't1', generation: 4 },
+      { taskId: 't2', generation: 5 },
+    ];
+    const generations = new Map([['s', 4]]);
+    const adapt = (): Promise<void> => {
+      generations.set('s', 5);
+      return Promise.resolve();
+    };
+    expect(await sought(() => seen, generations, adapt)).toEqual({ containerId: 'c2', passed: [] });
+  });
+
+  test('one that comes while the cluster is asked is not judged by the answer: that may be older than its task', async () => {
+    const t1 = { service: 'bank_a', serviceId: 's', slot: '1', taskId: 't1', generation: 4, wanted: true };
+    const { agent, next } = agentTelling(
+      [restoreEvent('ARRIVED', { task: { ...REF, taskId: 't0', containerId: 'c0' } })],
+      [restoreEvent('ARRIVED')],
+    );
+    const answers: ((tasks: object[]) => void)[] = [];
+    const tasks = () => new Promise<object[]>((resolve) => answers.push(resolve));
+    const ctx = {
+      log: { debug: vi.fn() },
+      signal: new AbortController().signal,
+      emit: vi.fn(),
+    } as unknown as CoordinatorContext;
+    const arrivals = new Arrivals(ctx, { nodes: [], cluster: { tasks } } as unknown as ClusterSession, 'r1');
+    arrivals.follow([agent]);
+    next();
+    await new Promise(setImmediate);
+    const service = { id: 's', name: 'bank_a', mode: 'replicated' } as ClusterService;
+    const found = arrivals.waitFor(['bank_a.1'], [service], new Map([['s', 4]]), 10_000);
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    next();
+    await new Promise(setImmediate);
+    // As it was before the task was made.
+    answers.shift()?.([{ ...t1, taskId: 't0', generation: 3 }]);
+    const rest = setInterval(() => answers.shift()?.([t1]), 5);
+    try {
+      expect((await found).get('bank_a.1')?.containerId).toBe('c1');
+       
+      expect(vi.mocked(agent.pass).mock.calls.map(([{ containerId }]) => containerId)).toEqual(['c0']);
+    } finally {
+      clearInterval(rest);
+      arrivals.stop();
+    }
+  });
+
   test('tasks of other slots and of earlier generations start as what they are', async () => {
     const seen = [
       { taskId: 't1', generation: 4, slot: '2' },

@@ -20,8 +20,10 @@ let ledgers: Record<string, Entry[] | 'away'>;
 let commits: readonly CommittedSnapshot[];
 /** Of this manager's own catalogue. */
 let known: string[];
+/** Those of them that are final cuts. */
+let migrations: string[];
 beforeEach(() => {
-  [told, ledgers, commits, known] = [[], { n1: [], n2: [] }, [], []];
+  [told, ledgers, commits, known, migrations] = [[], { n1: [], n2: [] }, [], [], []];
 });
 
 function agentOf(node: string): AgentClient {
@@ -41,7 +43,11 @@ async function settle(): Promise<string[]> {
   const session = {
     nodes: Object.keys(ledgers).map((hostname) => ({ hostname, state: 'ready' })),
     agents: { of: agentOf },
-    catalogue: { ids: () => Promise.resolve(known) },
+    catalogue: {
+      ids: () => Promise.resolve(known),
+      read: (id: string) =>
+        Promise.resolve({ manifest: { id, migration: migrations.includes(id) ? true : undefined } }),
+    },
     lock: {
       get commits() {
         return commits;
@@ -88,6 +94,14 @@ describe('what an earlier coordinator has left', () => {
       n2: [{ snapshotId: 's1', state: 'permanent' }],
     };
     expect(await settle()).toEqual(['n1 finish s1', 'n1 finish s2']);
+  });
+
+  test('of the final cut of a migration it is not known by its manifest alone that it is to be kept', async () => {
+    [known, migrations] = [['s1'], ['s1']];
+    ledgers.n1 = [{ snapshotId: 's1', state: 'tentative' }];
+    expect(await settle()).toEqual(['n1 abort s1']);
+    [told, commits] = [[], [{ id: 's1', nodes: ['n1'] }]];
+    expect(await settle()).toEqual(['n1 finish s1']);
   });
 
   test('is remembered to be committed for as long as a node of the cluster has not been told', async () => {

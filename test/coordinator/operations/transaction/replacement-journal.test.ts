@@ -78,6 +78,7 @@ describe('the next command', () => {
   let updates: ServiceSpec[];
   let fails = false;
   let generation = 4;
+  let nodes: { hostname: string; state: string }[] = [];
   const specAt = (value: number): ServiceSpec => ({
     ...before,
     TaskTemplate: { ...before.TaskTemplate, ForceUpdate: value },
@@ -88,6 +89,7 @@ describe('the next command', () => {
     updates = [];
     fails = false;
     generation = 4;
+    nodes = [];
   });
 
   const putBack = () =>
@@ -98,7 +100,7 @@ describe('the next command', () => {
       } as unknown as CoordinatorContext,
       {
         lock,
-        nodes: [],
+        nodes,
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
@@ -118,6 +120,17 @@ describe('the next command', () => {
     expect(updates).toEqual([before]);
     expect(await putBack()).toBe(false);
     expect(lock.journal).toBeUndefined();
+  });
+
+  test('is not over while a node is down: its agent may come back, and still expect tasks', async () => {
+    await new ReplacementJournal(lock).write(record('replacing'));
+    nodes = [{ hostname: 'n3', state: 'down' }];
+    expect(await putBack()).toBe(true);
+    expect(new ReplacementJournal(lock).read()).toMatchObject({ phase: 'over' });
+    nodes = [];
+    expect(await putBack()).toBe(true);
+    expect(lock.journal).toBeUndefined();
+    expect(updates).toEqual([before]);
   });
 
   test('changes the version of a service that was not reached yet: a replacement that comes late is refused for it', async () => {
@@ -160,7 +173,7 @@ describe('the next command', () => {
         told.push(`${String(name)} ${request.containerId ?? ''}`.trim());
         if (its.refuses === true && name === 'releaseRestored')
           return Promise.reject(new SwarmcutError('not-found', 'does not wait'));
-        return Promise.resolve({ restores: [], tasks: [{}] });
+        return Promise.resolve({ restores: [] });
       },
     });
     const note = (what: string) => (): Promise<void> => {
@@ -169,18 +182,18 @@ describe('the next command', () => {
     };
     const member = (containerId: string) => ({ key: 'bank_a.1', node: 'n1', containerId });
     const commit = { released: [member('new')], retired: [member('old')], rewrites: [] };
-    await new ReplacementJournal(lock).write({ ...record('released'), commit });
+    await new ReplacementJournal(lock).write({
+      ...record('released'),
+      ...(its.cut === true ? { cut: true } : {}),
+      commit,
+    });
     const seen = its.refuses === true ? 'starting' : 'running';
     const task = (containerId: string, wanted: boolean) => ({ containerId, wanted, state: seen, error: '' });
     const session = {
-      lock,
+      lock: Object.assign(lock, { commits: [], setCommits: note('commit') }),
       nodes: [{ hostname: 'n1', state: 'ready' }],
       agents: { of: () => agent },
-      catalogue: {
-        ids: () => Promise.resolve(its.cut === true ? ['r1'] : []),
-        read: () => Promise.resolve({ manifest: { tasks: [{ node: 'n1' }] } }),
-        remove: note('forget the cut'),
-      },
+      catalogue: { ids: () => Promise.resolve(its.cut === true ? ['r1'] : []), remove: note('forget the cut') },
       cluster: {
         nodes: () => Promise.resolve([{ hostname: 'n1', state: its.node }]),
         tasks: () => Promise.resolve([task('new', its.wanted && its.refuses !== true), task('old', true)]),
@@ -200,7 +213,7 @@ describe('the next command', () => {
 
   test('carries a commit out: what was not released is, and everything it tells agents can be repeated', async () => {
     const { told } = await committed({ node: 'ready', wanted: true });
-    expect(told).toEqual(['releaseRestored new', 'retire old', 'remove', 'settle', 'endRestore', 'listRestores']);
+    expect(told).toEqual(['releaseRestored new', 'retire old', 'settle', 'endRestore', 'listRestores']);
   });
 
   test('forgets the final cut of a migration only when its new tasks run', async () => {

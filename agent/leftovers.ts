@@ -38,9 +38,12 @@ async function forgetStarts(folder: string, present: ReadonlySet<string>): Promi
     if (!present.has(id)) await rm(join(folder, id), { recursive: true, force: true });
 }
 
-/** An agent that starts goes on leading connections to former addresses, and watching who has these. Never rejects: connections are made without. */
+/**
+ * An agent that starts goes on leading connections to former addresses, and watching who has these. Never rejects: connections are made without.
+ * @param pidOf of a container's first process, 0 if it has ended. Not from the engine, which does not answer for one that it is stopping
+ */
 export async function leadAgain(
-  containers: Pick<Containers, 'facts'>,
+  pidOf: (containerId: string) => Promise<number>,
   parts: { readonly memory: NetworkMemory; readonly former: Pick<FormerAddresses, 'lead'>; readonly log: Logger },
 ): Promise<void> {
   const { memory, former, log } = parts;
@@ -48,8 +51,8 @@ export async function leadAgain(
     try {
       const known = await memory.recall(containerId);
       if (known.former.length === 0) continue;
-      const { networkNamespace } = await containers.facts(containerId);
-      await former.lead(containerId, networkNamespace, known.former);
+      const pid = await pidOf(containerId);
+      if (pid > 0) await former.lead(containerId, `/proc/${pid}/ns/net`, known.former);
     } catch (error) {
       log.warn({ containerId, reason: messageOf(error) }, 'former addresses are not led any more');
     }

@@ -6,6 +6,7 @@ import type { Directories } from '../src/model/paths.ts';
 import { LiveIdentity, SignatureCheck, createAgentServer, packageRoot, validUntil } from '../src/rpc/index.ts';
 import { createLogger } from '../src/platform/logger.ts';
 import { armDeadman } from './runtime/criu/deadman.ts';
+import { findRuncRoot, Runc } from './runtime/criu/runc.ts';
 import { Containers } from './runtime/docker/containers.ts';
 import { EngineWatch } from './runtime/docker/engine-watch.ts';
 import { IdentityService } from './identity/identity-service.ts';
@@ -72,7 +73,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   for (const damaged of await ledger.open()) log.error({ file: damaged }, 'a ledger cannot be read and was put aside');
 
   const manifests = new Manifests(directories);
-  await manifests.open((snapshotId) => ledger.has(snapshotId));
+  await manifests.open((snapshotId) => ledger.mayHave(snapshotId));
 
   const nodeInfo = new NodeInfo({ directories, node, dockerSocket, log });
   const dataRoot = await nodeInfo.dataRoot();
@@ -160,11 +161,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
-  await leadAgain(containers, { memory, former: formerAddresses, log });
+  // Nothing between the two: sidecars of tasks that stand still in doubt have just been told to go on.
   await adoptTasks(directories.run, journal, held, (containerId) => openTask(containers, containerId), log);
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();
+  const pidOf = async (id: string): Promise<number> => (await new Runc({ root: await findRuncRoot(id) }).state(id)).pid;
+  await leadAgain(pidOf, { memory, former: formerAddresses, log });
   const identityService = new IdentityService({ identity, node, changed: () => peers.close(), log });
   const server = await createAgentServer(
     agentService({

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { forgetEnded } from '../../agent/leftovers.ts';
+import { forgetEnded, leadAgain } from '../../agent/leftovers.ts';
 import { NetworkMemory } from '../../agent/network/network-memory.ts';
 import { Expectations } from '../../agent/runtime/shim/expectations.ts';
 import { createLogger } from '../../src/platform/logger.ts';
@@ -52,4 +52,17 @@ it('has nothing to do on a node that remembers nothing', async () => {
     { ids: () => Promise.resolve(new Set()) },
     { runDir: empty, memory: new NetworkMemory(empty), expectations: new Expectations({ run: empty }), log },
   );
+});
+
+it('leads to former addresses again, whatever has become of other containers', async () => {
+  const former = [{ address: '10.0.1.2', to: ['10.0.1.12'], from: '10.0.1.9', network: 'net', service: 's_a' }];
+  const runs: Record<string, number> = { runs: 7, ended: 0 };
+  for (const id of ['deleted', 'ended', 'runs']) await memory.remember(id, { ...known, former });
+  const led: unknown[] = [];
+  await leadAgain((id) => (id in runs ? Promise.resolve(runs[id] ?? 0) : Promise.reject(new Error('unknown'))), {
+    memory,
+    former: { lead: (...all) => Promise.resolve(void led.push(all)) },
+    log,
+  });
+  expect(led).toEqual([['runs', '/proc/7/ns/net', former]]);
 });

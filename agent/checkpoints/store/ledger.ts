@@ -155,6 +155,11 @@ export class Ledger {
     return this.#entries.has(snapshotId);
   }
 
+  /** Whether this node has parts of a snapshot, or may have: its ledger cannot be read, until somebody puts it back. */
+  mayHave(snapshotId: string): boolean {
+    return this.has(snapshotId) || this.#damaged.includes(`${this.#path(snapshotId)}.damaged`);
+  }
+
   /** @throws SwarmcutError `not-found` */
   get(snapshotId: string): LedgerEntry {
     const entry = this.#entries.get(snapshotId);

@@ -8,11 +8,13 @@ import type { Part } from '../../../src/model/checkpoint.ts';
 import { excerpt, visible } from '../../../src/model/visible.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { concurrently } from './concurrently.ts';
+import { didSome } from '../../../src/platform/activity.ts';
 import { orDiskFull } from '../../../src/platform/disk-full.ts';
 import { syncDirectory } from '../../../src/platform/files.ts';
 import { sealFile } from '../../../src/storage/encryption/part-cipher.ts';
 import type { PartSealing } from '../../../src/storage/encryption/part-sealing.ts';
 import { promptCollection } from '../../transfer/prompt-collection.ts';
+import { copyInPieces } from './copy.ts';
 import { hashFile } from './hashing.ts';
 import type { Hashed } from './hashing.ts';
 
@@ -179,12 +181,13 @@ export class PartStore {
         if (source === place(this.#disk, sha256) || (await isFile(place(this.#disk, sha256), sizeBytes))) return;
         const path = join(this.#disk, INCOMING, `${process.pid}-${++this.#written}`);
         copies.push({ sha256, path, sizeBytes });
-        await copyFile(source, path);
+        await copyInPieces(source, path);
       });
       // All written before the first is waited for, so that the disk gets them together.
       await concurrently(copies, PARALLEL_WRITES, async ({ path }) => {
         const handle = await open(path, 'r+');
         await handle.sync().finally(() => handle.close());
+        didSome();
       });
       const folders = new Set(copies.map(({ sha256 }) => dirname(place(this.#disk, sha256))));
       await concurrently([...folders], PARALLEL_WRITES, async (folder) => {

@@ -14,6 +14,7 @@ import {
 } from '../../formats/sealed-part.ts';
 import type { SealedShape } from '../../formats/sealed-part.ts';
 import { SwarmcutError } from '../../model/errors.ts';
+import { didSome } from '../../platform/activity.ts';
 
 const CIPHER = 'aes-256-gcm';
 
@@ -60,6 +61,7 @@ export async function sealFile(
     const sealed = block.subarray(0, length + TAG_BYTES);
     hash.update(sealed);
     await write(sealed);
+    didSome();
   }
   return { sha256: hash.digest('hex'), sizeBytes: sealedBytes(shape) };
 }
@@ -95,6 +97,7 @@ export async function* openSealed(
     await readWhole(source, sealed, at, file);
     const plain = openSegment(sealed, { key, header, index, last: index === count - 1 });
     if (plain === undefined) throw damaged(file, `segment ${index + 1} of ${count} does not fit its key and place`);
+    didSome();
     yield plain.subarray(Math.max(0, from - start), Math.max(0, end - start));
   }
 }

@@ -290,6 +290,8 @@ describe('Ledger', () => {
       const ledger = new Ledger(directories, store);
       expect(await ledger.open()).toEqual([damaged]);
       expect(ledger.list()).toEqual([]);
+      // Its manifest stays with it.
+      expect([ledger.has(S1), ledger.mayHave(S1), ledger.mayHave(S2)]).toEqual([false, true, false]);
     }
     expect(await store.has(sha256('one'))).toBe(true);
   });

@@ -339,7 +339,8 @@ describe('calls over mutual TLS', () => {
     });
     const client = connect(port);
     const heard: string[] = [];
-    const settings = { deadlineMs: 3_000, onProgress: (doing: string) => void heard.push(doing) };
+    // Long enough for two questions in between, on a machine that is busy.
+    const settings = { deadlineMs: 5_000, onProgress: (doing: string) => void heard.push(doing) };
     const growing = setInterval(() => (bytes += 1), 10);
     const call = client.collect({}, settings);
     await expect.poll(() => heard.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);

@@ -214,7 +214,7 @@ describe('new tasks that Swarm gives up before all have come', () => {
     const rest = setInterval(() => answers.shift()?.([t1]), 5);
     try {
       expect((await found).get('bank_a.1')?.containerId).toBe('c1');
-       
+
       expect(vi.mocked(agent.pass).mock.calls.map(([{ containerId }]) => containerId)).toEqual(['c0']);
     } finally {
       clearInterval(rest);

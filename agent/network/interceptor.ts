@@ -21,6 +21,7 @@ import {
   removeScript,
 } from './rules.ts';
 import { formerScript } from './rewriting/former-rules.ts';
+import { PROXY_TABLE } from '../linux/proxy-table.ts';
 import { removeRewritesScript, rewriteScript } from './rewriting/rewrite-rules.ts';
 import { lowerRtoMin, restoreRtoMin } from './routes.ts';
 import { rewriteSysctlScript } from './rewriting/addresses.ts';
@@ -136,7 +137,8 @@ export class KernelInterceptor implements TaskInterceptor {
 
   /** Where new connections to former addresses of the stack go; replaces what was led before. */
   async setFormer(former: readonly FormerAddress[]): Promise<void> {
-    await this.#nft(formerScript(former));
+    const tables = await this.#inside(['nft', 'list', 'tables']);
+    await this.#nft(formerScript(former, tables.includes(PROXY_TABLE)));
   }
 
   /** Takes everything of ours away, rewriting included: restored connections hang from now on. No error if the namespace is gone. */

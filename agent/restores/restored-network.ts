@@ -46,16 +46,21 @@ export class RestoredNetwork {
     readonly plan: NetworkPlan__Output;
     /** Connections that its sidecar carries (proxied-connections.ts). */
     readonly proxied: { readonly connections: readonly Connection[]; readonly unsent: readonly UnsentMark[] };
+    /** It gets a sidecar. */
+    readonly hasSidecar: boolean;
     readonly blockTimeoutMs: number;
   }): Promise<void> {
-    const { bundle, dir, startDir, imageDir, plan, proxied, blockTimeoutMs } = options;
+    const { bundle, dir, startDir, imageDir, plan, proxied, hasSidecar, blockTimeoutMs } = options;
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await markUnsent(imageDir, [...plan.unsent, ...proxied.unsent]);
     const { close, ...rest } = checked(plan);
     // Their remote addresses need a route, too, when the sockets are made; the sidecar's rules are not there yet.
     const hookPlan = { ...rest, close: [...close, ...proxied.connections] };
     const surroundings = await prepareSurroundings({ bundle, imageDir }, startDir);
-    await addPrestartHook(bundle, await restoreHook({ plan: hookPlan, blockTimeoutMs, dir, ...surroundings }));
+    await addPrestartHook(
+      bundle,
+      await restoreHook({ plan: hookPlan, proxied: hasSidecar, blockTimeoutMs, dir, ...surroundings }),
+    );
   }
 
   /**

@@ -170,6 +170,7 @@ export class Restores implements ShimHandler {
       imageDir,
       plan,
       proxied: channelsDir === undefined ? NOTHING_PROXIED : await proxiedConnections(channelsDir, connections),
+      hasSidecar: channelsDir !== undefined,
       blockTimeoutMs: BLOCK_MS,
     });
     await failPoint('agent.restore');

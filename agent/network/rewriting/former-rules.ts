@@ -29,8 +29,13 @@ const CHAINS = {
   back: '{ type filter hook prerouting priority -90; policy accept; }',
 } as const;
 
-/** Replaces all that was led before, in one transaction. Connections that exist go on. */
-export function formerScript(former: readonly FormerAddress[]): string {
+/**
+ * Replaces all that was led before, in one transaction. Connections that exist go on.
+ * @param datagramsOnly the task has a sidecar, which carries its TCP: to former addresses, too, under which its restored streams go on. In another
+ *   zone conntrack would not know them
+ */
+export function formerScript(former: readonly FormerAddress[], datagramsOnly = false): string {
+  const only = datagramsOnly ? 'meta l4proto udp ' : '';
   const rules: string[] = [`add rule ${FORMER_TABLE} lead ${CAPTURED} return`];
   const elements: string[] = [];
   for (const family of [4, 6] as const) {
@@ -45,14 +50,14 @@ export function formerScript(former: readonly FormerAddress[]): string {
         : []),
     );
     rules.push(
-      `add rule ${FORMER_TABLE} zone ${ip} daddr @${set} ct original zone set ${ZONE}`,
+      `add rule ${FORMER_TABLE} zone ${only}${ip} daddr @${set} ct original zone set ${ZONE}`,
       ...mine.map(
-        ({ address, to }) => `add rule ${FORMER_TABLE} lead ${ip} daddr ${address} dnat ${ip} to ${target(to)}`,
+        ({ address, to }) => `add rule ${FORMER_TABLE} lead ${only}${ip} daddr ${address} dnat ${ip} to ${target(to)}`,
       ),
-      `add rule ${FORMER_TABLE} back ct direction reply ct original ${ip} daddr @${set} meta mark set 0x${MARK_BASE.toString(16)}`,
+      `add rule ${FORMER_TABLE} back ${only}ct direction reply ct original ${ip} daddr @${set} meta mark set 0x${MARK_BASE.toString(16)}`,
       ...mine.map(
         ({ address, from }) =>
-          `add rule ${FORMER_TABLE} source ct original ${ip} daddr ${address} ${ip} saddr != ${from} snat ${ip} to ${from}`,
+          `add rule ${FORMER_TABLE} source ${only}ct original ${ip} daddr ${address} ${ip} saddr != ${from} snat ${ip} to ${from}`,
       ),
     );
   }

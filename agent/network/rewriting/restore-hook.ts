@@ -14,6 +14,8 @@ export type HookPlan = Pick<NetworkPlan, 'ownAddresses' | 'rewrites' | 'close'> 
 
 export interface RestoreHookOptions {
   readonly plan: HookPlan;
+  /** The task gets a sidecar, which carries its TCP. */
+  readonly proxied?: boolean;
   /** Settings of its network namespace, by path below `/proc/sys`. Default: the kernel's. */
   readonly sysctls?: ReadonlyMap<string, string>;
   /** Files of this node that get other contents, after the engine has written them for the last time. */
@@ -40,7 +42,10 @@ export async function restoreHook(options: RestoreHookOptions): Promise<string> 
   const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
-    writeFile(join(dir, 'former.nft'), formerScript(former) + (bound.length > 0 ? boundScript(bound) : '')),
+    writeFile(
+      join(dir, 'former.nft'),
+      formerScript(former, options.proxied === true) + (bound.length > 0 ? boundScript(bound) : ''),
+    ),
     writeFile(join(dir, 'inside.sh'), insideScript(plan, sysctls.size > 0)),
     writeFile(join(dir, 'sysctls'), [...sysctls].map(([path, value]) => `${path} ${value}\n`).join('')),
     ...files.map(({ contents }, index) => writeFile(join(dir, `file-${index}`), contents)),

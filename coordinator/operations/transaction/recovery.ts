@@ -68,7 +68,11 @@ async function rollBack(
   const gone = await goneOf(session, record);
   if (gone.length > 0)
     await keepIfThere(ctx, session, record, `Swarm has ended old tasks meanwhile: ${gone.join(', ')}`);
-  await tellAll(ctx, agents, 'let tasks go on', (agent) => agent.resume(order, { deadlineMs: ASK_MS }));
+  await tellAll(ctx, agents, 'let tasks go on', async (agent) => {
+    await agent.resume(order, { deadlineMs: ASK_MS });
+    // Between its cut and the hand-over the frozen tasks are the round's; what is permanent of it stays.
+    if (record.cut === true) await agent.abort({ snapshotId: record.id, reason: order.reason }, { deadlineMs: ASK_MS });
+  });
   await giveBack(session.cluster, record.reserved);
   if (gone.length === 0) await forget(ctx, session, record);
   await remedy(ctx, session, record);

@@ -37,7 +37,7 @@ echo "# processes"; ps -eo pid,ppid,stat,lstart,args | grep -vE '\\]$'
 echo "# run directory"; find /run/swarmcut -type f -o -type s | sort
 for f in /run/swarmcut/journal/*.json /run/swarmcut/deadman/* /run/swarmcut/expect/* /run/swarmcut/still/*; do [ -f "$f" ] && { echo "## $f"; head -c 2000 "$f"; echo; }; done
 echo "# state directory"; find /var/lib/swarmcut -type f -not -path '*/parts/*' | sort
-for f in /var/lib/swarmcut/replacements/*; do [ -f "$f" ] && { echo "## $f"; head -c 200000 "$f"; echo; }; done
+echo "# locks and journals"; docker config ls -q -f name=swarmcut-stack- 2>/dev/null | xargs -r docker config inspect -f '{{.Spec.Name}} {{json .Spec.Labels}}' | head -c 200000
 echo "# containers"; docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.Status}} {{.CreatedAt}}'
 for id in $(docker ps -q --no-trunc -f label=com.docker.stack.namespace); do
   echo "# $id"; runc --root /run/docker/runtime-runc/moby state "$id" | grep -E '"status"|"pid"'

@@ -164,6 +164,9 @@ function sentence({ exitCode, error }: Ended): string {
   return error === undefined ? `exit code ${exitCode}` : `${error.code}: ${error.message}`;
 }
 
+/** Names of the configs in which an operation is noted that is not over (docs/swarm.md). */
+const JOURNALS = `docker config ls -q -f name=swarmcut-stack- | xargs -r docker config inspect -f '{{if index .Spec.Labels "swarmcut.journal"}}{{.Spec.Name}}{{end}}'`;
+
 /**
  * Waits until all nodes are ready, all agents answer, and nobody is at work on the bank any more.
  * @throws Stuck naming what is not as it shall be
@@ -180,9 +183,14 @@ async function settled(stacks: Stacks): Promise<void> {
     const bad = nodes.split('\n').filter((line) => !line.endsWith(' Ready Active'));
     const { result } = await stacks.coordinator<({ node: string } & ({ error: string } | object))[]>(['check']);
     const silent = (result ?? []).flatMap((node) => ('error' in node ? [`${node.node}: ${node.error}`] : []));
-    const journals = await stacks.must('n1', ['sh', '-c', 'ls /var/lib/swarmcut/replacements 2>/dev/null; true']);
-    const open = journals.split('\n').filter((name) => name.endsWith('.json'));
-    return [...bad, ...silent, ...open.map((name) => `journal ${name}`), ...(result === undefined ? ['no check'] : [])];
+    const journals = await stacks.must('n1', ['sh', '-c', JOURNALS]);
+    const open = journals.split('\n').filter((line) => line !== '');
+    return [
+      ...bad,
+      ...silent,
+      ...open.map((name) => `journal in ${name}`),
+      ...(result === undefined ? ['no check'] : []),
+    ];
   };
   let last: string[] = ['nothing was seen'];
   await waitFor(

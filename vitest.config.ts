@@ -41,6 +41,7 @@ export default defineConfig({
           hookTimeout: 300_000,
           fileParallelism: false,
           globalSetup: ['test/e2e/bed.ts'],
+          setupFiles: ['test/e2e/sound-bed.ts'],
         },
       },
     ],

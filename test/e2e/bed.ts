@@ -5,11 +5,19 @@
  * - One run at a time: a second one is refused, and told which process has the bed.
  * - `SWARMCUT_KEEP_BED=1`: leave it up for the next run, and use the one that a former run left.
  */
+import type { TestProject } from 'vitest/node';
 import { claimBed, down, listBeds, up } from '../../examples/testbed/index.ts';
 import type { Progress } from '../../examples/testbed/index.ts';
 
 /** Number of hosts that the tests need: a manager and two workers. */
-const NODES = 3;
+export const BED_NODES = 3;
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The run has made the bed, and may make it anew. */
+    bedIsOurs: boolean;
+  }
+}
 
 /** Name of the bed that the tests run on; the same in vitest's main process and in its workers. */
 export function bedUnderTest(): string {
@@ -23,7 +31,7 @@ export function printProgress(progress: Progress): void {
 }
 
 /** vitest's global setup; returns its teardown. */
-export default async function setup(): Promise<() => Promise<void>> {
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const name = bedUnderTest();
   // Let go by the kernel if this run dies.
   const claim = await claimBed({ name }, 'end-to-end tests');
@@ -32,7 +40,8 @@ export default async function setup(): Promise<() => Promise<void>> {
   const keep = process.env.SWARMCUT_KEEP_BED === '1' || (named && existed);
   // What a killed run left is not to be trusted: it may hold that run's stacks.
   if (existed && !keep) await down({ name }, printProgress);
-  await up({ name, nodes: NODES }, printProgress);
+  await up({ name, nodes: BED_NODES }, printProgress);
+  project.provide('bedIsOurs', !(named && existed));
   return async () => {
     if (!keep) await down({ name }, printProgress);
     await claim.release();

@@ -280,13 +280,6 @@ export const FAULTS: readonly Fault[] = [
     NODES,
     (step, operation) => step === (operation === 'restore' ? 'coordinator.stop-old' : 'agent.prepare'),
   ),
-  full(
-    'full-state',
-    "the file system of the coordinator's journal is full",
-    '/var/lib/swarmcut/replacements',
-    [MANAGER],
-    only('coordinator.journal'),
-  ),
   {
     id: 'criu-fails',
     what: 'CRIU ends with an error',

@@ -23,7 +23,7 @@ import { StateStager } from './restores/state-stager.ts';
 import { HeldTasks } from './tasks/held-tasks.ts';
 import { Journal } from './tasks/journal.ts';
 import { KeptTasks } from './restores/kept-tasks.ts';
-import { openTask } from './tasks/open-task.ts';
+import { openNoted, openTask } from './tasks/open-task.ts';
 import { adoptTasks, recoverTasks } from './tasks/recover.ts';
 import { Rounds } from './tasks/rounds.ts';
 import { agentService } from './service.ts';
@@ -162,7 +162,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   // Before the shim is listened to: a container that is started again must not get a second sidecar.
   await sidecars.open();
   // Nothing between the two: sidecars of tasks that stand still in doubt have just been told to go on.
-  await adoptTasks(directories.run, journal, held, (containerId) => openTask(containers, containerId), log);
+  await adoptTasks(directories.run, { journal, held, standstills, open: openNoted, log });
   await restores.open();
   const shim = new ShimServer({ socketPath: join(directories.run, SOCKET_NAME), handler: restores, sidecars, log });
   await shim.listen();

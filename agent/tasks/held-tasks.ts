@@ -323,14 +323,15 @@ export class HeldTasks {
     });
   }
 
-  #note(holder: Holder, { containerId, pid, stageDir }: OpenedTask, inDoubt = false): Promise<void> {
+  #note(holder: Holder, { containerId, pid, stageDir, health }: OpenedTask, inDoubt = false): Promise<void> {
     const stage = stageDir === undefined ? {} : { stageDir };
+    const check = health === undefined ? {} : { health: { ...health, args: [...health.args] } };
     return this.#options.journal.note({
       containerId,
       pid,
       owner: holder.id,
       ...stage,
-      ...(inDoubt ? { inDoubt } : {}),
+      ...(inDoubt ? { inDoubt, ...check } : {}),
     });
   }
 

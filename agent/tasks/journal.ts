@@ -11,6 +11,10 @@ const entrySchema = z.object({
   stageDir: z.string().optional(),
   /** Frozen, and only its holder knows whether its successor runs: a restarted agent must not let it go. */
   inDoubt: z.boolean().optional(),
+  /** Of one in doubt: its engine does not answer for it while a stop of it waits. */
+  health: z
+    .object({ args: z.array(z.string()), unhealthy: z.boolean(), timeoutMs: z.number(), verdictMs: z.number() })
+    .optional(),
 });
 /** A task in which this agent has something attached, or which it blocks or has frozen. */
 export type JournalEntry = z.infer<typeof entrySchema>;

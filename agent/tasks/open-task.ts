@@ -1,8 +1,10 @@
+import { SwarmcutError } from '../../src/model/errors.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import type { Containers } from '../runtime/docker/containers.ts';
 import type { HealthCheck } from '../runtime/docker/health.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
+import type { JournalEntry } from './journal.ts';
 
 /** A running container, and what it is blocked and frozen with. */
 export interface OpenedTask {
@@ -26,4 +28,17 @@ export async function openTask(containers: Pick<Containers, 'facts'>, containerI
     interceptor: new KernelInterceptor({ netns: networkNamespace }),
     runc: new Runc({ root: await findRuncRoot(containerId) }),
   };
+}
+
+/**
+ * As {@link openTask}, for a task that an earlier agent has noted. From runc: the engine does not answer for a container while a stop of it waits in the
+ * shim.
+ * @throws SwarmcutError `failed` when it has ended
+ */
+export async function openNoted({ containerId, pid, health }: JournalEntry): Promise<OpenedTask> {
+  const runc = new Runc({ root: await findRuncRoot(containerId) });
+  const state = await runc.state(containerId);
+  if (state.pid !== pid)
+    throw new SwarmcutError('failed', `container ${containerId.slice(0, 12)} is not running (${state.status})`);
+  return { containerId, pid, health, interceptor: new KernelInterceptor({ netns: `/proc/${pid}/ns/net` }), runc };
 }

@@ -9,7 +9,7 @@ import { KernelInterceptor } from '../network/interceptor.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { HeldTasks } from './held-tasks.ts';
 import { relocation } from './holder.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalEntry } from './journal.ts';
 import type { OpenedTask } from './open-task.ts';
 
 /**
@@ -18,20 +18,26 @@ import type { OpenedTask } from './open-task.ts';
  */
 export async function adoptTasks(
   runDir: string,
-  journal: Journal,
-  held: Pick<HeldTasks, 'adopt'>,
-  open: (containerId: string) => Promise<OpenedTask>,
-  log: Logger,
+  parts: {
+    readonly journal: Pick<Journal, 'entries' | 'forget'>;
+    readonly held: Pick<HeldTasks, 'adopt'>;
+    readonly standstills: Pick<Standstills, 'unmark'>;
+    readonly open: (entry: JournalEntry) => Promise<OpenedTask>;
+    readonly log: Pick<Logger, 'warn'>;
+  },
 ): Promise<void> {
+  const { journal, held, standstills, open, log } = parts;
   const deadmen = await findDeadmen(runDir);
-  for (const { containerId, owner, inDoubt } of await journal.entries()) {
+  for (const entry of await journal.entries()) {
+    const { containerId, owner, inDoubt } = entry;
     const deadman = deadmen.find((one) => one.containerId === containerId);
     if (inDoubt !== true || deadman === undefined) continue;
     try {
-      await held.adopt(relocation(owner), await open(containerId), deadman);
+      await held.adopt(relocation(owner), await open(entry), deadman);
       log.warn({ containerId, owner }, 'a task stands still until it is known whether its successor runs');
     } catch (error) {
       log.warn({ containerId, owner, reason: messageOf(error) }, 'a task that stood still in doubt has ended');
+      standstills.unmark(containerId);
       await deadman.cancel();
       await journal.forget(containerId);
     }
@@ -52,9 +58,13 @@ export async function recoverTasks(
 ): Promise<void> {
   const { journal, standstills, log } = parts;
   const deadmen = await findDeadmen(directories.run);
+  const undecided = new Set<string>();
   for (const { containerId, pid, owner, stageDir, inDoubt } of await journal.entries()) {
-    // Whether its successor runs is not known here. Its switch is armed.
-    if (inDoubt === true && (await stillArmed(deadmen, containerId))) continue;
+    // Whether its successor runs is not known here. Its switch is armed, and the engine's stops of it go on waiting.
+    if (inDoubt === true && (await stillArmed(deadmen, containerId))) {
+      undecided.add(containerId);
+      continue;
+    }
     try {
       const interceptor = new KernelInterceptor({ netns: `/proc/${pid}/ns/net` });
       await interceptor.unblock();
@@ -71,8 +81,8 @@ export async function recoverTasks(
       );
     }
   }
-  // Whatever waits in the shim goes on: nothing is left that could be decided.
-  standstills.clear();
+  // Whatever else waits in the shim goes on: nothing is left that could be decided.
+  standstills.clear(undecided);
   for (const base of [directories.run, directories.state]) {
     await rm(join(base, 'stage'), { recursive: true, force: true });
     await rm(join(base, 'restore'), { recursive: true, force: true });

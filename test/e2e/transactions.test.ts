@@ -19,6 +19,7 @@ import {
   startCoordinator,
   waitFor,
 } from './harness.ts';
+import { SWARM_EVENTS } from './swarm/swarm-events.ts';
 
 const STACK = 'txn';
 const SERVICES = [`${STACK}_client`, `${STACK}_server`];
@@ -100,12 +101,19 @@ describe('a restore or a migration is a transaction', () => {
   const inPlace = async (): Promise<string[]> =>
     Object.entries(await placement(STACK)).flatMap(([key, node]) => ['--to', `${key.split('.')[0] ?? ''}=${node}`]);
 
-  test('the coordinator is killed in a restore before its commit: the old tasks go on, and no command is run', async () => {
+  /** Nobody's business here: Swarm makes services, tasks and a network of somebody else, and takes them away again. */
+  async function anotherStack(): Promise<void> {
+    const event = SWARM_EVENTS.find(({ name }) => name === 'another stack is deployed and removed');
+    await event?.run({ stacks, service: SERVICES[0] ?? '', node: 'n1' }, new AbortController().signal);
+  }
+
+  test('the coordinator is killed in a restore before its commit, while another stack is deployed: the old tasks go on, and no command is run', async () => {
     const frozen = freezeOn((await placement(STACK))['client.1'] ?? '');
     const coordinator = await startCoordinator(['restore', id, ...(await inPlace())]);
+    const other = anotherStack();
     await frozen;
     coordinator.kill();
-    await coordinator.ended;
+    await Promise.all([coordinator.ended, other]);
     await expectSettled();
     await expectOld();
   });
@@ -147,12 +155,13 @@ describe('a restore or a migration is a transaction', () => {
     return state.includes('"paused"');
   }
 
-  test('the coordinator is killed after its commit: the restored tasks go on', async () => {
+  test('the coordinator is killed after its commit, while another stack is deployed: the restored tasks go on', async () => {
     const commit = committed();
     const coordinator = await startCoordinator(['restore', id, ...(await inPlace())]);
+    const other = anotherStack();
     await commit;
     coordinator.kill();
-    await coordinator.ended;
+    await Promise.all([coordinator.ended, other]);
     await expectSettled();
     const { tasks } = await present();
     expect(tasks.filter((containerId) => before.tasks.includes(containerId))).toEqual([]);

@@ -69,11 +69,15 @@ export class Standstills {
     if (this.#read(containerId)[2] === 'runs') this.unmark(containerId);
   }
 
-  /** Nothing waits for a decision any more, also not for one of an agent that has died. */
-  clear(): void {
+  /**
+   * Nothing waits for a decision any more, also not for one of an agent that has died.
+   * @param undecided but for that on these: whoever resolves their operation takes it
+   */
+  clear(undecided: ReadonlySet<string> = new Set()): void {
     for (const name of existsSync(this.#folder) ? readdirSync(this.#folder) : []) {
       const [until = '', , decided] = this.#read(name);
-      if (decided !== 'decided' || Number(until) <= this.#uptimeS()) this.unmark(name);
+      const stays = decided === 'decided' || undecided.has(name);
+      if (!stays || Number(until) <= this.#uptimeS()) this.unmark(name);
     }
   }
 

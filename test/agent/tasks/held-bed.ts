@@ -54,8 +54,8 @@ export class HeldBed {
   readonly journal = new Map<string, string>();
   /** What the shim is told. */
   readonly standstills = new Map<string, Standstill>();
-  /** Those of which the journal says that a restarted agent must not let them go. */
-  readonly inDoubt = new Set<string>();
+  /** Those of which the journal says that a restarted agent must not let them go, with what it says of their health checks. */
+  readonly inDoubt = new Map<string, HealthCheck | undefined>();
   readonly armed = new Set<FakeDeadman>();
   readonly errors: string[] = [];
   /** Steps that fail, and steps that wait for something first. */
@@ -75,10 +75,10 @@ export class HeldBed {
           () => new FakeDeadman(this, { containerId, afterMs }),
         ),
       journal: {
-        note: async ({ containerId, owner, inDoubt }) => {
+        note: async ({ containerId, owner, inDoubt, health }) => {
           await this.#step('note');
           this.journal.set(containerId, owner);
-          if (inDoubt === true) this.inDoubt.add(containerId);
+          if (inDoubt === true) this.inDoubt.set(containerId, health);
         },
         forget: (id) => this.#step('forget').then(() => void this.journal.delete(id)),
       },

@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest';
+import type { HealthCheck } from '../../../agent/runtime/docker/health.ts';
 import { CONTAINER, FakeDeadman, HeldBed, NOTHING_LEFT, RESTORE, ROUND } from './held-bed.ts';
 
 /** An old task that has confirmed that its successor may be released: whether that has happened, only the coordinator knows. */
 describe('a task in doubt', () => {
-  async function inDoubt(): Promise<HeldBed> {
+  async function inDoubt(health?: HealthCheck): Promise<HeldBed> {
     const bed = new HeldBed();
+    bed.health = health;
     await bed.roundTask('frozen');
     await bed.held.takeOver(RESTORE, ROUND, CONTAINER);
     await bed.held.prepareRetirement(RESTORE, CONTAINER, 600_000);
     return bed;
   }
 
-  it('is noted as such, for an agent that starts again', async () => {
-    expect([...(await inDoubt()).inDoubt]).toEqual([CONTAINER]);
+  it('is noted as such, for an agent that starts again and cannot ask the engine', async () => {
+    const health = { args: ['true'], unhealthy: false, timeoutMs: 1, verdictMs: 2 };
+    expect([...(await inDoubt(health)).inDoubt]).toEqual([[CONTAINER, health]]);
   });
 
   it('stands still when its coordinator is gone, and when its round is given up', async () => {

@@ -1,14 +1,14 @@
 /** One cell of the matrix: one fault, at one step of one operation, under one algorithm; and what must hold afterwards. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execOn, startKilledHost, waitFor } from '../../../examples/testbed/index.ts';
-import type { Step, StepOperation } from '../../../src/model/steps.ts';
+import type { Step } from '../../../src/model/steps.ts';
 import { harmOf, leftoversOf } from '../leftovers.ts';
-import { PROVOKED, faultOf, type Fault } from './faults.ts';
+import { PROVOKED, faultOf, type Fault, type Operation } from './faults.ts';
 import { FREEZE_MS, MANAGER, NODES, RELOCATION_MS, type Armed, type Ground, type PairStatus } from './ground.ts';
 
 export interface Cell {
   readonly fault: string;
-  readonly operation: StepOperation;
+  readonly operation: Operation;
   readonly step: Step;
   readonly algorithm: string;
 }
@@ -165,6 +165,8 @@ function commandOf(ground: Ground, good: Good, { operation }: Cell, { client, se
       return ['restore', good.id, '--to', `client=${client}`, '--to', `server=${server}`, ...timeout];
     case 'migrate':
       return ['migrate', `${stack}_client`, '--to', client === 'n2' ? 'n3' : 'n2', ...timeout];
+    case 'drain':
+      return ['migrate', stack, '--from', client, ...timeout];
   }
 }
 

@@ -3,6 +3,9 @@ import { killHost, startKilledHost } from '../../../examples/testbed/index.ts';
 import { STEPS, type Step, type StepOperation } from '../../../src/model/steps.ts';
 import { FREEZE_MS, MANAGER, NODES, type Ground, type Running } from './ground.ts';
 
+/** What is done meanwhile. `drain`: all that a stack has on a node moves, by the steps of a migration. */
+export type Operation = StepOperation | 'drain';
+
 /** What a fault is put into. */
 export interface Scene {
   readonly ground: Ground;
@@ -34,7 +37,7 @@ export interface Fault {
   /** It ends connections of running tasks. */
   readonly endsConnections?: boolean;
   /** Where it makes sense. */
-  applies(step: Step, operation: StepOperation, algorithm: string): boolean;
+  applies(step: Step, operation: Operation, algorithm: string): boolean;
 }
 
 /** Long enough for every deadline of a round to pass. Milliseconds. */
@@ -280,13 +283,6 @@ export const FAULTS: readonly Fault[] = [
     NODES,
     (step, operation) => step === (operation === 'restore' ? 'coordinator.stop-old' : 'agent.prepare'),
   ),
-  full(
-    'full-state',
-    "the file system of the coordinator's journal is full",
-    '/var/lib/swarmcut/replacements',
-    [MANAGER],
-    only('coordinator.journal'),
-  ),
   {
     id: 'criu-fails',
     what: 'CRIU ends with an error',
@@ -367,7 +363,10 @@ export function faultOf(id: string): Fault {
 }
 
 /** Whether a step is of an operation under an algorithm: only stacks with sidecars pass those of sidecars. */
-export function taken(step: Step, operation: StepOperation, algorithm: string): boolean {
+export function taken(step: Step, operation: Operation, algorithm: string): boolean {
   const operations: readonly StepOperation[] = STEPS[step].operations;
-  return operations.includes(operation) && (algorithm === 'chandy-lamport' || !step.startsWith('sidecar.'));
+  return (
+    operations.includes(operation === 'drain' ? 'migrate' : operation) &&
+    (algorithm === 'chandy-lamport' || !step.startsWith('sidecar.'))
+  );
 }

@@ -13,7 +13,7 @@ import { ensureBed, runCells } from './run.ts';
 const HELP = `npm run test:faults [-- options]
   --faults a,b       only these (kill-*: all that begin so)
   --steps a,b        only these (agent.*)
-  --operations a,b   snapshot, restore, migrate
+  --operations a,b   snapshot, restore, migrate, drain
   --algorithms a,b   lai-yang, chandy-lamport, sync
   --sample N         so many of them, chosen by chance; --seed S (1)
   --from FILE        those that are named in it, in its order: lines as --list prints them

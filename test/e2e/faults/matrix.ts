@@ -1,11 +1,11 @@
 /** Which cells there are, and which are asked for. */
-import { STEPS, type Step, type StepOperation } from '../../../src/model/steps.ts';
+import { STEPS, type Step } from '../../../src/model/steps.ts';
 import type { Cell } from './cell.ts';
-import { FAULTS, taken } from './faults.ts';
+import { FAULTS, taken, type Operation } from './faults.ts';
 
 /** Those that run on a Swarm. */
 export const ALGORITHMS = ['lai-yang', 'chandy-lamport', 'sync'] as const;
-export const OPERATIONS: readonly StepOperation[] = ['snapshot', 'restore', 'migrate'];
+export const OPERATIONS: readonly Operation[] = ['snapshot', 'restore', 'migrate', 'drain'];
 export const ALL_STEPS = Object.keys(STEPS) as readonly Step[];
 
 /** Name of a cell, in results and for people. */

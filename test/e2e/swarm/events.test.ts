@@ -43,6 +43,8 @@ describe.runIf(ROUNDS > 0).each(Object.keys(SAMPLE))('events of a Swarm (%s)', (
 
   afterAll(async () => {
     await stacks.remove(STACK);
+    // The next algorithm's stack has the same name.
+    await stacks.coordinate(['rm', saved.id]);
   });
 
   let before: ProgramStatus & { task: RunningTask };

@@ -51,12 +51,19 @@ export function judge(facts: NodeFacts): PreflightCheck[] {
           'no',
           'tasks stay frozen while all of their memory is written: the kernel lacks soft-dirty tracking (CONFIG_MEM_SOFT_DIRTY)',
         ),
-    facts.mayReadLimits
+    facts.otherUsers === ''
+      ? ok('other users', 'processes can be dumped')
+      : warning(
+          'other users',
+          facts.otherUsers,
+          'CRIU cannot dump processes of other users than root: services with `user:`, PostgreSQL, nginx. Give the agent all capabilities',
+        ),
+    facts.mayChangeLimits
       ? ok('CAP_SYS_RESOURCE', 'yes')
       : warning(
           'CAP_SYS_RESOURCE',
           'no',
-          'CRIU cannot dump processes of other users than root ("Can\'t get rlimit"): services with `user:`, PostgreSQL, nginx. Give the agent all capabilities',
+          'limits (`ulimits`) above those of the engine itself are lower after a restore: give agent and engine all capabilities',
         ),
     facts.ipVs
       ? ok('ip_vs', 'yes')

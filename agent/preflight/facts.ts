@@ -2,8 +2,10 @@ import { readFile, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import Docker from 'dockerode';
 import type { Directories } from '../../src/model/paths.ts';
+import { CAPABILITIES, hasCapability } from '../../src/platform/capabilities.ts';
 import { exists } from '../../src/platform/files.ts';
 import { run } from '../../src/platform/processes.ts';
+import { trialDump } from './trial-dump.ts';
 
 export interface ProbeOptions {
   readonly directories: Directories;
@@ -38,16 +40,15 @@ export interface NodeFacts {
   readonly tar: Answer | undefined;
   readonly ipVs: boolean;
   /** CAP_SYS_RESOURCE is among our capabilities. */
-  readonly mayReadLimits: boolean;
+  readonly mayChangeLimits: boolean;
+  /** Why CRIU cannot dump processes of other users than root, in its own words; empty if it can. */
+  readonly otherUsers: string;
   readonly memoryAvailableBytes: number;
   readonly diskAvailableBytes: number;
 }
 
 /** `f_type` of a cgroup v2 hierarchy: statfs(2). */
 const CGROUP2_MAGIC = 0x63677270;
-
-/** Number of CAP_SYS_RESOURCE: capability.h. */
-const CAP_SYS_RESOURCE = 24n;
 
 /** Everything that our rules need of nftables: a set with timeouts, `inet`, early prerouting, and setting DSCP. Only checked, not loaded. */
 const NFT_PROBE = `table inet swarmcut_probe {
@@ -59,9 +60,10 @@ const NFT_PROBE = `table inet swarmcut_probe {
 
 const COMMAND_TIMEOUT_MS = 20_000;
 
-/** Looks at this node. Changes nothing. Never throws: what cannot be found out is reported as absent. */
+/** Looks at this node. Changes nothing; may start and dump a process for a moment. Never throws: what cannot be found out is reported as absent. */
 export async function probe(options: ProbeOptions): Promise<NodeFacts> {
-  const [criu, criuCheck, dirtyTrack, runc, engine, cgroup, nft, iproute, tar, ipVs, meminfo, disk, status] =
+  const mayChangeLimits = hasCapability(CAPABILITIES.sysResource);
+  const [criu, criuCheck, dirtyTrack, runc, engine, cgroup, nft, iproute, tar, ipVs, meminfo, disk, otherUsers] =
     await Promise.all([
       ask('criu', ['--version']),
       ask('criu', ['check']),
@@ -75,7 +77,8 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
       exists('/proc/net/ip_vs'),
       readFile('/proc/meminfo', 'utf8').catch(() => ''),
       statfs(options.directories.state).catch(() => undefined),
-      readFile('/proc/self/status', 'utf8').catch(() => ''),
+      // With the capability there is nothing to find out.
+      mayChangeLimits ? '' : trialDump(options.directories.run, COMMAND_TIMEOUT_MS),
     ]);
   return {
     isRoot: process.getuid?.() === 0,
@@ -90,16 +93,11 @@ export async function probe(options: ProbeOptions): Promise<NodeFacts> {
     iproute,
     tar,
     ipVs,
-    mayReadLimits: hasCapability(status, CAP_SYS_RESOURCE),
+    mayChangeLimits,
+    otherUsers,
     memoryAvailableBytes: Number(/^MemAvailable:\s+(\d+)/m.exec(meminfo)?.[1] ?? 0) * 1024,
     diskAvailableBytes: disk === undefined ? 0 : disk.bavail * disk.bsize,
   };
-}
-
-/** @param status text of `/proc/PID/status` */
-function hasCapability(status: string, capability: bigint): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
 }
 
 async function ask(command: string, args: readonly string[], input = ''): Promise<Answer | undefined> {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { execa } from 'execa';
 import { createHostCgroup, engineCgroupParent } from './cgroups.ts';
+import { layCriuLimits } from './criu/limits.ts';
 import { TestbedError, bedName, paths, projectDir } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord } from './layout.ts';
 import { waitFor } from './progress.ts';
@@ -19,8 +20,12 @@ const NODE_IN_PACKAGE = 'node_modules/.bin/node';
 
 const PATH_IN_HOST = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Lays out a host's directory and the files it has over the shared root. Certificates come from certificates.ts. */
-export async function prepareHost(record: BedRecord, node: HostRecord): Promise<void> {
+/**
+ * Lays out a host's directory and the files it has over the shared root. Certificates come from certificates.ts.
+ *
+ * @param limits for its CRIU, see criu/limits.ts
+ */
+export async function prepareHost(record: BedRecord, node: HostRecord, limits: string | undefined): Promise<void> {
   const dir = paths.host(record.name, node.name);
   for (const sub of ['up', 'work', 'mnt', 'docker', 'swarmcut', 'log']) {
     await mkdir(path.join(dir, sub), { recursive: true });
@@ -37,6 +42,7 @@ export async function prepareHost(record: BedRecord, node: HostRecord): Promise<
   await write(dir, 'etc/hosts', `${hosts.join('\n')}\n`);
   await write(dir, 'etc/docker/daemon.json', `${JSON.stringify(daemon, null, 2)}\n`);
   await linkNode(dir);
+  await layCriuLimits(path.join(dir, 'up'), limits);
   for (const program of ['coordinator', 'agent']) {
     await write(
       dir,

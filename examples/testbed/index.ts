@@ -6,6 +6,7 @@ import { platform } from 'node:process';
 import { isCgroupV2 } from './cgroups.ts';
 import { refreshAgent } from './agents.ts';
 import { issueCertificates } from './certificates.ts';
+import { criuLimitsPreload } from './criu/limits.ts';
 import { refuseClaimed } from './locks/claim.ts';
 import { hostPid, prepareHost, startHost } from './hosts.ts';
 import { appsImage } from './images/apps.ts';
@@ -52,6 +53,7 @@ export async function prepare(report?: Report): Promise<void> {
   requireRoot();
   const reporter = new Reporter(report);
   await examplesImage(await ensureRoot(reporter), reporter);
+  await criuLimitsPreload(reporter);
 }
 
 /** What {@link up} makes. */
@@ -141,7 +143,8 @@ async function make(bed: string, count: number, root: string, reporter: Reporter
   await writeRecord(record);
   reporter.info(`making ${count} hosts (cgroup ${isCgroupV2() ? 'v2' : 'v1'}, network ${prefix}.0/24)`);
   await loadModules();
-  for (const node of nodes) await prepareHost(record, node);
+  const limits = await criuLimitsPreload(reporter);
+  for (const node of nodes) await prepareHost(record, node, limits);
   await Promise.all([createNetwork(record), issueCertificates(record)]);
   await Promise.all(nodes.map((node) => startHost(record, node)));
   return record;

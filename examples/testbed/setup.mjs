@@ -27,7 +27,16 @@ const PACKAGES = {
   'util-linux': ['/usr/bin/nsenter', '/usr/bin/unshare', '/usr/bin/flock', '/usr/bin/setpriv'],
   tar: ['/usr/bin/tar', '/bin/tar'],
   kmod: ['/usr/sbin/modprobe', '/sbin/modprobe'],
+  // For criu/limits.c, which only such machines need.
+  ...(lacksResourceCapability() ? { gcc: ['/usr/bin/gcc'] } : {}),
 };
+
+/** CAP_SYS_RESOURCE has number 24 (linux/capability.h). */
+function lacksResourceCapability() {
+  if (process.platform !== 'linux') return false;
+  const [, effective = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return ((BigInt(`0x${effective}`) >> 24n) & 1n) === 0n;
+}
 
 const startMs = performance.now();
 const logDir = mkdtempSync(path.join(tmpdir(), 'swarmcut-setup-'));

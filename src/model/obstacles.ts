@@ -106,7 +106,8 @@ export const OBSTACLES = {
   'other-user': {
     effect: 'refused',
     what: 'belongs to another user than root, and the agent has no right to read its limits',
-    advice: 'the agent needs CAP_SYS_RESOURCE: `coordinator check` shows on which nodes it lacks it',
+    advice:
+      'the agent needs all capabilities (CAP_SYS_RESOURCE): `coordinator check` shows on which nodes CRIU cannot do it',
     criu: /Can't get rlimit/,
   },
   'unaccepted-stream': {

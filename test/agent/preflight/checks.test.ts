@@ -21,7 +21,8 @@ const GOOD: NodeFacts = {
   iproute: { ok: true, text: 'ip utility' },
   tar: { ok: true, text: 'tar (GNU tar) 1.35\nmore' },
   ipVs: true,
-  mayReadLimits: true,
+  mayChangeLimits: true,
+  otherUsers: '',
   memoryAvailableBytes: 8 * 1024 ** 3,
   diskAvailableBytes: 50 * 1024 ** 3,
 };
@@ -51,7 +52,8 @@ describe('judge', () => {
     ['little disk', { diskAvailableBytes: 1024 ** 3 }, 'disk', 'WARNING', /free some space/],
     ['no disk', { diskAvailableBytes: 0 }, 'disk', 'FAILED', /free some space/],
     ['no soft-dirty', { memDirtyTrack: false }, 'mem_dirty_track', 'WARNING', /frozen/],
-    ['no right to read limits', { mayReadLimits: false }, 'CAP_SYS_RESOURCE', 'WARNING', /other users/],
+    ['no right to read limits', { otherUsers: "Can't get rlimit 0" }, 'other users', 'WARNING', /all capabilities/],
+    ['no right to raise limits', { mayChangeLimits: false }, 'CAP_SYS_RESOURCE', 'WARNING', /ulimits.*restore/],
     ['no ip_vs', { ipVs: false }, 'ip_vs', 'WARNING', /dnsrr/],
   ])('%s', (_, facts, name, verdict, advice) => {
     const [check, ...others] = verdicts(facts);

@@ -10,6 +10,7 @@ import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { prepareSurroundings } from '../../../agent/surroundings/restore.ts';
 import type { FilesOf } from '../../../agent/files/save.ts';
+import { criuLimitsPreload, layCriuLimits } from '../../../examples/testbed/criu/limits.ts';
 import { ensureRoot } from '../../../examples/testbed/images/root.ts';
 import { Reporter } from '../../../examples/testbed/progress.ts';
 
@@ -40,8 +41,10 @@ export class CriuHost {
   readonly #containers: Container[] = [];
 
   static async start(): Promise<CriuHost> {
-    const root = await ensureRoot(new Reporter(undefined));
+    const reporter = new Reporter(undefined);
+    const root = await ensureRoot(reporter);
     const dir = mkdtempSync(join(tmpdir(), 'criu-'));
+    await layCriuLimits(join(dir, 'host/up'), await criuLimitsPreload(reporter));
     const holder = spawn('unshare', ['--mount', '--net', '--ipc', '--uts', 'sh', '-c', ENTER], {
       env: { ...process.env, ROOT: root, DIR: dir },
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -56,7 +59,9 @@ export class CriuHost {
     this.dir = dir;
     this.#holder = holder;
     const enter = join(dir, 'runc');
-    writeFileSync(enter, `#!/bin/sh\nexec nsenter -t ${String(holder.pid)} -m -n -i -u -- runc "$@"\n`);
+    // PATH as the test bed's hosts have it: CRIU's wrapper lies in /usr/local/sbin.
+    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    writeFileSync(enter, `#!/bin/sh\n${path} exec nsenter -t ${String(holder.pid)} -m -n -i -u -- runc "$@"\n`);
     chmodSync(enter, 0o755);
     this.runc = new Runc({ binary: enter, root: '/run/runc' });
   }
@@ -101,7 +106,13 @@ export class CriuHost {
 /** As much of a bundle's `config.json` as tests change. */
 export interface TestSpec {
   hostname: string;
-  process: { args: readonly string[]; terminal: boolean };
+  process: {
+    args: readonly string[];
+    terminal: boolean;
+    user?: { uid: number; gid: number; additionalGids?: readonly number[]; umask?: number };
+    capabilities?: Record<string, readonly string[]>;
+    rlimits?: readonly { type: string; soft: number; hard: number }[];
+  };
   root: { readonly: boolean };
   mounts: { destination: string; type: string; source: string; options?: readonly string[] }[];
   linux: { cgroupsPath?: string; seccomp?: unknown; sysctl?: Record<string, string>; resources?: object };

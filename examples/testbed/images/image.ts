@@ -66,7 +66,7 @@ export async function examplesImage(root: string, reporter: Reporter): Promise<I
 /** Everything but our own programs; keyed by the root and the lists above. */
 async function baseLayer(root: string, reporter: Reporter): Promise<Layer> {
   const key = createHash('sha256')
-    .update(JSON.stringify([path.basename(root), PROGRAMS, FILES, 2]))
+    .update(JSON.stringify([path.basename(root), PROGRAMS, FILES, 3]))
     .digest('hex')
     .slice(0, 16);
   const file = path.join(CACHE_DIR, `base-${key}.tar`);
@@ -98,8 +98,9 @@ for applet in $(chroot "$2" busybox --list); do [ -e "usr/bin/$applet" ] || ln -
 
 /** Absolute paths, in the root, of the shared libraries of {@link PROGRAMS}, links and what they point to. */
 async function linkedLibraries(root: string): Promise<string[]> {
-  // ldd fails for the static one among them, and says so on standard error.
-  const { stdout } = await execa('chroot', [root, 'ldd', ...PROGRAMS], { reject: false });
+  // Python's modules, too. ldd fails for the static one among them, and says so on standard error.
+  const script = 'ldd "$@" /usr/lib/python3.13/lib-dynload/*.so';
+  const { stdout } = await execa('chroot', [root, 'sh', '-c', script, 'sh', ...PROGRAMS], { reject: false });
   const found = new Set<string>();
   for (const match of stdout.matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)) {
     // /lib is a link to /usr/lib: name what is behind it, so that our own link can stand in its place.

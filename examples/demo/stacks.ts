@@ -80,7 +80,7 @@ export interface BankCheck {
   readonly text: string;
 }
 
-/** Status of examples/pair and examples/redis (docs/examples.md); only what is used. */
+/** Status of examples/pair, examples/redis and the clients of examples/apps (docs/examples.md); only what is used. */
 export interface ProgramStatus {
   readonly role: string;
   readonly atMs: number;
@@ -92,12 +92,16 @@ export interface ProgramStatus {
   readonly resetMs: number;
   readonly connectedSinceMs: number | null;
   readonly reconnects: number;
+  readonly counts: Readonly<Record<string, number>>;
 }
 
 /** A command failed that must not. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
 }
+
+/** A folder of examples with a compose file. */
+export type Example = 'bank' | 'pair' | 'redis' | `apps/${string}`;
 
 /** One bed and its stacks. */
 export class Stacks {
@@ -127,7 +131,7 @@ export class Stacks {
    * @param change edits the compose file before it is deployed
    */
   async deploy(
-    example: 'bank' | 'pair' | 'redis',
+    example: Example,
     options: {
       readonly stack?: string;
       /** Declared by all services, whatever the file says. */
@@ -137,7 +141,7 @@ export class Stacks {
       readonly slots?: boolean;
     } = {},
   ): Promise<void> {
-    const stack = options.stack ?? example;
+    const stack = options.stack ?? path.basename(example);
     const compose = await readCompose(example);
     if (options.algorithm !== undefined) declare(compose, options.algorithm);
     options.change?.(compose);
@@ -170,7 +174,7 @@ export class Stacks {
   }
 
   /** Whether an example has traffic and no errors. */
-  async works(example: 'bank' | 'pair' | 'redis', stack: string = example, slot?: string): Promise<boolean> {
+  async works(example: Example, stack: string = path.basename(example), slot?: string): Promise<boolean> {
     if (example === 'bank') {
       const status = await this.checkBank(stack, ['--status', '--timeout', '5000']);
       return status.ok && status.transfers > 0;

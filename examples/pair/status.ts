@@ -46,6 +46,8 @@ export interface Status {
   readonly connectedSinceMs: number | null;
   /** Connections made again after one was lost. */
   readonly reconnects: number;
+  /** Replies that were what they must be, by connection or kind of connection; empty for a program with only one. */
+  readonly counts: Readonly<Record<string, number>>;
 }
 
 /** Collects figures of one program and publishes them. */
@@ -53,6 +55,7 @@ export class StatusBoard {
   n = -1;
   connectedSinceMs: number | null = null;
   reconnects = 0;
+  counts: Record<string, number> = {};
   private readonly role: string;
   private errors = 0;
   private readonly errorList: string[] = [];
@@ -115,6 +118,7 @@ export class StatusBoard {
       gaps: this.gaps,
       connectedSinceMs: this.connectedSinceMs,
       reconnects: this.reconnects,
+      counts: this.counts,
     };
   }
 

@@ -9,6 +9,8 @@ import { issueCertificates } from './certificates.ts';
 import { criuLimitsPreload } from './criu/limits.ts';
 import { refuseClaimed } from './locks/claim.ts';
 import { hostPid, prepareHost, startHost } from './hosts.ts';
+import { appsImage } from './images/apps.ts';
+import type { AppFamily } from './images/apps.ts';
 import { examplesImage } from './images/image.ts';
 import { BEDS_DIR, NODES_MAX, TestbedError, bedName, paths } from './layout.ts';
 import type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
@@ -21,6 +23,8 @@ import { ensureRoot, removeCache } from './images/root.ts';
 import { agentListens, joinSwarm, loadImage, readyNodes, waitForEngine } from './swarm.ts';
 import { leftovers, teardown } from './teardown.ts';
 
+export { isAppFamily } from './images/apps.ts';
+export type { AppFamily } from './images/apps.ts';
 export { AGENT_PORT, EXAMPLES_IMAGE, TestbedError } from './layout.ts';
 export type { BedOptions, BedRecord, HostRecord, ServiceName } from './layout.ts';
 export type { Progress, Report } from './progress.ts';
@@ -155,6 +159,17 @@ async function loadEverywhere(
   const loads = await Promise.all(record.nodes.map((node) => loadImage(record.name, node.name, made)));
   const count = loads.filter(Boolean).length;
   if (count > 0) reporter.info(`${made.reference} is on all nodes (loaded on ${count})`);
+}
+
+/**
+ * Puts images of applications (examples/apps) on all nodes of a bed that is up; made if they are not in the cache.
+ *
+ * @throws TestbedError if there is no such bed, or a build fails
+ */
+export async function addImages(options: BedOptions, families: readonly AppFamily[], report?: Report): Promise<void> {
+  const record = await requireRecord(bedName(options));
+  const reporter = new Reporter(report);
+  for (const family of families) await loadEverywhere(record, appsImage(family, reporter), reporter);
 }
 
 async function waitForAgent(bed: string, node: HostRecord): Promise<void> {

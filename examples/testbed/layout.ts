@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where the roots and images are kept that all beds of this machine share. Survives `down`. */
-export const CACHE_DIR = '/var/cache/swarmcut-testbed';
+/** Where the roots and images are kept that all beds of this machine share. Survives `down`. SWARMCUT_TESTBED_CACHE: elsewhere. */
+export const CACHE_DIR = process.env.SWARMCUT_TESTBED_CACHE ?? '/var/cache/swarmcut-testbed';
 
 /** Where beds keep their state, one directory per bed. */
 export const BEDS_DIR = '/var/lib/swarmcut-testbed';

@@ -6,7 +6,7 @@ import Docker from 'dockerode';
 import { AGENT_PORT, TestbedError, paths } from './layout.ts';
 import type { BedRecord, HostRecord } from './layout.ts';
 import { pathInHost } from './hosts.ts';
-import type { Image } from './images/image.ts';
+import type { Image } from './images/pack.ts';
 import { waitFor } from './progress.ts';
 
 const SWARM_PORT = 2377;

@@ -85,7 +85,7 @@ async function build(script: string, root: string, reporter: Reporter): Promise<
  * A mirror that this machine's apt already uses and that has Debian's own suites: `SWARMCUT_DEBIAN_MIRROR`, else from apt's
  * configuration; `undefined` if this is not Debian (debootstrap has a default then).
  */
-async function machineMirror(): Promise<string | undefined> {
+export async function machineMirror(): Promise<string | undefined> {
   const wanted = process.env.SWARMCUT_DEBIAN_MIRROR;
   if (wanted !== undefined && wanted !== '') return wanted;
   const targets = await execa(

@@ -1,0 +1,126 @@
+/** What has been found: test/e2e/apps/results.json, from which the table of docs/applications.md is made. */
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { projectDir } from '../../../examples/testbed/layout.ts';
+import { ALGORITHMS, APPS, OPERATIONS } from './catalogue.ts';
+import type { Algorithm, App, Operation } from './catalogue.ts';
+
+const cellSchema = z.object({
+  /** Operations after which the client had seen nothing wrong, of all. */
+  green: z.number(),
+  all: z.number(),
+  /** What was seen, once each. */
+  reasons: z.array(z.string()),
+});
+
+const rowSchema = z.object({
+  /** Of the application. */
+  version: z.string(),
+  /** What `coordinator check STACK` said. */
+  check: z.array(z.string()),
+  operations: z.partialRecord(z.enum(OPERATIONS), cellSchema),
+  /** Replies that the client had checked when the run ended, and how many of them came through connections of their own. */
+  replies: z.number(),
+  connections: z.number(),
+  /** Longest time without any reply. Milliseconds. */
+  worstGapMs: z.number(),
+  /** ISO 8601. */
+  at: z.string(),
+  commit: z.string(),
+});
+export type Row = z.infer<typeof rowSchema>;
+
+const fileSchema = z.object({
+  versions: z.record(z.string(), z.string()),
+  /** Why a row is not green; by the beginning of `application algorithm operation`. Written by hand. */
+  explained: z.record(z.string(), z.string()),
+  rows: z.record(z.string(), rowSchema),
+});
+export type Results = z.infer<typeof fileSchema>;
+
+const BEGIN = '<!-- prettier-ignore-start -->';
+const END = '<!-- prettier-ignore-end -->';
+const PAGE = path.join(projectDir(), 'docs/applications.md');
+const RESULTS = path.join(projectDir(), 'test/e2e/apps/results.json');
+
+export const keyOf = (app: App, algorithm: Algorithm): string => `${app.id} ${algorithm}`;
+
+export async function readResults(): Promise<Results> {
+  const text = await readFile(RESULTS, 'utf8').catch(() => undefined);
+  return text === undefined ? { versions: {}, explained: {}, rows: {} } : fileSchema.parse(JSON.parse(text));
+}
+
+/** At once and entirely, so that a run that is cut short loses at most its last row; then the page. */
+export async function writeResults(results: Results): Promise<void> {
+  const rows = Object.fromEntries(
+    APPS.flatMap((app) => ALGORITHMS.map((algorithm) => keyOf(app, algorithm))).flatMap((key) => {
+      const row = results.rows[key];
+      return row === undefined ? [] : [[key, row] as const];
+    }),
+  );
+  await replace(RESULTS, `${JSON.stringify({ ...results, rows }, undefined, 1)}\n`);
+  const page = await readFile(PAGE, 'utf8');
+  const [head = '', rest = ''] = page.split(BEGIN);
+  await replace(PAGE, `${head}${BEGIN}\n\n${tables({ ...results, rows })}\n\n${END}${rest.split(END)[1] ?? '\n'}`);
+}
+
+async function replace(name: string, text: string): Promise<void> {
+  await writeFile(`${name}.new`, text);
+  await rename(`${name}.new`, name);
+}
+
+/** The table for people, and for the terminal. */
+export function tables(results: Results): string {
+  const lines = APPS.flatMap((app) =>
+    ALGORITHMS.map((algorithm) => line(app, algorithm, results.rows[keyOf(app, algorithm)])),
+  );
+  const head = ['application', 'algorithm', 'check', ...OPERATIONS, 'replies checked', 'new connections', 'worst gap'];
+  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`);
+  const with_ = versions.length === 0 ? '' : `With ${versions.join(', ')}.\n\n`;
+  return `${with_}${table(head, lines)}\n\n### What was not green\n\n${notGreen(results)}`;
+}
+
+function line(app: App, algorithm: Algorithm, row: Row | undefined): string[] {
+  const begin = [`${app.title} ${row?.version ?? ''}`.trim(), algorithm];
+  if (row === undefined) return [...begin, ...Array<string>(OPERATIONS.length + 4).fill('not run')];
+  return [
+    ...begin,
+    row.check.length === 0 ? 'nothing' : row.check.map(cleaned).join('; '),
+    ...OPERATIONS.map((operation) => sign(row, operation)),
+    String(row.replies),
+    String(row.connections),
+    `${(row.worstGapMs / 1000).toFixed(1)} s`,
+  ];
+}
+
+function sign(row: Row, operation: Operation): string {
+  const cell = row.operations[operation];
+  if (cell === undefined) return 'not run';
+  return `${cell.green === cell.all ? '' : '**'}${cell.green} of ${cell.all}${cell.green === cell.all ? '' : '**'}`;
+}
+
+function notGreen({ rows, explained }: Results): string {
+  const lines = Object.entries(rows).flatMap(([key, row]) =>
+    OPERATIONS.flatMap((operation) => {
+      const cell = row.operations[operation];
+      if (cell === undefined || cell.green === cell.all) return [];
+      const name = `${key} ${operation}`;
+      const why = Object.entries(explained).filter(([beginning]) => name.startsWith(beginning));
+      return [[name, cell.reasons.map(cleaned).join('; '), why.map(([, text]) => text).join(' ') || 'not known yet']];
+    }),
+  );
+  return lines.length === 0 ? 'Nothing.' : table(['cell', 'what was seen', 'why'], lines);
+}
+
+function cleaned(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;').slice(0, 400);
+}
+
+/** A table as prettier has it. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, at) => Math.max(3, ...[head, ...rows].map((row) => (row[at] ?? '').length)));
+  const one = (row: readonly string[]): string =>
+    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
+  return [one(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(one)].join('\n');
+}

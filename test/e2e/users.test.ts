@@ -167,7 +167,10 @@ describe.each([
 });
 
 test('check says whether CRIU can dump them, as CRIU puts it', async () => {
-  interface Node { readonly node: string; readonly checks: readonly { readonly name: string }[] }
+  interface Node {
+    readonly node: string;
+    readonly checks: readonly { readonly name: string }[];
+  }
   const otherUsers = async (): Promise<Record<string, unknown>> => {
     const nodes = await stacks.coordinate<Node[]>(['check']);
     return Object.fromEntries(
@@ -184,7 +187,36 @@ test('check says whether CRIU can dump them, as CRIU puts it', async () => {
       n1: { verdict: 'WARNING', found: expect.stringContaining("Can't get rlimit") as string },
       n2: { verdict: 'OK' },
     });
+    // And a snapshot is refused before anything stands still.
+    const deployed = ['docker', 'service', 'create', '--detach', '--no-resolve-image', '--endpoint-mode', 'dnsrr'];
+    const where = [
+      '--user',
+      '1234',
+      '--constraint',
+      'node.hostname==n1',
+      '--label',
+      'com.docker.stack.namespace=refused',
+    ];
+    await stacks.must('n1', [
+      ...deployed,
+      ...where,
+      '--container-label',
+      'com.docker.stack.namespace=refused',
+      '--name',
+      'refused_one',
+      'swarmcut/examples:latest',
+      'python3',
+      '-c',
+      'import time; time.sleep(9999)',
+    ]);
+    await stacks.waitForReplicas('refused');
+    const refused = await stacks.coordinator(['snapshot', 'refused']);
+    expect(refused.error).toMatchObject({ code: 'precondition' });
+    expect(refused.error?.message).toMatch(/process 1 \(python3\) belongs to another user than root/);
   } finally {
     await stacks.must('n1', ['umount', wrapper]);
+    await stacks.remove('refused');
+    // It has been found again.
+    await otherUsers();
   }
 });

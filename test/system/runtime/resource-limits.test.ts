@@ -41,13 +41,14 @@ while True: n += 1; print(n, len(kept), limits(), flush=True); time.sleep(0.05)`
 used = lambda: int(read('memory/memory.usage_in_bytes', 'memory.current'))
 while used() < int(limits()[0]) - 200000: kept.append(os.urandom(65536))
 while True: n += 1; print(n, sum(one[5] for one in kept), limits(), flush=True); time.sleep(0.05)`,
-    { memory: { limit: 40 * MIB, swap: 40 * MIB } },
+    // As the engine writes it.
+    { memory: { limit: 40 * MIB, swap: 80 * MIB, disableOOMKiller: false }, cpu: {}, blockIO: {} },
   ],
   [
     'processors',
     `
 while True: n += 1; print(n, limits(), flush=True); time.sleep(0.05)`,
-    { cpu: { quota: 5_000, period: 100_000 } },
+    { cpu: { shares: 512, quota: 5_000, period: 100_000 } },
   ],
 ])('a task that is at the limit of its %s is restored, under the same limit', async (name, program, resources) => {
   const change = ({ linux }: TestSpec): void => {

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { messageOf } from '../src/model/errors.ts';
+import { kindOfCriuLine, OBSTACLES } from '../src/model/obstacles.ts';
 import type { Directories } from '../src/model/paths.ts';
 import type { InfoReply } from '../src/rpc/generated/swarmcut/InfoReply.ts';
+import { CAPABILITIES, hasCapability } from '../src/platform/capabilities.ts';
 import type { Logger } from '../src/platform/logger.ts';
 import { swarmcutVersion } from '../src/platform/version.ts';
 import { preflight, type Preflight } from './preflight/index.ts';
@@ -58,6 +60,13 @@ export class NodeInfo {
       checks: withChecks ? [...checks] : [],
       agentRssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** Whether CRIU can dump processes of other users than root, as far as was found lately. Where the trial failed for another reason, it may. */
+  async dumpsOtherUsers(): Promise<boolean> {
+    if (hasCapability(CAPABILITIES.sysResource)) return true;
+    const { facts } = await this.#look(FRESH_MS);
+    return kindOfCriuLine(facts.otherUsers) !== OBSTACLES['other-user'];
   }
 
   #look(maxAgeMs: number): Promise<Preflight> {

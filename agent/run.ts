@@ -108,7 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     log,
   });
   const kept = new KeptTasks({ containers, standstills });
-  const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, log });
+  const rounds = new Rounds({ directories, containers, held, store, ledger, memory, sidecars, nodeInfo, log });
   const fences = new Fences(directories);
   const tickets = new Tickets(new SignatureCheck(certificates));
   const identity = new LiveIdentity(certificates);

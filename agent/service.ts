@@ -70,7 +70,10 @@ export function agentService(parts: AgentParts): AgentImplementation {
   return {
     info: ({ preflight }) => nodeInfo.info(preflight),
     leftovers: ({ clear }) => repair.run(clear),
-    look: async ({ containerId }) => ({ obstacles: await findObstacles(await containers.facts(containerId)) }),
+    look: async ({ containerId }) => {
+      const facts = await containers.facts(containerId);
+      return { obstacles: await findObstacles(facts, () => nodeInfo.dumpsOtherUsers()) };
+    },
 
     attach: async ({ stack, services, tasks }) => ({ sidecars: await sidecars.attach(stack, services, tasks) }),
     detach: async ({ stack }) => {

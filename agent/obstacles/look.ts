@@ -17,9 +17,10 @@ export interface ObservedTask {
 
 /**
  * Looks at a running task for what CRIU does not carry. Changes nothing, stops nothing; what comes and goes meanwhile is missed.
+ * @param dumpsOtherUsers whether CRIU can dump processes of other users than root here; only asked where there is one
  * @returns each process and kind once
  */
-export async function findObstacles(task: ObservedTask): Promise<Obstacle[]> {
+export async function findObstacles(task: ObservedTask, dumpsOtherUsers: () => Promise<boolean>): Promise<Obstacle[]> {
   const pids = await processTree(task.pid);
   const processes = (await Promise.all(pids.map((pid) => readProcess(pid)))).filter((one) => one !== undefined);
   const files = await openFiles(pids);
@@ -30,6 +31,7 @@ export async function findObstacles(task: ObservedTask): Promise<Obstacle[]> {
     ...(await ofFiles(files)),
     ...(await ofSockets(files)),
     ...ofStreams(task.pid, files),
+    ...(await ofUsers(processes, dumpsOtherUsers)),
   ];
   const named = found.map(({ pid, ...rest }): Obstacle => {
     const process = processes.find((one) => one.pid === pid);
@@ -87,6 +89,13 @@ function ofProcess(one: LookedAt, first: LookedAt | undefined): Found[] {
         : [found('namespace', namespace.replace(/:.*/, ''))],
     ),
   ];
+}
+
+/** One of them tells enough. */
+async function ofUsers(processes: readonly LookedAt[], dumpsOtherUsers: () => Promise<boolean>): Promise<Found[]> {
+  const first = processes.find(({ otherUser }) => otherUser);
+  if (first === undefined || (await dumpsOtherUsers())) return [];
+  return [{ kind: 'other-user', pid: first.pid, object: '' }];
 }
 
 /** By its own name, as Alpine has it, or as an argument. */

@@ -13,6 +13,8 @@ export interface LookedAt {
   /** One letter of `/proc/PID/status`: T stopped, Z ended … */
   readonly state: string;
   readonly threads: number;
+  /** Its user and group are not root's, or may be others' at any time: real, effective or saved. */
+  readonly otherUser: boolean;
   /** 0 if nobody traces it. */
   readonly tracer: number;
   /** Path of its program; empty for one that has ended. */
@@ -38,6 +40,7 @@ export async function readProcess(pid: number): Promise<LookedAt | undefined> {
     command: field('Name'),
     state: field('State').slice(0, 1),
     threads: Number(field('Threads')),
+    otherUser: !/^[0\s]*$/.test(`${field('Uid')} ${field('Gid')}`),
     tracer: Number(field('TracerPid')),
     program,
     arguments: commandLine.split('\0'),

@@ -9,11 +9,12 @@ import { followed } from '../../src/platform/activity.ts';
 import { within } from '../../src/platform/deadlines.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import { restoreProgress } from '../runtime/criu/progress.ts';
-import { restoreArguments, restoreEnvironment } from '../runtime/criu/runc.ts';
+import { findRuncRoot, restoreArguments, restoreEnvironment, Runc } from '../runtime/criu/runc.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
 import type { ShimHandler } from '../runtime/shim/server.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
+import { returnLimits } from '../surroundings/resource-limits.ts';
 import { applySurroundings } from '../surroundings/restore.ts';
 import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
@@ -200,6 +201,9 @@ export class Restores implements ShimHandler {
       const pid = Number(await readFile(pidFileOf(request), 'utf8'));
       await this.#options.network.check(pid, connections);
       await applySurroundings(pid, imageDir);
+      await returnLimits(request.bundle, async (resources) =>
+        new Runc({ root: await findRuncRoot(containerId) }).update(containerId, resources),
+      );
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
     });
     await failPoint('agent.restored');

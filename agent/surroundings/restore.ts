@@ -7,6 +7,7 @@ import { restorableMounts, type BundleSpec } from './bundle-spec.ts';
 import { restoredEngineFiles, startScript, type RestoredFile } from './engine-files.ts';
 import { digestGiven, refuseOtherGiven } from './given.ts';
 import { readSurroundings } from './record.ts';
+import { withoutLimits } from './resource-limits.ts';
 import { applySocketOptions } from './socket-options.ts';
 import { restoredSysctls, type Sysctls } from './sysctls.ts';
 import { applyThreadSettings } from './threads.ts';
@@ -36,7 +37,7 @@ export async function prepareSurroundings(
 ): Promise<RestoredSurroundings> {
   const spec = await readSpec(bundle);
   const mounts = restorableMounts(spec, await mountsOf('self'));
-  await replaceFile(configOf(bundle), JSON.stringify({ ...spec, mounts }));
+  await replaceFile(configOf(bundle), JSON.stringify({ ...(await withoutLimits(spec, bundle)), mounts }));
   const saved = await readSurroundings(imageDir);
   const files = restoredEngineFiles(saved?.engineFiles ?? {}, mounts);
   if (files.length > 0) await prepareStart(files, startDir, spec.hostname ?? '');

@@ -8,6 +8,7 @@ import type { Logger } from '../../src/platform/logger.ts';
 import { chooseStage, estimateBytes } from '../checkpoints/stage.ts';
 import type { Ledger } from '../checkpoints/store/index.ts';
 import { watchedPaths } from '../linux/inotify.ts';
+import type { NodeInfo } from '../node-info.ts';
 import { findObstacles, lossNotes, refuseObstacles } from '../obstacles/look.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import type { NetworkMemory } from '../network/network-memory.ts';
@@ -68,6 +69,7 @@ export interface RoundSessionOptions {
   readonly ledger: Ledger;
   readonly memory: NetworkMemory;
   readonly sidecars: Pick<Sidecars, 'of'>;
+  readonly nodeInfo: Pick<NodeInfo, 'dumpsOtherUsers'>;
   readonly log: Logger;
 }
 
@@ -87,7 +89,7 @@ export async function openRoundSession(
   const sidecar = await sidecarFor(algorithmOf(round), stack, ref, options.sidecars.of(ref.containerId));
   const facts = await containers.facts(ref.containerId);
   // Better told now than by CRIU, when every task of the stack stands still.
-  const obstacles = await findObstacles(facts);
+  const obstacles = await findObstacles(facts, () => options.nodeInfo.dumpsOtherUsers());
   refuseObstacles(obstacles);
   const estimatedBytes = await estimateBytes(facts);
   const stage = await chooseStage(directories, estimatedBytes, ref, round.stageInMemory);

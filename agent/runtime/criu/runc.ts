@@ -107,6 +107,17 @@ export class Runc {
   }
 
   /**
+   * Sets the limits of a container's cgroup.
+   * @param resources as `linux.resources` of the OCI runtime specification; what is left out is not limited
+   * @throws SwarmcutError `failed`, among others if it takes more memory than it is to have
+   */
+  async update(containerId: string, resources: object): Promise<void> {
+    const result = await this.#run(['update', '--resources', '-', containerId], { input: JSON.stringify(resources) });
+    if (result.exitCode === 0) return;
+    throw new SwarmcutError('failed', `runc update ${short(containerId)}: ${runcReason(result)}`);
+  }
+
+  /**
    * Dumps a container, which may be frozen and then stays so.
    *
    * On abort the image directory is removed, so that CRIU fails at the next image that it opens and puts the processes right by itself.
@@ -187,10 +198,14 @@ export class Runc {
 
   async #run(
     args: readonly string[],
-    options: { readonly environment?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
+    options: {
+      readonly environment?: Readonly<Record<string, string>>;
+      readonly timeoutMs?: number;
+      readonly input?: string;
+    } = {},
   ): Promise<Ended> {
-    const { environment = {}, timeoutMs = this.#timeoutMs } = options;
-    const ended = await run([this.#binary, '--root', this.#root, ...args], { env: environment, timeoutMs });
+    const { environment = {}, timeoutMs = this.#timeoutMs, input = '' } = options;
+    const ended = await run([this.#binary, '--root', this.#root, ...args], { env: environment, timeoutMs, input });
     if (ended.problem !== undefined) {
       throw new SwarmcutError('failed', `${this.#binary} ${args[0] ?? ''}: ${ended.problem}`, {
         advice: ended.missing ? `install runc, or say where it is` : 'see the log of the agent',

@@ -8,6 +8,7 @@ import { readCriuFailure } from '../../../agent/runtime/criu/log.ts';
 import { restoreArguments, restoreEnvironment, Runc } from '../../../agent/runtime/criu/runc.ts';
 import { restoreHook } from '../../../agent/network/rewriting/restore-hook.ts';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
+import { returnLimits } from '../../../agent/surroundings/resource-limits.ts';
 import { prepareSurroundings } from '../../../agent/surroundings/restore.ts';
 import type { FilesOf } from '../../../agent/files/save.ts';
 import { criuLimitsPreload, layCriuLimits } from '../../../examples/testbed/criu/limits.ts';
@@ -196,6 +197,7 @@ export class Container {
     const workPath = join(this.bundle, 'restore');
     mkdirSync(workPath);
     await this.#launch(restoreArguments({ ...options, workPath }), restoreEnvironment(criuConfigFile));
+    await returnLimits(this.bundle, (resources) => this.#host.runc.update(this.id, resources));
     await whileBlocked();
     await new KernelInterceptor({ netns: `/proc/${await this.pid()}/ns/net` }).unblock();
   }

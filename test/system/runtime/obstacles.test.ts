@@ -49,11 +49,14 @@ function program(body: string): string[] {
   return ['python3', '-uc', `${head}\n${body.trim()}\nprint('ready', flush=True)\ntime.sleep(1000)`];
 }
 
+/** CRIU can dump processes of other users here. */
+const can = (): Promise<boolean> => Promise.resolve(true);
+
 async function lookedAt(id: string, body: string) {
   const container = await host.container(id, program(body));
   await container.start();
   await vi.waitFor(() => expect(container.lines).toContain('ready'), { timeout: 20_000, interval: 20 });
-  const found = await findObstacles({ pid: await container.pid(), binds: [] });
+  const found = await findObstacles({ pid: await container.pid(), binds: [] }, can);
   await container.remove();
   return found;
 }
@@ -77,13 +80,30 @@ it('busybox’ sleep is named, which ends at a snapshot, and is no reason to ref
   const container = await host.container('sleeper', ['busybox', 'sleep', '1000']);
   await container.start();
   const pid = await container.pid();
-  await vi.waitFor(async () => expect(await findObstacles({ pid, binds: [] })).toMatchObject([{ kind: 'sleeping' }]), {
-    timeout: 10_000,
-    interval: 50,
-  });
-  const found = await findObstacles({ pid, binds: [] });
+  await vi.waitFor(
+    async () => expect(await findObstacles({ pid, binds: [] }, can)).toMatchObject([{ kind: 'sleeping' }]),
+    {
+      timeout: 10_000,
+      interval: 50,
+    },
+  );
+  const found = await findObstacles({ pid, binds: [] }, can);
   refuseObstacles(found);
   expect(lossNotes(found)).toEqual([expect.stringMatching(/^process 1 \(\w+\) sleeps in a way .* coreutils/)]);
+  await container.remove();
+});
+
+it('processes of other users are named where CRIU cannot dump them', async () => {
+  const container = await host.container('user', program(''), ({ process }) => {
+    process.user = { uid: 0, gid: 1234 };
+  });
+  await container.start();
+  const pid = await container.pid();
+  const look = (dumps: boolean) => findObstacles({ pid, binds: [] }, () => Promise.resolve(dumps));
+  expect(await look(true)).toEqual([]);
+  const found = await look(false);
+  expect(found).toMatchObject([{ kind: 'other-user', pid: 1 }]);
+  expect(() => refuseObstacles(found)).toThrow(/^process 1 \(.*\) belongs to another user than root/);
   await container.remove();
 });
 

@@ -13,8 +13,13 @@ import type { Step } from './plan.ts';
 /** After an operation that was disturbed, everything gets so long to be as it shall be. Milliseconds. */
 const SETTLE_MS = 90_000;
 
-/** What may be said of an operation that something happened to (docs/cli.md): it was in the way of another, could not reach somebody, could not be done now, failed, or was cut short. */
-const ANNOUNCED = new Set(['conflict', 'unreachable', 'precondition', 'failed', 'interrupted', 'not-found']);
+/** What may be said of an operation that something happened to (docs/cli.md): it was in the way of another, could not reach somebody, failed, or was cut short. */
+const ANNOUNCED = new Set(['conflict', 'unreachable', 'failed', 'interrupted', 'not-found']);
+
+/** That it cannot be done now, only where a node, or what runs on it, is away: what an operation before has left must never be in the way of the next one. */
+function mayBeRefused({ fault, event }: Step): boolean {
+  return fault?.kind === 'engine' || event?.name.startsWith('node ') === true;
+}
 
 /** A snapshot that exists, and a look at the bank from before it was taken. */
 export interface Kept {
@@ -156,7 +161,8 @@ function judgeAnswer(step: Step, { exitCode, error, stderr }: Ended, disturbed: 
   if (exitCode === 137 && step.fault?.kind === 'coordinator') return;
   if (error === undefined) throw new Unexpected(`exit code ${exitCode} without an error: ${stderr.slice(-500)}`);
   const text = `${error.code}: ${error.message} ${JSON.stringify(error.where)} ${error.why ?? ''}`;
-  if (!disturbed || !ANNOUNCED.has(error.code)) throw new Unexpected(text);
+  const announced = ANNOUNCED.has(error.code) || (error.code === 'precondition' && mayBeRefused(step));
+  if (!disturbed || !announced) throw new Unexpected(text);
 }
 
 function sentence({ exitCode, error }: Ended): string {

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { messageOf, SwarmcutError } from '../../../src/model/errors.ts';
+import { engineAt } from './engine.ts';
 import { healthCheckOf, type HealthCheck } from './health.ts';
 import { swarmLabels, type SwarmLabels } from './labels.ts';
 import { mountAt, mountsOf } from '../../linux/mountinfo.ts';
@@ -68,7 +69,7 @@ export class Containers {
   readonly #kept = new Map<string, { readonly facts: ContainerFacts; readonly process: string }>();
 
   constructor(options: ContainersOptions = {}) {
-    this.#docker = new Docker({ socketPath: options.socketPath ?? '/var/run/docker.sock' });
+    this.#docker = engineAt(options.socketPath ?? '/var/run/docker.sock');
     this.#nodeName = options.nodeName ?? hostname();
   }
 
@@ -149,10 +150,12 @@ export class Containers {
       if ((error as { statusCode?: unknown }).statusCode === 404) {
         throw new SwarmcutError('not-found', `no container ${containerId.slice(0, 12)} on this node`, { cause: error });
       }
-      throw new SwarmcutError('unreachable', `the engine does not answer: ${messageOf(error)}`, {
-        advice: 'is dockerd running, and may the agent use its socket?',
-        cause: error,
-      });
+      if (error instanceof SwarmcutError) throw error;
+      throw new SwarmcutError(
+        'failed',
+        `the engine does not tell of container ${containerId.slice(0, 12)}: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
   }
 }

@@ -112,6 +112,8 @@ export function toTask(raw: RawTask, service: ClusterService, node: string): Clu
  */
 export function endedTasks(service: ClusterService, tasks: readonly ClusterTask[]): number {
   const last = new Map(tasks.map((task) => [task.slot, task]));
+  // An operation that was undone leaves tasks that have failed behind the one that goes on.
+  for (const task of tasks) if (task.wanted && !ENDED.has(task.state)) last.delete(task.slot);
   const { Condition: condition, MaxAttempts: attempts = 0 } =
     (service.spec.TaskTemplate as RawService['Spec']['TaskTemplate']).RestartPolicy ?? {};
   const forGood = ({ state }: ClusterTask): boolean =>

@@ -130,11 +130,10 @@ export class Restores implements ShimHandler {
     await failPoint('agent.stage');
     const { bundle } = container.request;
     if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
-    const staged = await this.#options.stager.stage(
-      { restoreId, containerId, bundle, ...request },
-      signal,
-      (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
-    );
+    const staged = await this.#options.stager.stage({ restoreId, containerId, bundle, ...request }, signal, {
+      progress: (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
+      remark: (detail) => session.event(container, 'FETCHING', { detail }),
+    });
     await failPoint('agent.staged');
     if (container.phase !== 'arrived') {
       await staged.files.undo();

@@ -15,6 +15,7 @@ import { unpackFiles, unpackedFiles, type UnpackedFiles } from '../files/unpack.
 import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swaps.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
+import type { DirectWays } from '../transfer/direct-way.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
@@ -42,6 +43,7 @@ export interface StateStagerOptions {
   /** Ends the pins of a restore and deletes parts that only it needed. */
   readonly unpin: (restoreId: string) => Promise<void>;
   readonly peers: PeerAgents;
+  readonly direct: DirectWays;
   readonly log: Logger;
 }
 
@@ -57,10 +59,14 @@ export class StateStager {
   async stage(
     options: StageOptions,
     signal: AbortSignal,
-    onProgress: (doneBytes: number, totalBytes: number) => void,
+    tell: {
+      readonly progress: (doneBytes: number, totalBytes: number) => void;
+      /** Parts come, but not as they should: for people. */
+      readonly remark: (text: string) => void;
+    },
   ): Promise<StagedState> {
     const { restoreId, containerId, bundle, parts, sources, inMemory, ticket, keys } = options;
-    const { store, peers, dataRoot, nodeName, directories } = this.#options;
+    const { store, peers, direct, dataRoot, nodeName, directories, log } = this.#options;
     const sealed = parts.some(isSealed);
     // On the file system of the parts, so that they can be linked; what was encrypted is opened in memory.
     const dir = join(inMemory || sealed ? directories.run : directories.state, 'restore', restoreId, containerId);
@@ -76,8 +82,13 @@ export class StateStager {
       store,
       memory: inMemory,
       peers,
+      direct,
       signal,
-      onProgress,
+      onProgress: tell.progress,
+      onSlowerWay: (text) => {
+        log.warn({ restoreId, containerId }, text);
+        tell.remark(text);
+      },
       owner: restoreId,
     });
     const fetched = performance.now();
@@ -98,7 +109,7 @@ export class StateStager {
       signal,
       unpackedVolumes: this.#volumesOf(restoreId),
     });
-    this.#options.log.info(
+    log.info(
       {
         restoreId,
         containerId,

@@ -131,6 +131,8 @@ export class PartStore {
     };
     return {
       handle,
+      path,
+      writeAt: (data, position) => orDiskFull(base, () => writeAll(handle, data, position)),
       write: (data) => orDiskFull(base, () => handle.writeFile(data)),
       commit: async (sha256) => {
         await close();
@@ -320,6 +322,10 @@ export class PartStore {
 /** A part that is being written. */
 export interface TemporaryPart {
   readonly handle: FileHandle;
+  /** Where it lies until it becomes a part. */
+  readonly path: string;
+  /** @param position in the file, bytes @throws DiskFullError when there is no room */
+  writeAt(data: Uint8Array, position: number): Promise<void>;
   /** Appends. @throws DiskFullError when there is no room */
   write(data: Uint8Array): Promise<void>;
   /** The contents have this hash, which the caller has checked: it becomes a part. */
@@ -336,6 +342,13 @@ export function pathInside(folder: string, { path, sha256 }: Pick<Part, 'path' |
     'damaged',
     `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
   );
+}
+
+async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < data.length;) {
+    const { bytesWritten } = await handle.write(data, at, data.length - at, position + at);
+    at += bytesWritten;
+  }
 }
 
 async function isFile(path: string, sizeBytes: number): Promise<boolean> {

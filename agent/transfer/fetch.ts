@@ -222,8 +222,10 @@ async function receiveFrom(
     onPart(part);
   };
   try {
-    if (direct !== undefined)
-      return await direct.fetch({ source, parts, store, memory, ticket, signal, progress, onPart: note });
+    if (direct !== undefined) {
+      await direct.fetch({ source, parts, store, memory, ticket, signal, progress, onPart: note });
+      return;
+    }
   } catch (error) {
     if (signal?.aborted === true && !(error instanceof SwarmcutError))
       throw new SwarmcutError('interrupted', `fetching from node ${source.node} was interrupted`, { cause: error });

@@ -13,8 +13,7 @@ import type { AnswerHead, RequestHead } from './protocol.ts';
 /** Read and encrypted in one go. Bytes. */
 const CHUNK_BYTES = 512 * 1024;
 
-/** One is read while the other is sent. */
-const BUFFERS = 2;
+type Buffers = readonly [Buffer, Buffer];
 
 type Asked = Pick<ReceivedOf<'fetch'>, 'sha256' | 'ticket'>;
 
@@ -41,7 +40,7 @@ export class PartsSender {
       },
       bytes: () => undefined,
     });
-    socket.on('data', (bytes) => {
+    socket.on('data', (bytes: Buffer) => {
       try {
         reader.push(bytes);
       } catch {
@@ -68,7 +67,8 @@ export class PartsSender {
     const sha256 = parts.map((part) => part.sha256);
     const stillGood = this.#options.admit({ sha256, ticket: ticket === null ? null : ticketOf(ticket) });
     using _collection = promptCollection();
-    const buffers = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(CHUNK_BYTES));
+    // One is read into while the other is sent.
+    const buffers: Buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)];
     for (const part of parts) {
       stillGood();
       await failPoint('agent.send');
@@ -78,7 +78,7 @@ export class PartsSender {
 
   async #send(
     { sha256, from }: RequestHead['parts'][number],
-    buffers: readonly Buffer[],
+    buffers: Buffers,
     stillGood: () => void,
   ): Promise<void> {
     const { file, sizeBytes } = await openPart(this.#options.store, sha256);
@@ -96,13 +96,13 @@ export class PartsSender {
     file: FileHandle,
     from: number,
     end: number,
-    buffers: readonly Buffer[],
+    buffers: Buffers,
     stillGood: () => void,
   ): Promise<void> {
     let sending: Promise<void> = Promise.resolve();
     try {
-      for (let at = from, turn = 0; at < end; turn++) {
-        const chunk = await readChunk(file, buffers[turn % BUFFERS] as Buffer, at, end);
+      for (let at = from, turn: 0 | 1 = 0; at < end; turn = turn === 0 ? 1 : 0) {
+        const chunk = await readChunk(file, buffers[turn], at, end);
         await sending;
         stillGood();
         sending = this.#write(chunk);

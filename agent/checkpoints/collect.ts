@@ -50,7 +50,8 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
   const parts: Part[] = [];
   await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
     didSome(`${path} is being hashed, ${parts.length} of ${sources.length} parts are stored`);
-    const where = { memory: inMemory, owner };
+    const early = kind === 'CRIU' ? staged.hashes.get(path) : undefined;
+    const where = { memory: inMemory, owner, sha256: await early?.catch(() => undefined) };
     const adopted =
       sealing === undefined ? await store.adopt(file, where) : await store.adoptSealed(file, sealing, where);
     parts.push({ kind, path, ...adopted });

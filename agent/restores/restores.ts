@@ -189,7 +189,9 @@ export class Restores implements ShimHandler {
     });
     const outcome = await outcomeOf(container, staged.workDir);
     if (outcome.code !== 0) {
-      const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
+      // CRIU may have met with what was wrong in it before it was found.
+      const damage = await staged.checked.then(() => undefined, swarmcutError);
+      const error = damage ?? (await this.#options.stager.restoreError(containerId, staged, outcome.log));
       container.fail(error.message);
       session.event(container, 'FAILED', { detail: error.message });
       throw error;
@@ -200,6 +202,8 @@ export class Restores implements ShimHandler {
       await this.#options.network.check(pid, connections);
       await applySurroundings(pid, imageDir);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
+      await failPoint('agent.check');
+      await staged.checked;
     });
     await failPoint('agent.restored');
     await this.#records.note({ restoreId, request, plan });
@@ -380,6 +384,10 @@ export class Restores implements ShimHandler {
 async function outcomeOf(container: WaitingContainer, workDir: string): Promise<RestoredRequest> {
   using _progress = followed(() => restoreProgress(workDir));
   return await container.outcome.promise;
+}
+
+function swarmcutError(error: unknown): SwarmcutError | undefined {
+  return error instanceof SwarmcutError ? error : undefined;
 }
 
 /** Where `runc restore` writes the pid of the container's first process. */

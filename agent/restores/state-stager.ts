@@ -16,6 +16,7 @@ import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swap
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import type { DirectWays } from '../transfer/direct-way.ts';
+import { LateParts } from '../transfer/late-parts.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
@@ -51,6 +52,8 @@ export interface StateStagerOptions {
 export class StateStager {
   readonly #options: StateStagerOptions;
   readonly #unpackedVolumes = new Map<string, Set<string>>();
+  /** Of each restore. */
+  readonly #late = new Map<string, Set<LateParts>>();
 
   constructor(options: StateStagerOptions) {
     this.#options = options;
@@ -74,6 +77,8 @@ export class StateStager {
       restoreId,
       parts.map(({ sha256 }) => sha256),
     );
+    const late = new LateParts();
+    this.#late.set(restoreId, (this.#late.get(restoreId) ?? new Set()).add(late));
     const begun = performance.now();
     const { fetchedBytes } = await fetchParts({
       parts,
@@ -83,6 +88,8 @@ export class StateStager {
       memory: inMemory,
       peers,
       direct,
+      // Where nothing stands still for it, nothing is begun with what is not checked.
+      late: inMemory ? late : undefined,
       signal,
       onProgress: tell.progress,
       onSlowerWay: (text) => {
@@ -97,7 +104,7 @@ export class StateStager {
     await mkdir(workDir, { recursive: true, mode: 0o700 });
     const channels = parts.filter(({ kind }) => kind === 'CHANNELS');
     const channelsDir = channels.length === 0 ? undefined : join(dir, 'channels');
-    const state = openState(parts, { store, keys, scratch: join(dir, 'opened'), signal });
+    const state = openState(parts, { store, keys, scratch: join(dir, 'opened'), signal, late });
     await state.materialize('CRIU', imageDir);
     if (channelsDir !== undefined) await state.materialize('CHANNELS', channelsDir);
     const linked = performance.now();
@@ -120,7 +127,7 @@ export class StateStager {
       },
       'staged',
     );
-    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes };
+    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked: late.settle() };
   }
 
   /**
@@ -170,6 +177,10 @@ export class StateStager {
 
   async cleanUp(restoreId: string): Promise<void> {
     this.#unpackedVolumes.delete(restoreId);
+    const late = [...(this.#late.get(restoreId) ?? [])];
+    this.#late.delete(restoreId);
+    // What comes into the store after the pins have ended would stay there.
+    await Promise.allSettled(late.map((parts) => parts.settle()));
     await this.#options.unpin(restoreId);
     const { state, run } = this.#options.directories;
     for (const base of [state, run]) await rm(join(base, 'restore', restoreId), { recursive: true, force: true });

@@ -16,6 +16,8 @@ export interface StagedState {
   readonly channelsDir: string | undefined;
   readonly files: UnpackedFiles;
   readonly fetchedBytes: number;
+  /** All parts are what they should be: to be waited for before the release. @throws SwarmcutError `damaged` */
+  readonly checked: Promise<void>;
 }
 
 /** A container that the engine wants created, and that waits in the shim for what the coordinator decides. */

@@ -7,6 +7,7 @@ import type { AgentClient, ReplyOf, RequestOf } from '../../src/rpc/index.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import type { LateParts } from './late-parts.ts';
 import { NoDirectWay, slowerWayText, type DirectWays } from './direct-way.ts';
 import { promptCollection } from './prompt-collection.ts';
 import { Progress, broken, type PartSource, type Wanted } from './wanted.ts';
@@ -35,6 +36,11 @@ export interface FetchOptions {
   readonly peers: PeerAgents;
   /** The quicker way to other agents, if there is one. */
   readonly direct?: DirectWays | undefined;
+  /**
+   * Large parts that come directly from the first source, which has made the checkpoint, are handed over there before they are checked: whoever asks for it must wait for
+   * them before anything is done with them that cannot be taken back.
+   */
+  readonly late?: LateParts | undefined;
   /** Told once of each source that is fetched from by gRPC although there should be a quicker way, and why. */
   readonly onSlowerWay?: (text: string) => void;
   readonly signal?: AbortSignal;
@@ -223,7 +229,8 @@ async function receiveFrom(
   };
   try {
     if (direct !== undefined) {
-      await direct.fetch({ source, parts, store, memory, ticket, signal, progress, onPart: note });
+      const late = source === sources.all[0] ? options.late : undefined;
+      await direct.fetch({ source, parts, store, memory, ticket, signal, progress, late, onPart: note });
       return;
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { deferred } from '../../src/platform/deferred.ts';
 import type { RequestOf } from '../../src/rpc/index.ts';
 import { FollowingHash } from '../checkpoints/store/following-hash.ts';
 import type { PartStore, TemporaryPart } from '../checkpoints/store/index.ts';
+import type { LateParts } from './late-parts.ts';
 import type { LostConnection, PartsConnection } from './connection.ts';
 import { answerHeadSchema, type RequestHead } from './protocol.ts';
 import { Slabs, type Piece } from './slabs.ts';
@@ -23,7 +24,9 @@ export interface ReceiverOptions {
   /** Who sends. */
   readonly node: string;
   readonly progress: Progress;
-  /** A part is in the store. */
+  /** Large parts go there as soon as they are whole, to be checked while others work with them; default: they are checked before they count. */
+  readonly late?: LateParts | undefined;
+  /** A part is in the store, or with the late ones. */
   readonly onPart: (part: Wanted) => void;
 }
 
@@ -209,15 +212,20 @@ export class PartsReceiver implements AsyncDisposable {
 
   /** @throws SwarmcutError `damaged` when it is not what was asked for */
   async #finish(incoming: Incoming, file: TemporaryPart): Promise<void> {
+    const { late, node, onPart } = this.#options;
     const { sha256, sizeBytes } = incoming.part;
+    if (late !== undefined && incoming.there !== undefined) {
+      late.add(incoming.part, file, incoming.there, node);
+      incoming.done = true;
+      onPart(incoming.part);
+      return;
+    }
     const actual = incoming.here?.digest('hex') ?? (await incoming.there?.digest(sizeBytes));
     incoming.there?.[Symbol.dispose]();
-    if (actual !== sha256) {
-      throw broken(this.#options.node, sha256, `another hash: ${actual ?? 'none'}`);
-    }
+    if (actual !== sha256) throw broken(node, sha256, `another hash: ${actual ?? 'none'}`);
     await file.commit(sha256);
     incoming.done = true;
-    this.#options.onPart(incoming.part);
+    onPart(incoming.part);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { openPart } from './open-part.ts';
 import { promptCollection } from './prompt-collection.ts';
@@ -25,6 +26,7 @@ export async function* serveFetch(
   using _collection = promptCollection();
   for (const sha256 of request.sha256) {
     stillGood();
+    await failPoint('agent.send');
     const { file, sizeBytes } = await openPart(store, sha256);
     try {
       for (let offset = 0; ;) {

@@ -36,7 +36,7 @@ import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { NetworkViews } from './sidecars/network-views.ts';
 import { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
-import type { PartsListenerOptions } from './transfer/listener.ts';
+import type { PartsListenerOptions } from './transfer/direct/listener.ts';
 import { DirectWays, PartsListener, PeerAgents, Tickets, transferPort } from './transfer/index.ts';
 
 export interface AgentOptions {

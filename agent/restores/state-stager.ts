@@ -15,7 +15,7 @@ import { unpackFiles, unpackedFiles, type UnpackedFiles } from '../files/unpack.
 import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swaps.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
-import type { DirectWays } from '../transfer/direct-way.ts';
+import type { DirectWays } from '../transfer/direct/ways.ts';
 import { LateParts } from '../transfer/late-parts.ts';
 import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';

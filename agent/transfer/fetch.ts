@@ -8,7 +8,7 @@ import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import type { LateParts } from './late-parts.ts';
-import { NoDirectWay, slowerWayText, type DirectWays } from './direct-way.ts';
+import { NoDirectWay, slowerWayText, type DirectWays } from './direct/ways.ts';
 import { promptCollection } from './prompt-collection.ts';
 import { Progress, broken, type PartSource, type Wanted } from './wanted.ts';
 

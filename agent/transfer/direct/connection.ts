@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import { messageOf } from '../../src/model/errors.ts';
-import type { LiveIdentity } from '../../src/rpc/index.ts';
+import { messageOf } from '../../../src/model/errors.ts';
+import type { LiveIdentity } from '../../../src/rpc/index.ts';
 import { CIPHERS } from './listener.ts';
 
 /** A port that is closed without a word is not waited for longer: gRPC is there. A lost first packet is sent again after 1 s. Milliseconds. */

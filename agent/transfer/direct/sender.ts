@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { TLSSocket } from 'node:tls';
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import { failPoint } from '../../src/platform/fail-points.ts';
-import { FrameReader, encodeHead } from '../../src/formats/part-frames.ts';
-import type { ReceivedOf } from '../../src/rpc/index.ts';
-import type { PartStore } from '../checkpoints/store/index.ts';
-import { openPart } from './open-part.ts';
-import { promptCollection } from './prompt-collection.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import { failPoint } from '../../../src/platform/fail-points.ts';
+import { FrameReader, encodeHead } from '../../../src/formats/part-frames.ts';
+import type { ReceivedOf } from '../../../src/rpc/index.ts';
+import type { PartStore } from '../../checkpoints/store/index.ts';
+import { openPart } from '../open-part.ts';
+import { promptCollection } from '../prompt-collection.ts';
 import { requestHeadSchema } from './protocol.ts';
 import type { AnswerHead, RequestHead } from './protocol.ts';
 
@@ -76,11 +76,7 @@ export class PartsSender {
     }
   }
 
-  async #send(
-    { sha256, from }: RequestHead['parts'][number],
-    buffers: Buffers,
-    stillGood: () => void,
-  ): Promise<void> {
+  async #send({ sha256, from }: RequestHead['parts'][number], buffers: Buffers, stillGood: () => void): Promise<void> {
     const { file, sizeBytes } = await openPart(this.#options.store, sha256);
     try {
       if (from > sizeBytes) throw new SwarmcutError('damaged', `part ${sha256} has only ${sizeBytes} bytes here`);

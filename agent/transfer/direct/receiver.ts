@@ -1,15 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
-import { SwarmcutError } from '../../src/model/errors.ts';
-import { FrameReader, encodeHead } from '../../src/formats/part-frames.ts';
-import { deferred } from '../../src/platform/deferred.ts';
-import type { RequestOf } from '../../src/rpc/index.ts';
-import { FollowingHash } from '../checkpoints/store/following-hash.ts';
-import type { PartStore, TemporaryPart } from '../checkpoints/store/index.ts';
-import type { LateParts } from './late-parts.ts';
+import { SwarmcutError } from '../../../src/model/errors.ts';
+import { FrameReader, encodeHead } from '../../../src/formats/part-frames.ts';
+import { deferred } from '../../../src/platform/deferred.ts';
+import type { RequestOf } from '../../../src/rpc/index.ts';
+import { FollowingHash } from '../../checkpoints/store/following-hash.ts';
+import type { PartStore, TemporaryPart } from '../../checkpoints/store/index.ts';
+import type { LateParts } from '../late-parts.ts';
 import type { LostConnection, PartsConnection } from './connection.ts';
 import { answerHeadSchema, type RequestHead } from './protocol.ts';
 import { Slabs, type Piece } from './slabs.ts';
-import { broken, type Progress, type Wanted } from './wanted.ts';
+import { broken, type Progress, type Wanted } from '../wanted.ts';
 
 /** Slabs of one connection: one is filled while others are written. */
 const SLABS = 4;

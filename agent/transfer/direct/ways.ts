@@ -1,10 +1,10 @@
-import { messageOf } from '../../src/model/errors.ts';
-import { pause } from '../../src/platform/deadlines.ts';
-import type { LiveIdentity } from '../../src/rpc/index.ts';
+import { messageOf } from '../../../src/model/errors.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
+import type { LiveIdentity } from '../../../src/rpc/index.ts';
 import { LostConnection, PartsConnection, type Called } from './connection.ts';
 import { transferPort } from './protocol.ts';
 import { PartsReceiver, type ReceiverOptions } from './receiver.ts';
-import type { PartSource, Wanted } from './wanted.ts';
+import type { PartSource, Wanted } from '../wanted.ts';
 
 /** A port that was found closed is not tried again for so long. Milliseconds. */
 const CLOSED_MS = 60_000;

@@ -1,7 +1,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { pathInHost } from '../../examples/testbed/index.ts';
+import { pathInHost } from '../../../examples/testbed/index.ts';
 import {
   PATIENCE_MS,
   agentsAnswer,
@@ -12,8 +12,8 @@ import {
   placement,
   stacks,
   waitFor,
-} from './harness.ts';
-import type { MigrateReport } from './harness.ts';
+} from '../harness.ts';
+import type { MigrateReport } from '../harness.ts';
 
 const STACK = 'big';
 const MEGABYTES = 200;

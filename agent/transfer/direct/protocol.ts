@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EXIT_CODES, type ErrorCode } from '../../src/model/errors.ts';
+import { EXIT_CODES, type ErrorCode } from '../../../src/model/errors.ts';
 
 /** The port for parts is so much above that of the agent; the one between them is the coordinator's, for nodes that join. */
 const PORT_OFFSET = 2;

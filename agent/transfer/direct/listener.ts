@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:tls';
 import type { Server, TLSSocket, TlsOptions } from 'node:tls';
-import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
-import type { Logger } from '../../src/platform/logger.ts';
-import { peerOf } from '../../src/rpc/index.ts';
-import type { LiveIdentity, Peer } from '../../src/rpc/index.ts';
-import type { PartStore } from '../checkpoints/store/index.ts';
+import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import type { Logger } from '../../../src/platform/logger.ts';
+import { peerOf } from '../../../src/rpc/index.ts';
+import type { LiveIdentity, Peer } from '../../../src/rpc/index.ts';
+import type { PartStore } from '../../checkpoints/store/index.ts';
 import { PartsSender } from './sender.ts';
-import type { Tickets } from './tickets.ts';
+import type { Tickets } from '../tickets.ts';
 
 /** More agents than this do not fetch from one at a time, with three connections each. */
 const MAX_CONNECTIONS = 192;

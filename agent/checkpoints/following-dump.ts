@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pause } from '../../src/platform/deadlines.ts';
+import type { Progress } from '../../src/platform/deadlines.ts';
 import { FollowingHash } from './store/following-hash.ts';
 
 /** Memory pages: nearly all of a big dump, and written from the beginning to the end, in one go. */
@@ -11,6 +12,13 @@ const LOOK_MS = 25;
 
 /** A file below this size is hashed in no time when the dump has ended. Bytes. */
 const SMALL_BYTES = 4 * 1024 * 1024;
+
+/** A file whose hash will be known soon. */
+export interface FollowedFile {
+  /** A rejection: it must be hashed again. */
+  readonly sha256: Promise<string>;
+  readonly progress: () => Progress;
+}
 
 /**
  * Hashes the pages of a dump while CRIU writes them, so that nobody waits for it afterwards. For tasks that stand still until their parts are named: it takes processor time
@@ -31,20 +39,20 @@ export class FollowingDump implements Disposable {
 
   /**
    * The dump has ended.
-   * @returns by file name, of those that were followed; a rejection says that the file must be hashed again
+   * @returns by file name, of those that were followed
    */
-  async ended(): Promise<ReadonlyMap<string, Promise<string>>> {
+  async ended(): Promise<ReadonlyMap<string, FollowedFile>> {
     this.#end.abort();
     await this.#following.catch(() => undefined);
-    const digests = new Map<string, Promise<string>>();
+    const files = new Map<string, FollowedFile>();
     for (const [name, hash] of this.#hashes) {
       const { size } = await stat(join(this.#folder, name));
-      const digest = hash.digest(size).finally(() => hash[Symbol.dispose]());
-      digest.catch(() => undefined);
-      digests.set(name, digest);
+      const sha256 = hash.digest(size).finally(() => hash[Symbol.dispose]());
+      sha256.catch(() => undefined);
+      files.set(name, { sha256, progress: () => hash.progress() });
     }
     this.#hashes.clear();
-    return digests;
+    return files;
   }
 
   /** The dump has come to nothing. */

@@ -203,6 +203,7 @@ export class Restores implements ShimHandler {
       await applySurroundings(pid, imageDir);
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
       await failPoint('agent.check');
+      using _checking = followed(staged.checking);
       await staged.checked;
     });
     await failPoint('agent.restored');

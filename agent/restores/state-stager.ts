@@ -127,7 +127,8 @@ export class StateStager {
       },
       'staged',
     );
-    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked: late.settle() };
+    const [checked, checking] = [late.settle(), () => late.progress()];
+    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked, checking };
   }
 
   /**

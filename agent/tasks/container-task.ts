@@ -12,7 +12,7 @@ import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { prodStalled, pushUnsent } from '../network/rewriting/push-unsent.ts';
 import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
 import { withSettings } from '../surroundings/save.ts';
-import { FollowingDump } from '../checkpoints/following-dump.ts';
+import { FollowingDump, type FollowedFile } from '../checkpoints/following-dump.ts';
 import type { HeldTask } from './held-task.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
@@ -43,8 +43,8 @@ export interface StagedDump {
   /** CRIU's log and statistics. */
   readonly workDir: string;
   readonly files: SavedFiles;
-  /** SHA-256 of images that are being hashed already, by their names. A rejection: it must be done again. */
-  readonly hashes: ReadonlyMap<string, Promise<string>>;
+  /** Images that are being hashed already, by their names. */
+  readonly followed: ReadonlyMap<string, FollowedFile>;
 }
 
 const SAVING = 'it is being saved';
@@ -193,8 +193,8 @@ export class ContainerTask implements TaskHandle {
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
     await writeSurroundings(imageDir, surrounded.value);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
-    const hashes = (await following?.ended()) ?? new Map<string, Promise<string>>();
-    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] }, hashes };
+    const followed = (await following?.ended()) ?? new Map<string, FollowedFile>();
+    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] }, followed };
   }
 }
 

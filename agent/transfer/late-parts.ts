@@ -1,9 +1,11 @@
 import type { FollowingHash } from '../checkpoints/store/following-hash.ts';
 import type { TemporaryPart } from '../checkpoints/store/index.ts';
+import type { Progress } from '../../src/platform/deadlines.ts';
 import { broken, type Wanted } from './wanted.ts';
 
 interface Late {
   readonly file: TemporaryPart;
+  readonly hash: FollowingHash;
   /** @throws SwarmcutError `damaged`, `failed` */
   readonly checked: Promise<void>;
 }
@@ -20,12 +22,18 @@ export class LateParts {
   add(part: Wanted, file: TemporaryPart, hash: FollowingHash, node: string): void {
     const checked = check(part, hash, node);
     checked.catch(() => undefined); // told by settle
-    this.#parts.set(part.sha256, { file, checked });
+    this.#parts.set(part.sha256, { file, hash, checked });
   }
 
   /** Where one lies, until {@link settle}. */
   path(sha256: string): string | undefined {
     return this.#parts.get(sha256)?.file.path;
+  }
+
+  /** How far the thread is. */
+  progress(): Progress {
+    const each = [...this.#parts.values()].map(({ hash }) => hash.progress());
+    return { doing: each.map(({ doing }) => doing).join('; '), mark: each.map(({ mark }) => mark).join(' ') };
   }
 
   /**

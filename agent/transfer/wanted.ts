@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { megabytes } from '../../src/model/size.ts';
 import { didSome } from '../../src/platform/activity.ts';
@@ -22,8 +23,9 @@ export function broken(node: string, sha256: string, problem: string): SwarmcutE
   return new SwarmcutError('damaged', `node ${node} sent part ${sha256} with ${problem}`, { where: { node } });
 }
 
-/** How far a fetch is. */
+/** How far a fetch is, for the call in which it is made: bytes come in on connections that were made in others. */
 export class Progress {
+  readonly #inCall = AsyncLocalStorage.snapshot();
   #done = 0;
   #reportedAt = Number.NEGATIVE_INFINITY;
   readonly #total: number;
@@ -36,6 +38,10 @@ export class Progress {
 
   /** Negative: a source has failed, and what came from it does not count. */
   add(bytes: number): void {
+    this.#inCall(() => this.#add(bytes));
+  }
+
+  #add(bytes: number): void {
     this.#done += bytes;
     didSome();
     const now = performance.now();

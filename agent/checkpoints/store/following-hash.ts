@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { SwarmcutError } from '../../../src/model/errors.ts';
-import { deferred } from '../../../src/platform/deferred.ts';
+import { megabytes } from '../../../src/model/size.ts';
+import type { Progress } from '../../../src/platform/deadlines.ts';
+import { deferred, type Deferred } from '../../../src/platform/deferred.ts';
 import type { HashAnswer, HashOrder } from './hash-worker.ts';
 
 /** The thread ends when nothing was hashed for so long. Milliseconds. */
@@ -17,12 +19,13 @@ export class FollowingHash implements Disposable {
   readonly #thread: HashThread;
   readonly #id: number;
   readonly #file: string;
+  #done = 0;
 
   /** @param file must be there, and grow only at its end */
   constructor(file: string, thread: HashThread = sharedThread()) {
     this.#thread = thread;
     this.#file = file;
-    this.#id = thread.begin(file);
+    this.#id = thread.begin(file, (done) => (this.#done = done));
   }
 
   /** So many bytes of it will not change any more. */
@@ -37,10 +40,17 @@ export class FollowingHash implements Disposable {
     throw new SwarmcutError('failed', `cannot hash ${this.#file}: ${answer.error}`, { where: { file: this.#file } });
   }
 
+  /** How far it is. */
+  progress(): Progress {
+    return { doing: `${megabytes(this.#done)} of ${this.#file} are hashed`, mark: String(this.#done) };
+  }
+
   [Symbol.dispose](): void {
     this.#thread.forget(this.#id);
   }
 }
+
+type HashEnd = Exclude<HashAnswer, { readonly done: number }>;
 
 let shared: HashThread | undefined;
 
@@ -50,17 +60,18 @@ function sharedThread(): HashThread {
 
 /** The thread, which is there while there is something to hash. */
 class HashThread {
-  readonly #waiting = new Map<number, ReturnType<typeof deferred<HashAnswer>>>();
-  readonly #ended = new Map<number, HashAnswer>();
-  #open = new Set<number>();
+  readonly #waiting = new Map<number, Deferred<HashEnd>>();
+  readonly #ended = new Map<number, HashEnd>();
+  /** What is under way: who is told how far it is. */
+  readonly #open = new Map<number, (done: number) => void>();
   #worker: Worker | undefined;
   #last = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  begin(file: string): number {
+  begin(file: string, onDone: (done: number) => void): number {
     const id = ++this.#last;
     clearTimeout(this.#idle);
-    this.#open.add(id);
+    this.#open.set(id, onDone);
     this.#worker ??= this.#start();
     this.#worker.ref();
     this.tell({ kind: 'begin', id, file });
@@ -71,10 +82,10 @@ class HashThread {
     this.#worker?.postMessage(order);
   }
 
-  async end(id: number, bytes: number): Promise<HashAnswer> {
+  async end(id: number, bytes: number): Promise<HashEnd> {
     const known = this.#ended.get(id);
     if (known !== undefined) return known;
-    const waiting = deferred<HashAnswer>();
+    const waiting = deferred<HashEnd>();
     this.#waiting.set(id, waiting);
     this.tell({ kind: 'end', id, bytes });
     return waiting.promise;
@@ -105,7 +116,12 @@ class HashThread {
   }
 
   #answered(answer: HashAnswer): void {
-    if (!this.#open.has(answer.id)) return;
+    const onDone = this.#open.get(answer.id);
+    if (onDone === undefined) return;
+    if ('done' in answer) {
+      onDone(answer.done);
+      return;
+    }
     this.#ended.set(answer.id, answer);
     this.#waiting.get(answer.id)?.resolve(answer);
     this.#waiting.delete(answer.id);
@@ -115,7 +131,7 @@ class HashThread {
   #failed(worker: Worker, error: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    for (const id of this.#open) this.#answered({ id, error });
+    for (const id of [...this.#open.keys()]) this.#answered({ id, error });
   }
 
   #stop(): void {

@@ -15,9 +15,13 @@ export type HashOrder =
   | { readonly kind: 'end'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'forget'; readonly id: number };
 
-/** What it answers to `end`. */
+/** Told after so many more bytes, so that whoever waits sees that it gets on. */
+const TELL_EVERY_BYTES = 64 * 1024 * 1024;
+
+/** What it answers to `end`; and, before that, how far it is. */
 export type HashAnswer =
   | { readonly id: number; readonly sha256: string }
+  | { readonly id: number; readonly done: number }
   /** The file cannot be read, or is shorter. */
   | { readonly id: number; readonly error: string };
 
@@ -52,6 +56,7 @@ function hashSome(id: number, job: Job): boolean {
     if (bytes === 0) throw new Error(`it has ${job.done} bytes, and ${upTo} were written`);
     job.hash.update(block.subarray(0, bytes));
     job.done += bytes;
+    if (job.done % TELL_EVERY_BYTES < bytes) answer({ id, done: job.done });
   }
   if (job.end === undefined || job.done < job.end) return job.done < upTo;
   forget(id);

@@ -19,6 +19,7 @@ import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
 import { RestoredRecords } from './restored-records.ts';
 import type { StageOptions, StateStager } from './state-stager.ts';
+import type { PartSource } from '../transfer/index.ts';
 import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
@@ -88,9 +89,11 @@ export class Restores implements ShimHandler {
 
   // --- the coordinator's side ---
 
-  expect(restoreId: string, stack: string, services: readonly string[]): void {
+  /** @param sources from where parts may come */
+  expect(restoreId: string, stack: string, services: readonly string[], sources: readonly PartSource[] = []): void {
     this.#options.expectations.add(restoreId, stack, services);
-    if (!this.#sessions.has(restoreId)) this.#open(restoreId, stack);
+    const session = this.#sessions.get(restoreId) ?? this.#open(restoreId, stack);
+    session.sources = sources;
   }
 
   /** Those of which containers are expected, whether they are under way or not. */
@@ -271,6 +274,7 @@ export class Restores implements ShimHandler {
       // Starting it empty could be wrong; failing never is: Swarm makes another one.
       return { action: 'fail', message: `swarmcut: the restore of service ${request.service} has just ended` };
     }
+    this.#options.stager.warmUp(session.sources);
     return session.arrived(request, signal).decision.promise;
   }
 

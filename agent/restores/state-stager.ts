@@ -17,7 +17,7 @@ import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
 import type { DirectWays } from '../transfer/direct/ways.ts';
 import { LateParts } from '../transfer/late-parts.ts';
-import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
+import { PARALLEL, fetchParts, type PartSource, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
 import type { PartKeys } from '../../src/storage/encryption/snapshot-key.ts';
@@ -57,6 +57,12 @@ export class StateStager {
 
   constructor(options: StateStagerOptions) {
     this.#options = options;
+  }
+
+  /** A task has come for which parts may have to be fetched from there: connections are made before anything stands still. */
+  warmUp(sources: readonly PartSource[]): void {
+    for (const source of sources)
+      if (source.node !== this.#options.nodeName) void this.#options.direct.warmUp(source, PARALLEL);
   }
 
   async stage(

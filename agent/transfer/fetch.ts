@@ -15,7 +15,7 @@ import { Progress, broken, type PartSource, type Wanted } from './wanted.ts';
 export type { PartSource } from './wanted.ts';
 
 /** Calls at the same time, to all sources together. */
-const PARALLEL = 3;
+export const PARALLEL = 3;
 
 /** Parts up to this size are asked for together. Bytes. */
 const SMALL_BYTES = 256 * 1024;

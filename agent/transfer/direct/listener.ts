@@ -16,7 +16,7 @@ const MAX_CONNECTIONS = 192;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 
 /** A connection on which nothing is asked for, or of which nothing is taken, is closed after this. Milliseconds. */
-const IDLE_TIMEOUT_MS = 120_000;
+const IDLE_TIMEOUT_MS = 180_000;
 
 /** The first is quicker, and no weaker for what is sent once. */
 export const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';

@@ -7,10 +7,10 @@ import { PartsReceiver, type ReceiverOptions } from './receiver.ts';
 import type { PartSource, Wanted } from '../wanted.ts';
 
 /** A port that was found closed is not tried again for so long. Milliseconds. */
-const CLOSED_MS = 60_000;
+const CLOSED_MS = 120_000;
 
-/** A connection that waits for a request is kept for so long. Milliseconds. */
-const KEPT_MS = 60_000;
+/** A connection that waits for a request is kept for so long: the cluster may take that long to place the tasks for which it was made. Milliseconds. */
+const KEPT_MS = 120_000;
 
 /** A connection that breaks is made again, at once and then after pauses, unless it breaks so often without a byte in between. */
 const ATTEMPTS = 4;
@@ -68,6 +68,23 @@ export class DirectWays {
         came = receiver.came;
         await pause(vain === 1 ? 0 : AGAIN_AFTER_MS * vain, signal);
       }
+    }
+  }
+
+  /**
+   * Makes connections that will be needed soon, up to so many, and finds out whether that can be done. Resolves when they are there, or cannot be made; never rejects.
+   */
+  async warmUp(source: PartSource, connections: number): Promise<void> {
+    const key = keyOf(source);
+    const usable = (this.#kept.get(key) ?? []).filter((one) => one.usable).length;
+    try {
+      for (let have = usable; have < connections; have++) {
+        const connection = await PartsConnection.open(this.#calledAt(source), this.#options.identity);
+        connection.release();
+        this.#keep(key, connection);
+      }
+    } catch (error) {
+      if (error instanceof LostConnection && usable === 0) this.#noWay(key, error, 0);
     }
   }
 

@@ -218,6 +218,28 @@ test('where the port is closed, parts come by gRPC, and that is said once', asyn
   expect(remarks).toEqual([expect.stringMatching(new RegExp(`node n1 come by gRPC.*port ${port}.*ECONNREFUSED`))]);
 });
 
+test('connections that were made beforehand are used; a port that was found closed is not tried again', async () => {
+  const [from, to] = [await node('n1'), await node('n2')];
+  let connections = 0;
+  const port = await between(from.port, (inside, outside, count) => {
+    connections = count;
+    outside.pipe(inside);
+  });
+  const direct = new DirectWays({ identity: to.identity, portOf: () => port });
+  closers.push(() => direct.close());
+  await direct.warmUp(from.source, 2);
+  await direct.warmUp(from.source, 2);
+  expect(connections).toBe(2);
+  const parts = [await put(from.store, randomBytes(3 * MIB)), await put(from.store, randomBytes(2 * MIB))];
+  expect((await fetch(to, from, { parts, direct })).remarks).toEqual([]);
+  expect(connections).toBe(2);
+  const closed = new DirectWays({ identity: to.identity, portOf: () => 1 });
+  closers.push(() => closed.close());
+  await closed.warmUp(from.source, 2);
+  const part = await put(from.store, randomBytes(10));
+  expect((await fetch(to, from, { parts: [part], direct: closed })).remarks).toHaveLength(1);
+});
+
 test('a way that breaks without ever carrying a byte, or that always breaks, is left for gRPC', async () => {
   const [from, to] = [await node('n1'), await node('n2')];
   for (const after of [0, 1000]) {

@@ -36,7 +36,8 @@ import { Registrations } from './sidecars/registrations.ts';
 import { Sidecars } from './sidecars/sidecars.ts';
 import { NetworkViews } from './sidecars/network-views.ts';
 import { Ledger, Manifests, PartStore } from './checkpoints/store/index.ts';
-import { PeerAgents, Tickets } from './transfer/index.ts';
+import type { PartsListenerOptions } from './transfer/direct/listener.ts';
+import { DirectWays, PartsListener, PeerAgents, Tickets, transferPort } from './transfer/index.ts';
 
 export interface AgentOptions {
   readonly host: string;
@@ -113,6 +114,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const tickets = new Tickets(new SignatureCheck(certificates));
   const identity = new LiveIdentity(certificates);
   const peers = new PeerAgents(() => identity.clientCredentials());
+  const direct = new DirectWays({ identity });
   const { file, until } = validUntil(certificates);
   // What is blocked or frozen must still be put back; so it runs, although nobody will talk to it.
   if (until.getTime() < Date.now())
@@ -124,6 +126,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     store,
     unpin: (restoreId) => ledger.release(restoreId),
     peers,
+    direct,
     log,
   });
   const restores = new Restores({
@@ -168,7 +171,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await shim.listen();
   const pidOf = async (id: string): Promise<number> => (await new Runc({ root: await findRuncRoot(id) }).state(id)).pid;
   await leadAgain(pidOf, { memory, former: formerAddresses, log });
-  const identityService = new IdentityService({ identity, node, changed: () => peers.close(), log });
+  const closeWays = (): void => {
+    peers.close();
+    direct.close();
+  };
+  const identityService = new IdentityService({ identity, node, changed: closeWays, log });
   const server = await createAgentServer(
     agentService({
       directories,
@@ -201,18 +208,37 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         ),
     },
   );
-  log.info({ node, host: options.host, port: server.port, directories }, 'serving');
+  const parts = await listenForParts({
+    host: options.host,
+    port: transferPort(server.port),
+    identity,
+    store,
+    tickets,
+    log,
+  });
+  log.info({ node, host: options.host, port: server.port, partsPort: parts?.port, directories }, 'serving');
 
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve);
   });
   log.info({ signal }, 'stopping');
+  await parts?.close();
   await server.close();
   await shim.close();
-  peers.close();
+  closeWays();
   // What is still blocked or frozen now belongs to a round that cannot go on without us.
   await recoverTasks(directories, { journal, standstills, log });
   engineWatch.close();
   formerAddresses.close();
   sidecars.close();
+}
+
+/** Without it everything works as well, more slowly. */
+async function listenForParts(options: PartsListenerOptions): Promise<PartsListener | undefined> {
+  try {
+    return await PartsListener.open(options);
+  } catch (error) {
+    options.log.warn({ error: messageOf(error) }, 'other agents fetch by gRPC only');
+    return undefined;
+  }
 }

@@ -147,9 +147,9 @@ export function agentService(parts: AgentParts): AgentImplementation {
     },
     fetch: (request, context) => serveFetch(store, tickets, request, context),
 
-    expect: async ({ restoreId, stack, services }) => {
+    expect: async ({ restoreId, stack, services, sources }) => {
       await failPoint('agent.expect');
-      restores.expect(restoreId, stack, services);
+      restores.expect(restoreId, stack, services, sources);
       return {};
     },
     watchRestore: ({ restoreId }, { signal }) => restores.watch(restoreId, signal),

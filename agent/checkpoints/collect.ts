@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DumpTimes, Part, StreamCut, TaskCheckpoint } from '../../src/model/checkpoint.ts';
 import type { Alias, TaskRef } from '../../src/model/task.ts';
 import { readDump } from '../runtime/criu/read-dump.ts';
-import { didSome } from '../../src/platform/activity.ts';
+import { didSome, followed } from '../../src/platform/activity.ts';
 import { concurrently, type PartStore } from './store/index.ts';
 import type { StagedDump } from '../tasks/container-task.ts';
 import type { PartSealing } from '../../src/storage/encryption/part-sealing.ts';
@@ -32,6 +32,14 @@ export interface SidecarRecord {
   readonly streams: readonly StreamCut[];
 }
 
+/** The hash of an image that was hashed while it was written. */
+async function early({ followed: files }: StagedDump, path: string): Promise<string | undefined> {
+  const file = files.get(path);
+  if (file === undefined) return undefined;
+  using _hashing = followed(file.progress);
+  return file.sha256.catch(() => undefined);
+}
+
 /** Moves everything that `save` has recorded into the store, and reads from the images what the coordinator wants to know. */
 export async function collectCheckpoint(options: CollectOptions): Promise<TaskCheckpoint> {
   const { task, staged, times, aliases, store, owner, inMemory, sealing, channels } = options;
@@ -50,7 +58,7 @@ export async function collectCheckpoint(options: CollectOptions): Promise<TaskCh
   const parts: Part[] = [];
   await concurrently(sources, PARALLEL, async ({ kind, path, file }) => {
     didSome(`${path} is being hashed, ${parts.length} of ${sources.length} parts are stored`);
-    const where = { memory: inMemory, owner };
+    const where = { memory: inMemory, owner, sha256: kind === 'CRIU' ? await early(staged, path) : undefined };
     const adopted =
       sealing === undefined ? await store.adopt(file, where) : await store.adoptSealed(file, sealing, where);
     parts.push({ kind, path, ...adopted });

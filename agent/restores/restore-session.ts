@@ -2,6 +2,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { RestoreEvent } from '../../src/rpc/generated/swarmcut/RestoreEvent.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import type { CreateRequest } from '../runtime/shim/protocol.ts';
+import type { PartSource } from '../transfer/index.ts';
 import { EventLog } from './event-log.ts';
 import { WaitingContainer } from './waiting-container.ts';
 
@@ -25,6 +26,8 @@ export class RestoreSession {
   readonly stack: string;
   /** Why it was given up; undefined while it is under way. */
   givenUp: string | undefined;
+  /** From where parts may come. */
+  sources: readonly PartSource[] = [];
   readonly #options: RestoreSessionOptions;
   readonly #events = new EventLog();
   readonly #containers = new Map<string, WaitingContainer>();

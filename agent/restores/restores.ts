@@ -20,6 +20,7 @@ import { NOTHING_PROXIED, proxiedConnections } from './proxied-connections.ts';
 import type { RestoredNetwork } from './restored-network.ts';
 import { RestoredRecords } from './restored-records.ts';
 import type { StageOptions, StateStager } from './state-stager.ts';
+import type { PartSource } from '../transfer/index.ts';
 import type { HeldTasks } from '../tasks/held-tasks.ts';
 import { relocation } from '../tasks/holder.ts';
 import { RestoreSession } from './restore-session.ts';
@@ -89,9 +90,11 @@ export class Restores implements ShimHandler {
 
   // --- the coordinator's side ---
 
-  expect(restoreId: string, stack: string, services: readonly string[]): void {
+  /** @param sources from where parts may come */
+  expect(restoreId: string, stack: string, services: readonly string[], sources: readonly PartSource[] = []): void {
     this.#options.expectations.add(restoreId, stack, services);
-    if (!this.#sessions.has(restoreId)) this.#open(restoreId, stack);
+    const session = this.#sessions.get(restoreId) ?? this.#open(restoreId, stack);
+    session.sources = sources;
   }
 
   /** Those of which containers are expected, whether they are under way or not. */
@@ -131,11 +134,10 @@ export class Restores implements ShimHandler {
     await failPoint('agent.stage');
     const { bundle } = container.request;
     if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
-    const staged = await this.#options.stager.stage(
-      { restoreId, containerId, bundle, ...request },
-      signal,
-      (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
-    );
+    const staged = await this.#options.stager.stage({ restoreId, containerId, bundle, ...request }, signal, {
+      progress: (done, total) => session.event(container, 'FETCHING', { bytesDone: done, bytesTotal: total }),
+      remark: (detail) => session.event(container, 'FETCHING', { detail }),
+    });
     await failPoint('agent.staged');
     if (container.phase !== 'arrived') {
       await staged.files.undo();
@@ -191,7 +193,9 @@ export class Restores implements ShimHandler {
     });
     const outcome = await outcomeOf(container, staged.workDir);
     if (outcome.code !== 0) {
-      const error = await this.#options.stager.restoreError(containerId, staged, outcome.log);
+      // CRIU may have met with what was wrong in it before it was found.
+      const damage = await staged.checked.then(() => undefined, swarmcutError);
+      const error = damage ?? (await this.#options.stager.restoreError(containerId, staged, outcome.log));
       container.fail(error.message);
       session.event(container, 'FAILED', { detail: error.message });
       throw error;
@@ -205,6 +209,9 @@ export class Restores implements ShimHandler {
         new Runc({ root: await findRuncRoot(containerId) }).update(containerId, resources),
       );
       if (proxy !== null && channelsDir !== undefined) await this.#attach(container, channelsDir, connections, proxy);
+      await failPoint('agent.check');
+      using _checking = followed(staged.checking);
+      await staged.checked;
     });
     await failPoint('agent.restored');
     await this.#records.note({ restoreId, request, plan });
@@ -271,6 +278,7 @@ export class Restores implements ShimHandler {
       // Starting it empty could be wrong; failing never is: Swarm makes another one.
       return { action: 'fail', message: `swarmcut: the restore of service ${request.service} has just ended` };
     }
+    this.#options.stager.warmUp(session.sources);
     return session.arrived(request, signal).decision.promise;
   }
 
@@ -385,6 +393,10 @@ export class Restores implements ShimHandler {
 async function outcomeOf(container: WaitingContainer, workDir: string): Promise<RestoredRequest> {
   using _progress = followed(() => restoreProgress(workDir));
   return await container.outcome.promise;
+}
+
+function swarmcutError(error: unknown): SwarmcutError | undefined {
+  return error instanceof SwarmcutError ? error : undefined;
 }
 
 /** Where `runc restore` writes the pid of the container's first process. */

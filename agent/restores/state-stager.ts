@@ -15,7 +15,9 @@ import { unpackFiles, unpackedFiles, type UnpackedFiles } from '../files/unpack.
 import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swaps.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
-import { fetchParts, type PeerAgents } from '../transfer/fetch.ts';
+import type { DirectWays } from '../transfer/direct/ways.ts';
+import { LateParts } from '../transfer/late-parts.ts';
+import { PARALLEL, fetchParts, type PartSource, type PeerAgents } from '../transfer/fetch.ts';
 import { openState } from './opened-state.ts';
 import type { StagedState } from './waiting-container.ts';
 import type { PartKeys } from '../../src/storage/encryption/snapshot-key.ts';
@@ -42,6 +44,7 @@ export interface StateStagerOptions {
   /** Ends the pins of a restore and deletes parts that only it needed. */
   readonly unpin: (restoreId: string) => Promise<void>;
   readonly peers: PeerAgents;
+  readonly direct: DirectWays;
   readonly log: Logger;
 }
 
@@ -49,18 +52,30 @@ export interface StateStagerOptions {
 export class StateStager {
   readonly #options: StateStagerOptions;
   readonly #unpackedVolumes = new Map<string, Set<string>>();
+  /** Of each restore. */
+  readonly #late = new Map<string, Set<LateParts>>();
 
   constructor(options: StateStagerOptions) {
     this.#options = options;
   }
 
+  /** A task has come for which parts may have to be fetched from there: connections are made before anything stands still. */
+  warmUp(sources: readonly PartSource[]): void {
+    for (const source of sources)
+      if (source.node !== this.#options.nodeName) void this.#options.direct.warmUp(source, PARALLEL);
+  }
+
   async stage(
     options: StageOptions,
     signal: AbortSignal,
-    onProgress: (doneBytes: number, totalBytes: number) => void,
+    tell: {
+      readonly progress: (doneBytes: number, totalBytes: number) => void;
+      /** Parts come, but not as they should: for people. */
+      readonly remark: (text: string) => void;
+    },
   ): Promise<StagedState> {
     const { restoreId, containerId, bundle, parts, sources, inMemory, ticket, keys } = options;
-    const { store, peers, dataRoot, nodeName, directories } = this.#options;
+    const { store, peers, direct, dataRoot, nodeName, directories, log } = this.#options;
     const sealed = parts.some(isSealed);
     // On the file system of the parts, so that they can be linked; what was encrypted is opened in memory.
     const dir = join(inMemory || sealed ? directories.run : directories.state, 'restore', restoreId, containerId);
@@ -68,6 +83,8 @@ export class StateStager {
       restoreId,
       parts.map(({ sha256 }) => sha256),
     );
+    const late = new LateParts();
+    this.#late.set(restoreId, (this.#late.get(restoreId) ?? new Set()).add(late));
     const begun = performance.now();
     const { fetchedBytes } = await fetchParts({
       parts,
@@ -76,8 +93,15 @@ export class StateStager {
       store,
       memory: inMemory,
       peers,
+      direct,
+      // Where nothing stands still for it, nothing is begun with what is not checked.
+      late: inMemory ? late : undefined,
       signal,
-      onProgress,
+      onProgress: tell.progress,
+      onSlowerWay: (text) => {
+        log.warn({ restoreId, containerId }, text);
+        tell.remark(text);
+      },
       owner: restoreId,
     });
     const fetched = performance.now();
@@ -86,7 +110,7 @@ export class StateStager {
     await mkdir(workDir, { recursive: true, mode: 0o700 });
     const channels = parts.filter(({ kind }) => kind === 'CHANNELS');
     const channelsDir = channels.length === 0 ? undefined : join(dir, 'channels');
-    const state = openState(parts, { store, keys, scratch: join(dir, 'opened'), signal });
+    const state = openState(parts, { store, keys, scratch: join(dir, 'opened'), signal, late });
     await state.materialize('CRIU', imageDir);
     if (channelsDir !== undefined) await state.materialize('CHANNELS', channelsDir);
     const linked = performance.now();
@@ -98,7 +122,7 @@ export class StateStager {
       signal,
       unpackedVolumes: this.#volumesOf(restoreId),
     });
-    this.#options.log.info(
+    log.info(
       {
         restoreId,
         containerId,
@@ -109,7 +133,8 @@ export class StateStager {
       },
       'staged',
     );
-    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes };
+    const [checked, checking] = [late.settle(), () => late.progress()];
+    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked, checking };
   }
 
   /**
@@ -159,6 +184,10 @@ export class StateStager {
 
   async cleanUp(restoreId: string): Promise<void> {
     this.#unpackedVolumes.delete(restoreId);
+    const late = [...(this.#late.get(restoreId) ?? [])];
+    this.#late.delete(restoreId);
+    // What comes into the store after the pins have ended would stay there.
+    await Promise.allSettled(late.map((parts) => parts.settle()));
     await this.#options.unpin(restoreId);
     const { state, run } = this.#options.directories;
     for (const base of [state, run]) await rm(join(base, 'restore', restoreId), { recursive: true, force: true });

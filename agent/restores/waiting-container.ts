@@ -1,6 +1,7 @@
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { TaskRef } from '../../src/model/task.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
+import type { Progress } from '../../src/platform/deadlines.ts';
 import { deferred } from '../../src/platform/deferred.ts';
 import type { UnpackedFiles } from '../files/unpack.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
@@ -16,6 +17,10 @@ export interface StagedState {
   readonly channelsDir: string | undefined;
   readonly files: UnpackedFiles;
   readonly fetchedBytes: number;
+  /** All parts are what they should be: to be waited for before the release. @throws SwarmcutError `damaged` */
+  readonly checked: Promise<void>;
+  /** How far that is. */
+  readonly checking: () => Progress;
 }
 
 /** A container that the engine wants created, and that waits in the shim for what the coordinator decides. */

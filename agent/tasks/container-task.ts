@@ -12,6 +12,7 @@ import { saveFiles, type SavedFiles } from '../files/save.ts';
 import { prodStalled, pushUnsent } from '../network/rewriting/push-unsent.ts';
 import { writeSurroundings, type Surroundings } from '../surroundings/record.ts';
 import { withSettings } from '../surroundings/save.ts';
+import { FollowingDump, type FollowedFile } from '../checkpoints/following-dump.ts';
 import type { HeldTask } from './held-task.ts';
 import { failPoint } from '../../src/platform/fail-points.ts';
 
@@ -30,6 +31,8 @@ export interface ContainerTaskOptions {
   readonly inotifyPaths: readonly string[];
   /** What the task lives in and CRIU does not save. */
   readonly surroundings: Surroundings;
+  /** It stands still until its parts have names: they are hashed while CRIU writes. */
+  readonly hashEarly: boolean;
   /** What was seen before the freeze that a restored program will miss, in words for the user. */
   readonly notes: readonly string[];
 }
@@ -40,6 +43,8 @@ export interface StagedDump {
   /** CRIU's log and statistics. */
   readonly workDir: string;
   readonly files: SavedFiles;
+  /** Images that are being hashed already, by their names. */
+  readonly followed: ReadonlyMap<string, FollowedFile>;
 }
 
 const SAVING = 'it is being saved';
@@ -163,13 +168,14 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths, surroundings, notes } = this.#options;
+    const { facts, held, runc, stageDir, inotifyPaths, surroundings, notes, hashEarly } = this.#options;
     await failPoint('agent.dump');
     const { imageDir, workDir, filesDir } = foldersOf(stageDir);
     for (const dir of [imageDir, workDir, filesDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
     const signal = this.#abort.signal;
     const begun = performance.now();
     const since = (): number => Math.round((performance.now() - begun) * 1000);
+    using following = hashEarly ? new FollowingDump(imageDir) : undefined;
     const criu = { inotifyPaths };
     const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, criu, signal }).then(since);
     const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
@@ -187,7 +193,8 @@ export class ContainerTask implements TaskHandle {
     this.#times = { ...this.#times, dumpWallUs: dumped.value, filesWallUs: filed.value.wallUs };
     await writeSurroundings(imageDir, surrounded.value);
     const saved = await saveLinkRemaps(facts, imageDir, filesDir, filed.value.saved, { signal });
-    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] } };
+    const followed = (await following?.ended()) ?? new Map<string, FollowedFile>();
+    this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] }, followed };
   }
 }
 

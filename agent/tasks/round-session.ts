@@ -128,7 +128,7 @@ export async function openRoundSession(
 }
 
 async function preparedTask(
-  { subnets, foreign = [], epoch, deadlineMs }: PrepareOptions,
+  { subnets, foreign = [], epoch, deadlineMs, keepFrozen }: PrepareOptions,
   parts: {
     readonly held: HeldTask;
     readonly facts: ContainerFacts;
@@ -140,7 +140,8 @@ async function preparedTask(
   },
 ): Promise<ContainerTask> {
   await parts.held.interceptor.prepare({ subnets, foreign, epoch, colourTimeoutMs: deadlineMs + COLOUR_MARGIN_MS });
-  return new ContainerTask({ ...parts, deadlineMs, inotifyPaths: (await watchedPaths(parts.facts.pid)).paths });
+  const inotifyPaths = (await watchedPaths(parts.facts.pid)).paths;
+  return new ContainerTask({ ...parts, deadlineMs, inotifyPaths, hashEarly: keepFrozen });
 }
 
 async function runnerFor(

@@ -4,30 +4,24 @@ import type { Part } from '../../src/model/checkpoint.ts';
 import { SwarmcutError, messageOf } from '../../src/model/errors.ts';
 import { connectAgent } from '../../src/rpc/index.ts';
 import type { AgentClient, ReplyOf, RequestOf } from '../../src/rpc/index.ts';
-import { megabytes } from '../../src/model/size.ts';
-import { didSome } from '../../src/platform/activity.ts';
 import { DiskFullError } from '../../src/platform/disk-full.ts';
 import { concurrently } from '../checkpoints/store/index.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import type { LateParts } from './late-parts.ts';
+import { NoDirectWay, slowerWayText, type DirectWays } from './direct/ways.ts';
 import { promptCollection } from './prompt-collection.ts';
+import { Progress, broken, type PartSource, type Wanted } from './wanted.ts';
+
+export type { PartSource } from './wanted.ts';
 
 /** Calls at the same time, to all sources together. */
-const PARALLEL = 3;
+export const PARALLEL = 3;
 
 /** Parts up to this size are asked for together. Bytes. */
 const SMALL_BYTES = 256 * 1024;
 
 /** Small parts in one call, together. Bytes. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-
-/** A checkpoint has a hundred parts, each of which would be a message to the coordinator. */
-const REPORT_EVERY_MS = 100;
-
-/** A node that has parts: its name (as in its certificate) and `host:port` of its agent. */
-export interface PartSource {
-  readonly node: string;
-  readonly address: string;
-}
 
 export interface FetchOptions {
   readonly parts: readonly Pick<Part, 'sha256' | 'sizeBytes'>[];
@@ -40,6 +34,15 @@ export interface FetchOptions {
   readonly memory: boolean;
   /** Connections to other agents, which outlive the call. */
   readonly peers: PeerAgents;
+  /** The quicker way to other agents, if there is one. */
+  readonly direct?: DirectWays | undefined;
+  /**
+   * Large parts that come directly from the first source, which has made the checkpoint, are handed over there before they are checked: whoever asks for it must wait for
+   * them before anything is done with them that cannot be taken back.
+   */
+  readonly late?: LateParts | undefined;
+  /** Told once of each source that is fetched from by gRPC although there should be a quicker way, and why. */
+  readonly onSlowerWay?: (text: string) => void;
   readonly signal?: AbortSignal;
   /** Keeps the parts from being swept until `ledger.release(owner)`. */
   readonly owner?: string;
@@ -74,11 +77,6 @@ export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes:
   return { fetchedBytes: missing.reduce((sum, part) => sum + part.sizeBytes, 0) };
 }
 
-interface Wanted {
-  readonly sha256: string;
-  readonly sizeBytes: number;
-}
-
 /** An agent's connections to the agents of other nodes: made when first needed, and kept, since making one takes longer than most parts. */
 export class PeerAgents {
   readonly #clients = new Map<string, AgentClient>();
@@ -110,6 +108,7 @@ export class PeerAgents {
 class Sources {
   readonly #options: FetchOptions;
   readonly #unreachable = new Map<PartSource, SwarmcutError>();
+  readonly #slower = new Set<PartSource>();
 
   constructor(options: FetchOptions) {
     this.#options = options;
@@ -131,28 +130,11 @@ class Sources {
   client(source: PartSource): AgentClient {
     return this.#options.peers.client(source);
   }
-}
 
-class Progress {
-  #done = 0;
-  #reportedAt = Number.NEGATIVE_INFINITY;
-  readonly #total: number;
-  readonly #report: FetchOptions['onProgress'];
-
-  constructor(total: number, report: FetchOptions['onProgress']) {
-    this.#total = total;
-    this.#report = report;
-  }
-
-  /** Negative: a source has failed, and what came from it does not count. */
-  add(bytes: number): void {
-    this.#done += bytes;
-    didSome();
-    const now = performance.now();
-    if (now - this.#reportedAt < REPORT_EVERY_MS && this.#done < this.#total) return;
-    this.#reportedAt = now;
-    didSome(`${megabytes(this.#done)} of ${megabytes(this.#total)} are here`);
-    this.#report?.(this.#done, this.#total);
+  slower(source: PartSource, why: NoDirectWay): void {
+    if (this.#slower.has(source)) return;
+    this.#slower.add(source);
+    this.#options.onSlowerWay?.(slowerWayText(source, why));
   }
 }
 
@@ -196,7 +178,7 @@ async function fetchBatch(
     }
     const got = new Set<Wanted>();
     try {
-      await receive(left, sources.client(source), options, progress, (part) => got.add(part));
+      await receiveFrom(source, left, sources, options, progress, (part) => got.add(part));
       return;
     } catch (error) {
       left = left.filter((part) => !got.has(part));
@@ -230,7 +212,38 @@ async function fetchBatch(
   );
 }
 
-/** Receives parts in the order asked for. @param onPart called when a part is in the store */
+/** Receives parts the quickest way that there is. @param onPart called when a part is in the store */
+async function receiveFrom(
+  source: PartSource,
+  parts: readonly Wanted[],
+  sources: Sources,
+  options: FetchOptions,
+  progress: Progress,
+  onPart: (part: Wanted) => void,
+): Promise<void> {
+  const { direct, store, memory, ticket, signal } = options;
+  const got = new Set<Wanted>();
+  const note = (part: Wanted): void => {
+    got.add(part);
+    onPart(part);
+  };
+  try {
+    if (direct !== undefined) {
+      const late = source === sources.all[0] ? options.late : undefined;
+      await direct.fetch({ source, parts, store, memory, ticket, signal, progress, late, onPart: note });
+      return;
+    }
+  } catch (error) {
+    if (signal?.aborted === true && !(error instanceof SwarmcutError))
+      throw new SwarmcutError('interrupted', `fetching from node ${source.node} was interrupted`, { cause: error });
+    if (!(error instanceof NoDirectWay)) throw error;
+    sources.slower(source, error);
+  }
+  const left = parts.filter((part) => !got.has(part));
+  await receive(left, sources.client(source), options, progress, onPart);
+}
+
+/** Receives parts by gRPC, in the order asked for. @param onPart called when a part is in the store */
 async function receive(
   parts: readonly Wanted[],
   client: AgentClient,
@@ -261,24 +274,22 @@ async function receivePart(
   const temporary = await options.store.temporaryFile({ memory: options.memory });
   const hash = createHash('sha256');
   let received = 0;
-  const broken = (problem: string): SwarmcutError =>
-    new SwarmcutError('damaged', `node ${node} sent part ${sha256} with ${problem}`, { where: { node } });
   try {
     for (let last = false; !last;) {
       const next = await chunks.next();
-      if (next.done === true) throw broken(`${received} bytes instead of ${sizeBytes}`);
+      if (next.done === true) throw broken(node, sha256, `${received} bytes instead of ${sizeBytes}`);
       const chunk = next.value;
-      if (chunk.sha256 !== sha256 || chunk.offset !== received) throw broken('a gap');
+      if (chunk.sha256 !== sha256 || chunk.offset !== received) throw broken(node, sha256, 'a gap');
       received += chunk.data.length;
-      if (received > sizeBytes) throw broken(`more than ${sizeBytes} bytes`);
+      if (received > sizeBytes) throw broken(node, sha256, `more than ${sizeBytes} bytes`);
       hash.update(chunk.data);
       await temporary.write(chunk.data);
       progress.add(chunk.data.length);
       last = chunk.last;
     }
-    if (received !== sizeBytes) throw broken(`${received} bytes instead of ${sizeBytes}`);
+    if (received !== sizeBytes) throw broken(node, sha256, `${received} bytes instead of ${sizeBytes}`);
     const actual = hash.digest('hex');
-    if (actual !== sha256) throw broken(`another hash: ${actual}`);
+    if (actual !== sha256) throw broken(node, sha256, `another hash: ${actual}`);
     await temporary.commit(sha256);
   } catch (error) {
     progress.add(-received);

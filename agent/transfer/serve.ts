@@ -1,7 +1,7 @@
-import { open, type FileHandle } from 'node:fs/promises';
-import { SwarmcutError } from '../../src/model/errors.ts';
 import type { CallContext, AnswerOf, ReceivedOf } from '../../src/rpc/index.ts';
+import { failPoint } from '../../src/platform/fail-points.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
+import { openPart } from './open-part.ts';
 import { promptCollection } from './prompt-collection.ts';
 import type { Tickets } from './tickets.ts';
 
@@ -26,6 +26,7 @@ export async function* serveFetch(
   using _collection = promptCollection();
   for (const sha256 of request.sha256) {
     stillGood();
+    await failPoint('agent.send');
     const { file, sizeBytes } = await openPart(store, sha256);
     try {
       for (let offset = 0; ;) {
@@ -40,20 +41,6 @@ export async function* serveFetch(
       }
     } finally {
       await file.close();
-    }
-  }
-}
-
-/** @throws SwarmcutError `not-found` */
-async function openPart(store: PartStore, sha256: string): Promise<{ file: FileHandle; sizeBytes: number }> {
-  for (;;) {
-    const found = await store.find(sha256);
-    if (found === undefined) throw new SwarmcutError('not-found', `this node does not have part ${sha256}`);
-    try {
-      return { file: await open(found.path, 'r'), sizeBytes: found.sizeBytes };
-    } catch (error) {
-      // It has left the memory between the two: it is on disk now (`Ledger.release`), or gone.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
 }

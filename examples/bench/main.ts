@@ -14,6 +14,7 @@ import { projectDir } from '../testbed/layout.ts';
 import { reached, rounded } from './bench.ts';
 import type { BenchItem, Figure } from './bench.ts';
 import { bankGap } from './bank.ts';
+import { big } from './big.ts';
 import { memory, shim, throughput } from './node.ts';
 import { gap, migration, wall } from './pair.ts';
 import { proxy } from './proxy.ts';
@@ -32,6 +33,7 @@ const ITEMS: readonly BenchItem[] = [
   proxy,
   freeze,
   serve,
+  big,
   simulator,
 ];
 

@@ -8,22 +8,23 @@ const MEGABYTES = 1000;
 const ROUNDS = 3;
 const FILL_PATIENCE_MS = 300_000;
 
-async function deployBigRedis(stacks: Stacks): Promise<void> {
+/** A redis with so much random data, and a client that counts in it. */
+export async function deployBigRedis(stacks: Stacks, megabytes = MEGABYTES): Promise<void> {
   await stacks.deploy('redis', {
     algorithm: 'lai-yang',
     change: ({ services: { redis, client } }) => {
       if (redis === undefined || client === undefined) throw new Error('the example has other services now');
       // Saving to its own volume in between would double the memory at a time that is not ours to choose.
       redis.command = [...(redis.command ?? []).slice(0, -1), ''];
-      client.environment = { ...client.environment, REDIS_FILL_MB: String(MEGABYTES), REDIS_PERIOD_MS: '20' };
+      client.environment = { ...client.environment, REDIS_FILL_MB: String(megabytes), REDIS_PERIOD_MS: '20' };
     },
   });
   const redis = await stacks.task('redis', 'redis');
   await waitFor(
-    `a redis of ${MEGABYTES} MB`,
+    `a redis of ${megabytes} MB`,
     async () => {
       const info = await stacks.inTask(redis, ['redis-cli', 'info', 'memory']);
-      return Number(/used_memory:(\d+)/.exec(info)?.[1]) > MEGABYTES * 1e6;
+      return Number(/used_memory:(\d+)/.exec(info)?.[1]) > megabytes * 1e6;
     },
     { timeoutMs: FILL_PATIENCE_MS, intervalMs: 500 },
   );

@@ -80,8 +80,13 @@ export const STEPS = {
   'agent.expect': { operations: RELOCATION, at: 'before containers are expected' },
   'agent.arrived': { operations: RELOCATION, at: 'the shim asks for a new container; before it waits' },
   'agent.stage': { operations: RELOCATION, at: 'before parts are fetched and unpacked' },
+  'agent.send': { operations: RELOCATION, at: 'before a part is sent to another node' },
   'agent.staged': { operations: RELOCATION, at: 'all is unpacked; before that is reported' },
   'agent.restore': { operations: RELOCATION, at: 'before the shim is told to run `runc restore`' },
+  'agent.check': {
+    operations: RELOCATION,
+    at: 'CRIU has restored; before it is waited for parts whose hashes are still looked at',
+  },
   'agent.restored': { operations: RELOCATION, at: 'CRIU has restored; before that is written down' },
   'agent.take-over': { operations: MIGRATE, at: 'before a frozen task passes from its round to the migration' },
   'agent.prepare-retirement': { operations: RELOCATION, at: 'before an old task is bound to stand still until told' },

@@ -5,7 +5,8 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import { readIdentityFile, readKeyPair, readRevoked } from './identity/identity-files.ts';
 import { Revocations } from './identity/revocations.ts';
 
-interface KeyMaterial {
+/** What a process shows and whom it believes: PEM. */
+export interface KeyMaterial {
   readonly ca: Buffer;
   readonly certificate: Buffer;
   readonly key: Buffer;
@@ -49,6 +50,7 @@ export class LiveIdentity {
   #material: KeyMaterial;
   readonly #authorityListeners = new Set<AuthorityListener>();
   readonly #ownListeners = new Set<OwnListener>();
+  readonly #reloadListeners = new Set<() => void>();
 
   /** @throws SwarmcutError `precondition`, `damaged` when the files cannot be read */
   constructor(folder: string) {
@@ -64,6 +66,18 @@ export class LiveIdentity {
     for (const listener of this.#authorityListeners) listener(this.#authorities);
     for (const listener of this.#ownListeners) listener(this.#own);
     this.revocations.replace(revoked);
+    for (const listener of this.#reloadListeners) listener();
+  }
+
+  /** For TLS that is not gRPC's. */
+  get material(): KeyMaterial {
+    return this.#material;
+  }
+
+  /** @param listener told when {@link material} has been replaced @returns to be called when it is not wanted any more */
+  onReload(listener: () => void): () => void {
+    this.#reloadListeners.add(listener);
+    return () => void this.#reloadListeners.delete(listener);
   }
 
   /** For one server. */

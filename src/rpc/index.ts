@@ -1,5 +1,6 @@
 export { agentService, packageRoot } from './definition.ts';
 export { clientCredentials, LiveIdentity, serverCredentials } from './credentials.ts';
+export type { KeyMaterial } from './credentials.ts';
 export { CERTIFICATE_FILES } from './identity/identity-files.ts';
 export { Revocations } from './identity/revocations.ts';
 export { assertOwnCertificateValid, validUntil } from './validity.ts';

@@ -21,6 +21,8 @@ import type { Hashed } from './hashing.ts';
 export interface AdoptOptions {
   /** Keep it under the run folder (in memory), where it does not survive a reboot. Default: on disk, durably. */
   readonly memory?: boolean;
+  /** Its hash, if somebody has just read the file as it is now. */
+  readonly sha256?: string | undefined;
   /** Keeps the part from being swept until {@link PartStore.unpin} of the same owner, or until a ledger names it. */
   readonly owner?: string;
 }
@@ -77,7 +79,7 @@ export class PartStore {
   async #adopt(file: string, base: string, options: AdoptOptions): Promise<Hashed> {
     const sameDevice = (await stat(file)).dev === (await stat(base)).dev;
     if (sameDevice) {
-      const hashed = await hashFile(file);
+      const hashed = await hashedAs(file, options.sha256);
       this.#pin(options.owner, hashed.sha256);
       if (await this.#moveIn(file, base, hashed.sha256)) return hashed;
     }
@@ -105,7 +107,7 @@ export class PartStore {
   async #adoptSealed(file: string, sealing: PartSealing, options: AdoptOptions): Promise<Adopted> {
     using _collection = promptCollection();
     // Twice over the file: the key comes from all of it. It lies in memory.
-    const plain = await hashFile(file);
+    const plain = await hashedAs(file, options.sha256);
     const key = sealing.keyOf(plain.sha256);
     const temporary = await this.temporaryFile(options);
     try {
@@ -131,6 +133,8 @@ export class PartStore {
     };
     return {
       handle,
+      path,
+      writeAt: (data, position) => orDiskFull(base, () => writeAll(handle, data, position)),
       write: (data) => orDiskFull(base, () => handle.writeFile(data)),
       commit: async (sha256) => {
         await close();
@@ -238,19 +242,28 @@ export class PartStore {
 
   /**
    * Puts parts under their paths into a folder, as hard links where possible: they must not be written to.
+   * @param elsewhere where one lies that is not in the store yet
    * @throws SwarmcutError `damaged` if one is missing, or its path leads out of the folder or is none; DiskFullError
    */
-  materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
-    return orDiskFull(folder, () => this.#materialize(parts, folder));
+  materialize(
+    parts: readonly Pick<Part, 'path' | 'sha256'>[],
+    folder: string,
+    elsewhere: (sha256: string) => string | undefined = () => undefined,
+  ): Promise<void> {
+    return orDiskFull(folder, () => this.#materialize(parts, folder, elsewhere));
   }
 
-  async #materialize(parts: readonly Pick<Part, 'path' | 'sha256'>[], folder: string): Promise<void> {
+  async #materialize(
+    parts: readonly Pick<Part, 'path' | 'sha256'>[],
+    folder: string,
+    elsewhere: (sha256: string) => string | undefined,
+  ): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await concurrently(parts, PARALLEL, async ({ path, sha256 }) => {
       const target = pathInside(folder, { path, sha256 });
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
       await rm(target, { force: true });
-      const source = await this.path(sha256);
+      const source = elsewhere(sha256) ?? (await this.path(sha256));
       try {
         await link(source, target);
       } catch (error) {
@@ -320,6 +333,10 @@ export class PartStore {
 /** A part that is being written. */
 export interface TemporaryPart {
   readonly handle: FileHandle;
+  /** Where it lies until it becomes a part. */
+  readonly path: string;
+  /** @param position in the file, bytes @throws DiskFullError when there is no room */
+  writeAt(data: Uint8Array, position: number): Promise<void>;
   /** Appends. @throws DiskFullError when there is no room */
   write(data: Uint8Array): Promise<void>;
   /** The contents have this hash, which the caller has checked: it becomes a part. */
@@ -336,6 +353,17 @@ export function pathInside(folder: string, { path, sha256 }: Pick<Part, 'path' |
     'damaged',
     `part ${sha256} claims the path ${visible(path)}, which is none inside its folder`,
   );
+}
+
+async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < data.length;) {
+    const { bytesWritten } = await handle.write(data, at, data.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+async function hashedAs(file: string, sha256: string | undefined): Promise<Hashed> {
+  return sha256 === undefined ? hashFile(file) : { sha256, sizeBytes: (await stat(file)).size };
 }
 
 async function isFile(path: string, sizeBytes: number): Promise<boolean> {

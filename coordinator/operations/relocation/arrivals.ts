@@ -176,8 +176,9 @@ export class Arrivals {
   #tellFetched({ agent, event }: WatchedEvent): void {
     const arrival = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
     if (arrival === undefined) return;
-    const { bytesDone, bytesTotal } = event;
-    this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
+    const { bytesDone, bytesTotal, detail } = event;
+    if (detail !== '') this.#ctx.emit({ kind: 'warning', message: `${arrival.key} on ${agent.node}: ${detail}` });
+    else this.#ctx.emit({ kind: 'fetch-progress', task: arrival.key, node: agent.node, bytesDone, bytesTotal });
   }
 
   #fail(error: SwarmcutError): void {

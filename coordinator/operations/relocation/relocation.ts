@@ -60,7 +60,8 @@ export class Relocation {
   /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
   async expect(stack: string, services: readonly string[]): Promise<void> {
     await failPoint('coordinator.expect');
-    const order = { restoreId: this.id, stack, services: [...services] };
+    const sources = this.old.agents.map(({ node, address }) => ({ node, address }));
+    const order = { restoreId: this.id, stack, services: [...services], sources };
     await Promise.all(this.#agents.map((agent) => agent.expect(order)));
     this.#arrivals.follow(this.#agents);
   }

@@ -31,7 +31,11 @@ describe('a container of an expected service', () => {
     return new Restores({
       runDir: fixture.run,
       expectations,
-      stager: { cleanUp: note('clean up'), adoptFiles: () => Promise.resolve(() => unpackedFiles([])) },
+      stager: {
+        warmUp: () => undefined,
+        cleanUp: note('clean up'),
+        adoptFiles: () => Promise.resolve(() => unpackedFiles([])),
+      },
       network: { release: note('open the block'), tidy: note('tidy') },
       held: { release: note('release'), releaseUndecided: note('release undecided') },
       sidecars: { end: note('end sidecar'), of: () => undefined, afterRestore: note('after restore') },

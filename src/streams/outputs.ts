@@ -20,6 +20,8 @@ export type StreamOutput =
   | { readonly kind: 'tunnel-end' }
   /** Nothing more is to be heard of the tunnel: reset it, or close our direction of it. */
   | { readonly kind: 'tunnel-drop'; readonly reset: boolean }
+  /** Both ends have said of this stream all that there was: the tunnel is free for another one, which `rest` (behind END) belongs to. */
+  | { readonly kind: 'tunnel-free'; readonly rest: Uint8Array }
   /** Feed it to the algorithm, then call {@link StreamMachine.markerDone} with `tunnel`: what stands behind the marker waits for that. */
   | { readonly kind: 'marker'; readonly epoch: number; readonly tunnel: number }
   /** The peer's task moves: take it as a marker or get ready to wait, then call {@link StreamMachine.parkDone} with `tunnel`. */

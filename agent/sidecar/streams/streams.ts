@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
+import type { Link } from '../sockets/link.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
 import type { RoundRunner, RoundStreams } from '../checkpoint/round.ts';
 import { Stream } from './stream.ts';
@@ -11,6 +12,8 @@ export interface StreamsOptions {
   readonly log: (message: string, details: object) => void;
   /** A peer moves, and no round here makes a marker of it. Resolves when the stream may lose its tunnel. */
   readonly park: (stream: Stream) => Promise<void>;
+  /** As StreamOwner.free. */
+  readonly free: (stream: Stream, tunnel: Link, rest: Uint8Array) => void;
   /** A parked stream has lost its tunnel. */
   readonly left: (stream: Stream) => void;
   /** Nothing is left of a stream. */
@@ -189,6 +192,7 @@ export class Streams implements RoundStreams {
       },
       recorded: (stream, bytes) => this.round?.recorded(stream.channels.in, bytes),
       ended: (stream, lost) => this.forget(stream.identity, lost),
+      free: (stream, tunnel, rest) => this.#options.free(stream, tunnel, rest),
       left: (stream) => this.#options.left(stream),
       closed: (stream) => {
         if (!this.#streams.delete(stream.identity.id)) return;

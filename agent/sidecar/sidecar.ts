@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../src/model/errors.ts';
 import type { SidecarStatus } from '../../src/rpc/control/methods.ts';
 import { acceptStream, hear, hearNext } from './streams/accepting.ts';
@@ -16,6 +15,7 @@ import { SidecarRounds } from './checkpoint/rounds.ts';
 import { PORTS } from '../linux/proxy-table.ts';
 import { listenIn } from './sockets/sockets.ts';
 import type { Closable } from './sockets/sockets.ts';
+import { newStreamId } from './streams/stream-identity.ts';
 import type { StreamIdentity } from './streams/stream-identity.ts';
 import { Streams } from './streams/streams.ts';
 import type { Tunnels } from './sockets/tunnels.ts';
@@ -160,7 +160,7 @@ export class Sidecar {
         app.reset(); // the last one behind this virtual address has just stopped listening
         return;
       }
-      const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
+      const identity: StreamIdentity = { id: newStreamId(), role: 'opener', client, server };
       void openStream(this.#streams, this.#streams.add(identity, target, app), this.#caller);
     } catch (error) {
       // One connection's error must not end the others.

@@ -206,6 +206,6 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
 
   /** Behind END nothing is written, as into a tunnel whose direction is closed. */
   #write(bytes: Uint8Array): void {
-    if (!this.#over) this.#outputs.push({ kind: 'tunnel-write', bytes });
+    if (!this.#over) this.#outputs.write(bytes);
   }
 }

@@ -1,4 +1,8 @@
+import { joined } from './bytes.ts';
 import type { FrameError } from './wire/frames.ts';
+
+/** Several frames of up to so many bytes are one write. */
+const SHORT_BYTES = 512;
 
 /**
  * What a {@link StreamMachine} wants done, in order. `bytes` are valid until the machine is next called: whoever wraps it carries out all of
@@ -41,6 +45,14 @@ export class Outputs {
 
   push(output: StreamOutput): void {
     this.#waiting.push(output);
+  }
+
+  /** Into the tunnel. What is short leaves together with what is short before it: a call of the kernel for each costs more than a copy. */
+  write(bytes: Uint8Array): void {
+    const last = this.#waiting.at(-1);
+    if (last?.kind === 'tunnel-write' && last.bytes.length + bytes.length <= SHORT_BYTES)
+      this.#waiting[this.#waiting.length - 1] = { kind: 'tunnel-write', bytes: joined([last.bytes, bytes]) };
+    else this.#waiting.push({ kind: 'tunnel-write', bytes });
   }
 
   shift(): StreamOutput | undefined {

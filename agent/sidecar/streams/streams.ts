@@ -37,6 +37,8 @@ export class Streams implements RoundStreams {
   #waiting: (() => void)[] = [];
   #blocked: boolean;
   #epoch: number;
+  /** What all streams ask. */
+  readonly #owner: StreamOwner<Stream>;
   /** Streams since the start. */
   #carried = 0;
 
@@ -45,6 +47,7 @@ export class Streams implements RoundStreams {
     this.#epoch = epoch;
     this.#blocked = blocked;
     this.#options = options;
+    this.#owner = this.#makeOwner();
   }
 
   get epoch(): number {
@@ -99,7 +102,7 @@ export class Streams implements RoundStreams {
   }
 
   add(identity: StreamIdentity, target: Endpoint, app: LocalEnd, restored?: RestoredStream): Stream {
-    const stream = new Stream(identity, target, app, this.#owner(), restored);
+    const stream = new Stream(identity, target, app, this.#owner, restored);
     this.#streams.set(identity.id, stream);
     if (restored && restored.phase !== 'ended') this.#know(identity);
     this.#carried += 1;
@@ -175,7 +178,7 @@ export class Streams implements RoundStreams {
     return { incoming, outgoing };
   }
 
-  #owner(): StreamOwner<Stream> {
+  #makeOwner(): StreamOwner<Stream> {
     const blocked = (): boolean => this.#blocked;
     return {
       get blocked() {

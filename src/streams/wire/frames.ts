@@ -161,15 +161,16 @@ export class FrameDecoder {
 
   /** Length of the frame whose head is held. */
   #frameBytes(): number {
-    return FRAME_HEAD_BYTES + view(this.#held).getUint32(1);
+    return FRAME_HEAD_BYTES + this.#length();
   }
 
   #headOrFrame(bytes: number): boolean {
     const type = this.#held[0];
     if (bytes === FRAME_HEAD_BYTES) {
-      this.#checkHead(type, view(this.#held).getUint32(1));
+      const length = this.#length();
+      this.#checkHead(type, length);
       if (type === FRAME_TYPES.data) {
-        this.#dataLeft = view(this.#held).getUint32(1);
+        this.#dataLeft = length;
         this.#heldBytes = 0;
         return true;
       }
@@ -195,6 +196,12 @@ export class FrameDecoder {
         this.#ended = 'reset';
         return this.#sink.reset();
     }
+  }
+
+  /** Of the body of the frame whose head is held. */
+  #length(): number {
+    const held = this.#held;
+    return (((held[1] ?? 0) << 24) | ((held[2] ?? 0) << 16) | ((held[3] ?? 0) << 8) | (held[4] ?? 0)) >>> 0;
   }
 
   #checkHead(type: number | undefined, length: number): void {

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../model/connection.ts';
-import { addressText } from '../../model/address.ts';
+import { addressText, writeIPv4 } from '../../model/address.ts';
 
 /**
  * How two sidecars begin a stream, before the frames of frames.ts. Three messages of fixed size, numbers big-endian:
@@ -235,29 +235,39 @@ function count(value: bigint): number {
 
 /** 16 bytes of address (IPv4 is mapped into IPv6) and 2 of port. */
 function writeEndpoint(bytes: Uint8Array, at: number, endpoint: Endpoint): void {
-  const parts = endpoint.address.split('.');
-  const valid = parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256);
-  // The layout has room for IPv6; the sidecar does not intercept it yet (docs/proxy.md).
-  if (!valid) throw new PrefaceError('value', `${endpoint.address} is not an IPv4 address`);
   bytes[at + 10] = 0xff;
   bytes[at + 11] = 0xff;
-  bytes.set(parts.map(Number), at + 12);
-  viewOf(bytes).setUint16(at + 16, endpoint.port);
+  // The layout has room for IPv6; the sidecar does not intercept it yet (docs/proxy.md).
+  if (!writeIPv4(bytes, at + 12, endpoint.address))
+    throw new PrefaceError('value', `${endpoint.address} is not an IPv4 address`);
+  bytes[at + 16] = endpoint.port >>> 8;
+  bytes[at + 17] = endpoint.port;
 }
 
 function readEndpoint(bytes: Uint8Array, at: number): Endpoint {
-  const address = addressText([...bytes.subarray(at, at + 16)]);
-  if (address.includes(':')) throw new PrefaceError('value', `${address} is not an IPv4 address`);
-  return { address, port: viewOf(bytes).getUint16(at + 16) };
+  for (let index = 0; index < 12; index++)
+    if (bytes[at + index] !== (index < 10 ? 0 : 0xff))
+      throw new PrefaceError('value', `${addressText([...bytes.subarray(at, at + 16)])} is not an IPv4 address`);
+  const [a, b, c, d] = [bytes[at + 12], bytes[at + 13], bytes[at + 14], bytes[at + 15]];
+  return {
+    address: `${a ?? 0}.${b ?? 0}.${c ?? 0}.${d ?? 0}`,
+    port: ((bytes[at + 16] ?? 0) << 8) | (bytes[at + 17] ?? 0),
+  };
 }
 
 function hexBytes(text: string): Uint8Array {
   if (!/^[0-9a-f]{32}$/.test(text)) throw new PrefaceError('value', `${text} is no stream id`);
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  const bytes = new Uint8Array(text.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(text.slice(2 * at, 2 * at + 2), 16);
+  return bytes;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function hexText(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (const byte of bytes) text += HEX[byte] ?? '';
+  return text;
 }
 
 function sized(bytes: Uint8Array, length: number): Uint8Array {

@@ -118,6 +118,7 @@ export class Watch {
   /** For {@link Epoll}: the kernel says what can be done. Errors, and that the other end is gone, it says without being asked. */
   happened(events: number): void {
     const other = (events & ~(EPOLLIN | EPOLLOUT)) !== 0;
+    const unwanted = this.#interest === 0 || (events & (EPOLLIN | EPOLLOUT) & ~this.#interest) !== 0;
     try {
       if ((this.#interest & EPOLLIN) !== 0 && (other || (events & EPOLLIN) !== 0)) this.#watcher.readable();
       if ((this.#interest & EPOLLOUT) !== 0 && (other || (events & EPOLLOUT) !== 0)) this.#watcher.writable();
@@ -126,7 +127,7 @@ export class Watch {
         throw error;
       });
     }
-    if (!this.#closed && (this.#asked !== this.#interest || this.#interest === 0)) this.#ask();
+    if (unwanted && !this.#closed) this.#ask();
   }
 
   #ask(): void {

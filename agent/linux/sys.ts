@@ -32,6 +32,7 @@ interface Libc {
   readonly epoll_create1: Call;
   readonly epoll_ctl: Call;
   readonly epoll_wait: Call;
+  readonly madvise: Call;
   readonly syscall: Call;
 }
 
@@ -66,6 +67,7 @@ export function libc(): Libc {
     epoll_create1: call('int epoll_create1(int)'),
     epoll_ctl: call('int epoll_ctl(int, int, int, void *)'),
     epoll_wait: call('int epoll_wait(int, void *, int, int)'),
+    madvise: call('int madvise(uint64_t, uint64_t, int)'),
     syscall: call('long syscall(long, ...)'),
   };
   return loaded;

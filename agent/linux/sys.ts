@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
+import { writeIPv4 } from '../../src/model/address.ts';
 import type { Endpoint } from '../../src/model/connection.ts';
 
 /**
@@ -28,12 +29,17 @@ interface Libc {
   readonly unshare: Call;
   readonly fcntl: Call;
   readonly poll: Call;
+  readonly epoll_create1: Call;
+  readonly epoll_ctl: Call;
+  readonly epoll_wait: Call;
+  readonly madvise: Call;
   readonly syscall: Call;
 }
 
 let loaded: Libc | undefined;
 
-function libc(): Libc {
+/** For the files of this folder. */
+export function libc(): Libc {
   if (loaded) return loaded;
   // `null` is the program itself, which has a C library whatever its name is on this system.
   const library = koffi.load(null);
@@ -58,6 +64,10 @@ function libc(): Libc {
     unshare: call('int unshare(int)'),
     fcntl: call('int fcntl(int, int, ...)'),
     poll: call('int poll(void *, unsigned long, int)'),
+    epoll_create1: call('int epoll_create1(int)'),
+    epoll_ctl: call('int epoll_ctl(int, int, int, void *)'),
+    epoll_wait: call('int epoll_wait(int, void *, int, int)'),
+    madvise: call('int madvise(uint64_t, uint64_t, int)'),
     syscall: call('long syscall(long, ...)'),
   };
   return loaded;
@@ -127,13 +137,14 @@ export class SystemCallError extends Error {
   }
 }
 
-function checked(result: number, what: string): number {
+/** @returns the result of a call @throws SystemCallError if it is below 0 */
+export function checked(result: number, what: string): number {
   if (result >= 0) return result;
   throw new SystemCallError(what, lastError());
 }
 
 /** For a call that a signal (a child has ended) may interrupt even where it does not wait, as poll(2): it is made again. */
-function uninterrupted(call: () => number, what: string): number {
+export function uninterrupted(call: () => number, what: string): number {
   for (;;) {
     const result = call();
     if (result >= 0 || koffi.errno() !== koffi.os.errno.EINTR) return checked(result, what);
@@ -341,19 +352,17 @@ function openNamespace(path: string): number {
 
 function socketAddress(end: Endpoint): Buffer {
   const bytes = SCRATCH.fill(0);
-  bytes.writeUInt16LE(AF_INET, 0);
-  bytes.writeUInt16BE(end.port, 2);
-  const parts = end.address.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
-    throw new TypeError(`not an IPv4 address: ${end.address}`);
-  bytes.set(parts, 4);
+  bytes[0] = AF_INET;
+  bytes[2] = end.port >>> 8;
+  bytes[3] = end.port;
+  if (!writeIPv4(bytes, 4, end.address)) throw new TypeError(`not an IPv4 address: ${end.address}`);
   return bytes;
 }
 
 function endpointOf(bytes: Buffer): Endpoint {
   return {
     address: `${bytes[4] ?? 0}.${bytes[5] ?? 0}.${bytes[6] ?? 0}.${bytes[7] ?? 0}`,
-    port: bytes.readUInt16BE(2),
+    port: ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0),
   };
 }
 

@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { messageOf } from '../../src/model/errors.ts';
 import { readStartConfig } from '../../src/rpc/control/start-config.ts';
 import { moveToNetns } from '../linux/sys.ts';
+import { unmapClean } from '../linux/unmap.ts';
 import { addressesIn } from './capture/listening.ts';
 import { serveControl } from './control/server.ts';
 import { openLog } from './log-lines.ts';
@@ -11,6 +12,9 @@ import { Peers } from './peers/peers.ts';
 import { Sidecar } from './sidecar.ts';
 import { Tunnels } from './sockets/tunnels.ts';
 import { watchProcess } from './watch-process.ts';
+
+/** By then what a start needs is done. */
+const START_OVER_MS = 1_000;
 
 /**
  * The sidecar as a process: its configuration comes on stdin, `ready` goes to stdout when it listens, and everything else goes over its
@@ -66,3 +70,11 @@ try {
   process.exit(1);
 }
 serveControl(config.socket, { sidecar, peers }, () => void process.stdout.write('ready\n'));
+// A node may have a hundred sidecars.
+setTimeout(() => {
+  try {
+    unmapClean(process.execPath);
+  } catch (error) {
+    writeLine('info', 'what only the start needed stays mapped', { error: messageOf(error) });
+  }
+}, START_OVER_MS).unref();

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../src/model/errors.ts';
 import type { SidecarStatus } from '../../src/rpc/control/methods.ts';
-import type { OpenMessage } from '../../src/streams/wire/preface.ts';
-import { acceptStream, hear } from './streams/accepting.ts';
+import { acceptStream, hear, hearNext } from './streams/accepting.ts';
+import type { Call } from './streams/accepting.ts';
+import type { Offer } from './peers/call.ts';
 import { CapturedSet } from './capture/captured-set.ts';
 import { Link } from './sockets/link.ts';
 import type { LinkSocket } from './sockets/link.ts';
@@ -15,6 +15,7 @@ import { SidecarRounds } from './checkpoint/rounds.ts';
 import { PORTS } from '../linux/proxy-table.ts';
 import { listenIn } from './sockets/sockets.ts';
 import type { Closable } from './sockets/sockets.ts';
+import { newStreamId } from './streams/stream-identity.ts';
 import type { StreamIdentity } from './streams/stream-identity.ts';
 import { Streams } from './streams/streams.ts';
 import type { Tunnels } from './sockets/tunnels.ts';
@@ -65,6 +66,7 @@ export class Sidecar {
     this.#streams = new Streams(epoch, options.restore !== undefined, {
       log,
       park: (stream) => this.#resuming.park(stream),
+      free: ({ identity }, tunnel, rest) => this.#freed(identity, tunnel, rest),
       left: (stream) => this.#resuming.wait(stream),
       closed: (stream) => this.#resuming.closed(stream),
       who: (address) => peers?.who(address) ?? address,
@@ -158,7 +160,7 @@ export class Sidecar {
         app.reset(); // the last one behind this virtual address has just stopped listening
         return;
       }
-      const identity: StreamIdentity = { id: randomBytes(16).toString('hex'), role: 'opener', client, server };
+      const identity: StreamIdentity = { id: newStreamId(), role: 'opener', client, server };
       void openStream(this.#streams, this.#streams.add(identity, target, app), this.#caller);
     } catch (error) {
       // One connection's error must not end the others.
@@ -168,7 +170,7 @@ export class Sidecar {
 
   /** Another sidecar, or a stranger, has called. */
   async #called(socket: LinkSocket): Promise<void> {
-    const { key, netns, log, peers, tunnels } = this.#options;
+    const { key, log, peers, tunnels } = this.#options;
     const tunnel = new Link(socket);
     try {
       if (this.#unproved.size >= MAX_UNPROVED) {
@@ -180,7 +182,7 @@ export class Sidecar {
       if (call.open.role !== 'peer') tunnels.add(tunnel, tunnel.remoteAddress);
       switch (call.open.role) {
         case 'new':
-          await acceptStream(this.#streams, call, { netns, log, capture: (open, peer) => this.#capture(open, peer) });
+          await this.#accept(call);
           return;
         case 'resume':
           await this.#resuming.answer(call);
@@ -194,8 +196,32 @@ export class Sidecar {
       tunnel.reset();
     }
   }
+
+  /** A stream has ended in order, and its tunnel may carry another: one of ours, or one that is offered over it. */
+  #freed({ role }: StreamIdentity, tunnel: Link, rest: Uint8Array): void {
+    const own = role === 'opener';
+    if (own && rest.length > 0) tunnel.reset();
+    else if (this.#options.tunnels.rest(tunnel, own) && !own) hearNext(tunnel, rest, (call) => void this.#next(call));
+  }
+
+  /** Another stream over a tunnel that has carried some. */
+  async #next(call: Call): Promise<void> {
+    this.#options.tunnels.use(call.tunnel);
+    try {
+      await this.#accept(call);
+    } catch (error) {
+      this.#options.log('a call was refused', { error: messageOf(error) });
+      call.tunnel.reset();
+    }
+  }
+
+  #accept(call: Call): Promise<void> {
+    const { netns, log } = this.#options;
+    return acceptStream(this.#streams, call, { netns, log, capture: (open, peer) => this.#capture(open, peer) });
+  }
+
   /** The application's packets of a connection that is about to be made to it must come to us. */
-  async #capture({ streamId, client, server }: OpenMessage, peer: string): Promise<void> {
+  async #capture({ streamId, client, server }: Offer, peer: string): Promise<void> {
     // A restored opener's connection has an old address, which may be anybody's.
     if (client.address !== peer) await this.#captured.add([[streamId, { local: server, remote: client }]]);
     else await this.#options.peers?.admit(client.address);

@@ -24,3 +24,27 @@ function longestZeros(groups: readonly number[]): { readonly from: number; reado
   }
   return best;
 }
+
+const DOT = 46;
+const ZERO = 48;
+
+/** Writes a dotted quad as 4 bytes. For each connection, hence by hand. @returns false if it is none */
+export function writeIPv4(bytes: Uint8Array, at: number, address: string): boolean {
+  let part = 0;
+  let digits = 0;
+  let place = at;
+  for (let index = 0; index < address.length; index++) {
+    const code = address.charCodeAt(index);
+    if (code === DOT) {
+      if (digits === 0 || place === at + 3) return false;
+      bytes[place++] = part;
+      part = digits = 0;
+      continue;
+    }
+    part = 10 * part + code - ZERO;
+    digits += 1;
+    if (code < ZERO || code > ZERO + 9 || digits > 3 || part > 255) return false;
+  }
+  bytes[place] = part;
+  return digits > 0 && place === at + 3;
+}

@@ -61,6 +61,11 @@ export class Arrivals<T> {
     if (!on) this.#goOn();
   }
 
+  /** What has arrived behind that which is being taken: somebody else's. */
+  drain(): readonly T[] {
+    return this.#waiting.splice(0);
+  }
+
   /** Forgets what waits and any marker: the channel goes on by another way, or not at all. */
   clear(): void {
     this.#waiting = [];

@@ -35,8 +35,9 @@ export class Closing {
   /** When both directions of the application's connection have ended in order: both sides close. */
   settle(): void {
     if (!this.#app.settled) return;
-    this.#app.close();
+    // First what goes behind FIN into the tunnel: both leave in one call.
     if (this.#out.finSent) this.#finishTunnel();
+    this.#app.close();
   }
 
   /** The application's connection is gone, and not in order: the peer hears it, unless it has said so itself. */

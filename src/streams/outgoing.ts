@@ -2,6 +2,7 @@ import { copied, joined } from './bytes.ts';
 import {
   FRAME_HEAD_BYTES,
   WINDOW_BYTES,
+  endFrame,
   finFrame,
   markerFrame,
   parkFrame,
@@ -44,6 +45,8 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
   #parking = false;
   /** The peer's task moves: it must not get anything more over this tunnel. */
   #parked = false;
+  /** END was sent: nothing more of this stream goes into the tunnel. */
+  #over = false;
 
   constructor(outputs: Outputs, restored?: RestoredOutgoing) {
     this.#outputs = outputs;
@@ -84,6 +87,11 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
     return this.#parked;
   }
 
+  /** We have told the peer that this task moves. */
+  get parking(): boolean {
+    return this.#parking;
+  }
+
   /** The peer takes bytes up to this offset. */
   handleWindow(offset: number): void {
     this.#limit = Math.max(this.#limit, offset);
@@ -103,7 +111,7 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
   /** From now on frames go into a new tunnel. */
   open(): void {
     this.#tunnel = true;
-    this.#parked = false;
+    this.#parked = this.#over = false;
     if (this.#cutFrame) this.#write(this.#cutFrame);
     this.#cutFrame = undefined;
   }
@@ -135,6 +143,15 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
     this.#resetSent = true;
     if (tell) this.#write(resetFrame());
     this.#outputs.push({ kind: 'tunnel-end' });
+  }
+
+  /** Says that nothing more is said of this stream. Repeated: no effect. @returns false if that cannot be said now */
+  sayOver(): boolean {
+    if (this.#over) return true;
+    if (!this.#finSent || this.#resetSent || !this.maySend()) return false;
+    this.#write(endFrame());
+    this.#over = true;
+    return true;
   }
 
   /** Puts a marker behind all that was sent. @param park this task moves, see FRAME_TYPES @param later the peer has not accepted yet */
@@ -187,7 +204,8 @@ export class Outgoing implements OutboxOwner<Uint8Array> {
     this.#sent += bytes;
   }
 
+  /** Behind END nothing is written, as into a tunnel whose direction is closed. */
   #write(bytes: Uint8Array): void {
-    this.#outputs.push({ kind: 'tunnel-write', bytes });
+    if (!this.#over) this.#outputs.write(bytes);
   }
 }

@@ -1,4 +1,8 @@
+import { joined } from './bytes.ts';
 import type { FrameError } from './wire/frames.ts';
+
+/** Several frames of up to so many bytes are one write. */
+const SHORT_BYTES = 512;
 
 /**
  * What a {@link StreamMachine} wants done, in order. `bytes` are valid until the machine is next called: whoever wraps it carries out all of
@@ -20,6 +24,8 @@ export type StreamOutput =
   | { readonly kind: 'tunnel-end' }
   /** Nothing more is to be heard of the tunnel: reset it, or close our direction of it. */
   | { readonly kind: 'tunnel-drop'; readonly reset: boolean }
+  /** Both ends have said of this stream all that there was: the tunnel is free for another one, which `rest` (behind END) belongs to. */
+  | { readonly kind: 'tunnel-free'; readonly rest: Uint8Array }
   /** Feed it to the algorithm, then call {@link StreamMachine.markerDone} with `tunnel`: what stands behind the marker waits for that. */
   | { readonly kind: 'marker'; readonly epoch: number; readonly tunnel: number }
   /** The peer's task moves: take it as a marker or get ready to wait, then call {@link StreamMachine.parkDone} with `tunnel`. */
@@ -39,6 +45,14 @@ export class Outputs {
 
   push(output: StreamOutput): void {
     this.#waiting.push(output);
+  }
+
+  /** Into the tunnel. What is short leaves together with what is short before it: a call of the kernel for each costs more than a copy. */
+  write(bytes: Uint8Array): void {
+    const last = this.#waiting.at(-1);
+    if (last?.kind === 'tunnel-write' && last.bytes.length + bytes.length <= SHORT_BYTES)
+      this.#waiting[this.#waiting.length - 1] = { kind: 'tunnel-write', bytes: joined([last.bytes, bytes]) };
+    else this.#waiting.push({ kind: 'tunnel-write', bytes });
   }
 
   shift(): StreamOutput | undefined {

@@ -182,9 +182,13 @@ export class StreamMachine {
     this.#tunnel.handleClosed();
   }
 
-  /** The peer has accepted, or has been accepted: bytes flow. @param gone the tunnel is closed already */
-  open(gone: boolean): void {
-    this.#tunnel.open(gone);
+  /**
+   * The peer has accepted, or has been accepted: bytes flow.
+   * @param gone the tunnel is closed already
+   * @param reusable it may carry another stream when this one has ended in order (`tunnel-free`)
+   */
+  open(gone: boolean, reusable = false): void {
+    this.#tunnel.open(gone, reusable);
     this.#closing.flush();
   }
 

@@ -1,6 +1,6 @@
 import { Arrivals } from './arrivals.ts';
 import type { ArrivalsOwner } from './arrivals.ts';
-import { copied } from './bytes.ts';
+import { copied, joined } from './bytes.ts';
 import { FrameDecoder, FrameError } from './wire/frames.ts';
 import type { Incoming } from './incoming.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -40,6 +40,10 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
   #lost = false;
   #ended = false;
   #gone = false;
+  /** The tunnel may carry another stream after this one. Not once a task has said that it moves. */
+  #reusable = false;
+  /** Both ends have said END. */
+  #free = false;
 
   constructor(phase: TunnelPhase, incoming: Incoming, outgoing: Outgoing, outputs: Outputs, events: TunnelSideEvents) {
     this.#phase = phase;
@@ -69,8 +73,10 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
     return this.#present && !this.#arrivals.waits;
   }
 
-  /** From now on the stream goes over a new tunnel. @param gone it is closed already */
-  open(gone: boolean): void {
+  /** From now on the stream goes over a new tunnel. @param gone it is closed already @param reusable as in StreamMachine.open */
+  open(gone: boolean, reusable: boolean): void {
+    this.#reusable = reusable;
+    this.#free = false;
     this.#phase = 'open';
     this.#present = true;
     this.#number += 1;
@@ -143,7 +149,9 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
 
   /** Both directions of the application's connection are closed: nothing more is said. */
   finish(): void {
-    if (this.#present) this.#outputs.push({ kind: 'tunnel-end' });
+    if (!this.#present) return;
+    const another = this.#reusable && !this.#ended && !this.#in.resetReceived;
+    if (!another || !this.#out.sayOver()) this.#outputs.push({ kind: 'tunnel-end' });
   }
 
   /** There is no tunnel from now on. @param lost it does not end in order: its other end sees it break */
@@ -163,7 +171,10 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
   take(bytes: Uint8Array): Uint8Array | undefined {
     try {
       const taken = this.#decoder.push(bytes);
-      return taken < bytes.length ? bytes.subarray(taken) : undefined;
+      const rest = taken < bytes.length ? bytes.subarray(taken) : undefined;
+      if (!this.#free) return rest;
+      this.#leaveFree(rest);
+      return undefined;
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#events.malformed(error);
@@ -217,6 +228,10 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
         this.#out.handleWindow(offset);
         return true;
       },
+      end: () => {
+        if (this.#heard()) this.#onEnd();
+        return false;
+      },
     });
   }
 
@@ -227,8 +242,26 @@ export class TunnelSide implements ArrivalsOwner<Uint8Array> {
     return false;
   }
 
+  /** The peer has said of this stream all that there was; with our own END the tunnel is free. */
+  #onEnd(): void {
+    if (!this.#out.sayOver())
+      this.#outputs.push({ kind: 'tunnel-end' }); // the peer sees it, and ends its own direction
+    else if (this.#reusable && !this.#out.parking && !this.#out.resetSent) this.#free = true;
+    else this.end(false);
+  }
+
+  /** @param rest what has come behind END */
+  #leaveFree(rest: Uint8Array | undefined): void {
+    const behind = [...(rest ? [rest] : []), ...this.#arrivals.drain()];
+    const [first, ...others] = behind;
+    this.#free = this.#present = false;
+    this.end(false);
+    this.#outputs.push({ kind: 'tunnel-free', rest: first && others.length === 0 ? first : joined(behind) });
+  }
+
   #onMarker(kind: 'marker' | 'park', epoch: number, offset: number): boolean {
     this.#checkOffset(offset);
+    if (kind === 'park') this.#reusable = false;
     this.#arrivals.block();
     this.#outputs.push({ kind, epoch, tunnel: this.#number });
     return false;

@@ -2,18 +2,24 @@ import { describe, expect, test } from 'vitest';
 import {
   ACCEPT_BYTES,
   HELLO_BYTES,
+  NEXT_BYTES,
   OPEN_BYTES,
   PrefaceError,
+  TAKEN_BYTES,
   acceptMacInput,
   decodeAccept,
   decodeHello,
+  decodeNext,
   decodeOpen,
+  decodeTaken,
   encodeAccept,
   encodeHello,
+  encodeNext,
   encodeOpen,
+  encodeTaken,
   openMacInput,
 } from '../../src/streams/wire/preface.ts';
-import type { AcceptMessage, OpenMessage } from '../../src/streams/wire/preface.ts';
+import type { AcceptMessage, NextMessage, OpenMessage } from '../../src/streams/wire/preface.ts';
 
 const fill = (length: number, first: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (first + i) & 255);
 
@@ -24,10 +30,18 @@ const OPEN: OpenMessage = {
   client: { address: '10.0.1.7', port: 40_001 },
   server: { address: '255.0.0.1', port: 65_535 },
   received: 2 ** 45 + 3,
+  reusable: true,
   nonce: fill(16, 1),
   mac: fill(32, 100),
 };
-const ACCEPT: AcceptMessage = { status: 'refused', epoch: 12, received: 2 ** 33, mac: fill(32, 7) };
+const ACCEPT: AcceptMessage = {
+  status: 'refused',
+  epoch: 12,
+  received: 2 ** 33,
+  reusable: true,
+  mac: fill(32, 7),
+};
+const NEXT: NextMessage = { epoch: 7, streamId: OPEN.streamId, client: OPEN.client, server: OPEN.server };
 
 describe('preface', () => {
   test('round trips, in the stated sizes', () => {
@@ -38,6 +52,13 @@ describe('preface', () => {
       expect(decodeOpen(encodeOpen({ ...OPEN, role }))).toEqual({ ...OPEN, role });
     expect(encodeAccept(ACCEPT)).toHaveLength(ACCEPT_BYTES);
     expect(decodeAccept(encodeAccept(ACCEPT))).toEqual(ACCEPT);
+    const once = { reusable: false };
+    expect(decodeOpen(encodeOpen({ ...OPEN, ...once }))).toMatchObject(once);
+    expect(decodeAccept(encodeAccept({ ...ACCEPT, ...once }))).toMatchObject(once);
+    expect(encodeNext(NEXT)).toHaveLength(NEXT_BYTES);
+    expect(decodeNext(encodeNext(NEXT))).toEqual(NEXT);
+    expect(encodeTaken(ACCEPT)).toHaveLength(TAKEN_BYTES);
+    expect(decodeTaken(encodeTaken(ACCEPT))).toEqual({ status: 'refused', epoch: 12 });
   });
 
   test('every bit but those of the MAC itself is under the MAC', () => {
@@ -56,6 +77,7 @@ describe('preface', () => {
     ['too few bytes', (bytes) => decodeOpen(bytes.subarray(1)), 'length'],
     ['an IPv6 address', (bytes) => decodeOpen(bytes.fill(1, 30, 31)), 'value'],
     ['a count beyond 2^53', (bytes) => decodeOpen(bytes.fill(255, 64, 65)), 'value'],
+    ['OPEN for NEXT, which proves nothing', (bytes) => decodeNext(bytes.subarray(0, NEXT_BYTES)), 'kind'],
     ['HELLO for OPEN', (bytes) => decodeHello(bytes.subarray(0, HELLO_BYTES)), 'kind'],
   ])('%s is refused', (_name, decode, code) => {
     const refused = (): unknown => decode(encodeOpen(OPEN));

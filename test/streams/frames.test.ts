@@ -4,6 +4,7 @@ import {
   FrameDecoder,
   FrameError,
   MAX_DATA_BYTES,
+  endFrame,
   finFrame,
   markerFrame,
   parkFrame,
@@ -53,6 +54,10 @@ class Collector implements FrameSink {
     this.seen.push({ kind: `window ${offset}` });
     return !this.stop;
   }
+  end(): boolean {
+    this.seen.push({ kind: 'end' });
+    return !this.stop;
+  }
 }
 
 function data(...bytes: number[]): Uint8Array {
@@ -80,7 +85,7 @@ const STREAM = join(
   parkFrame(10, 4),
   unparkFrame(),
   windowFrame(2 ** 41 + 1),
-  resetFrame(),
+  endFrame(),
 );
 const MEANING: Seen[] = [
   { kind: 'data', bytes: [1, 2, 3] },
@@ -94,7 +99,7 @@ const MEANING: Seen[] = [
   { kind: 'park', epoch: 10, offset: 4 },
   { kind: 'unpark' },
   { kind: `window ${2 ** 41 + 1}` },
-  { kind: 'reset' },
+  { kind: 'end' },
 ];
 
 /** Small and seeded (mulberry32): a failing case can be run again. */
@@ -119,6 +124,14 @@ describe('frames', () => {
         expect(sink.seen).toEqual(MEANING);
         expect(decoder.atBoundary).toBe(true);
       }
+    }
+  });
+
+  test('a reset may come behind FIN, or before it', () => {
+    for (const frames of [join(finFrame(0), resetFrame()), resetFrame()]) {
+      const sink = new Collector();
+      new FrameDecoder(sink).push(frames);
+      expect(sink.seen.at(-1)).toEqual({ kind: 'reset' });
     }
   });
 
@@ -151,6 +164,7 @@ describe('frames', () => {
       park: () => false,
       unpark: () => false,
       window: () => false,
+      end: () => false,
     });
     for (let at = 0; at < frame.length; at += 65_536) decoder.push(frame.subarray(at, at + 65_536));
     expect([bytes, pieces]).toEqual([MAX_DATA_BYTES, 17]);
@@ -159,7 +173,7 @@ describe('frames', () => {
   });
 
   test.each([
-    ['an unknown type', raw(7, 0), 'type'],
+    ['an unknown type', raw(8, 0), 'type'],
     ['an empty DATA', raw(0, 0), 'length'],
     ['a DATA beyond the limit', raw(0, MAX_DATA_BYTES + 1), 'length'],
     ['a MARKER without a body', raw(1, 0), 'length'],
@@ -169,6 +183,9 @@ describe('frames', () => {
     ['an UNPARK with a body', raw(5, 12), 'length'],
     ['a WINDOW of 4 bytes', raw(6, 4), 'length'],
     ['an offset beyond 2^53', raw(2, 8, [0, 32, 0, 0, 0, 0, 0, 1]), 'value'],
+    ['an END with a body', join(finFrame(0), raw(7, 1)), 'length'],
+    ['an END without FIN', endFrame(), 'order'],
+    ['anything behind END', join(finFrame(0), endFrame(), windowFrame(1)), 'order'],
     ['DATA behind FIN', join(finFrame(0), data(1)), 'order'],
     ['a second FIN', join(finFrame(0), finFrame(0)), 'order'],
     ['anything behind RST', join(resetFrame(), markerFrame(1, 0)), 'order'],

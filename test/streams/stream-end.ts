@@ -13,6 +13,9 @@ export interface EndCut {
   readonly app: App;
 }
 
+/** What the opener says over a tunnel that is free. */
+export const NEXT = Buffer.from('the next stream');
+
 /** So much of a tunnel is taken by the kernel at once. Bytes. */
 const TUNNEL_ROOM = 5_000;
 
@@ -28,6 +31,8 @@ export class StreamEnd {
   markers: Extract<StreamOutput, { kind: 'marker' | 'park' }>[] = [];
   /** How the stream has ended. */
   ended: { readonly lost: boolean } | undefined;
+  /** The tunnel that has carried it, with what had come behind it. */
+  freed: { readonly tunnel: Tunnel; readonly rest: Buffer } | undefined;
   /** Written to the application, and not in the kernel. */
   #unsent = Buffer.alloc(0);
   #finWaits = false;
@@ -45,10 +50,10 @@ export class StreamEnd {
     this.machine.announced = true;
   }
 
-  use(tunnel: Tunnel): void {
+  use(tunnel: Tunnel, reusable = false): void {
     this.tunnel = tunnel;
     this.#tunnelEndSeen = this.#tunnelCloseSeen = false;
-    this.do(() => this.machine.open(tunnel.broken));
+    this.do(() => this.machine.open(tunnel.broken, reusable));
   }
 
   /** As if the sidecar had been started anew from this cut. The application goes back with it. */
@@ -81,7 +86,7 @@ export class StreamEnd {
       gotFin: position.finDelivered,
     };
     this.blocked = true;
-    this.tunnel = this.ended = this.cut = undefined;
+    this.tunnel = this.ended = this.cut = this.freed = undefined;
     this.markers = [];
     this.#unsent = Buffer.alloc(0);
     this.#finished = position.finDelivered;
@@ -238,6 +243,13 @@ export class StreamEnd {
       case 'tunnel-drop':
         if (this.tunnel && output.reset) this.tunnel.broken = true;
         if (pipe) pipe.ended = true;
+        this.tunnel = undefined;
+        break;
+      case 'tunnel-free':
+        if (!this.tunnel || this.tunnel.pipes[this.side].ended) throw new Error('a tunnel that has ended is free');
+        this.freed = { tunnel: this.tunnel, rest: Buffer.from(output.rest) };
+        // Only who has made it may go on, and does so at once.
+        if (this.side === 0) this.tunnel.pipes[0].bytes = Buffer.concat([this.tunnel.pipes[0].bytes, NEXT]);
         this.tunnel = undefined;
         break;
       case 'marker':

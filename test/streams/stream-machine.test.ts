@@ -26,16 +26,18 @@ const COMMON: readonly OperationKind[] = [
   ...(['write', 'write', 'read-app', 'read-tunnel', 'read-tunnel', 'mark', 'take', 'flow', 'flow', 'flow'] as const),
   ...(['accept', 'cut', 'cut', 'release', 'release', 'restore', 'move', 'arrive', 'resume'] as const),
 ];
+/** More streams end. */
+const CLOSING: readonly OperationKind[] = ['close', 'close', 'flow', 'flow'];
 /** On a machine that has much else to do. */
 const TIMEOUT_MS = 60_000;
 const SEED = 20_240_601;
 const RUNS = Number(process.env.STREAM_RUNS ?? 800);
 
 /** Runs the operations on pairs of ends; every fault is thrown. */
-function check(kinds: readonly OperationKind[]): Counts {
-  const total: Counts = { cuts: 0, recordedBytes: 0, moves: 0, restores: 0 };
+function check(kinds: readonly OperationKind[], reusable = false): Counts {
+  const total: Counts = { cuts: 0, recordedBytes: 0, moves: 0, restores: 0, freed: 0 };
   const property = fc.property(operations([...COMMON, ...kinds]), (list) => {
-    const pair = new StreamPair();
+    const pair = new StreamPair(reusable);
     for (const operation of list) pair.do(operation);
     pair.finish();
     for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += pair.counts[key];
@@ -58,6 +60,17 @@ describe(
 
     test('with resets, too', () => {
       expect(check([...OPERATIONS, 'reset']).cuts).toBeGreaterThan(RUNS / 2);
+    });
+
+    test('over a tunnel that is used again, with nothing of them left in it', () => {
+      const { cuts, moves, freed } = check([...OPERATIONS, ...CLOSING], true);
+      expect(cuts).toBeGreaterThan(RUNS / 2);
+      expect(moves).toBeGreaterThan(RUNS / 25);
+      expect(freed).toBeGreaterThan(RUNS / 10);
+    });
+
+    test('over such a tunnel with resets and losses, too', () => {
+      expect(check([...OPERATIONS, ...CLOSING, 'reset', 'lose'], true).freed).toBeGreaterThan(RUNS / 20);
     });
 
     test('with tunnels that are lost, too', () => {

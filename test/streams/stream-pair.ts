@@ -1,6 +1,6 @@
 import type { Operation } from './operations.ts';
 import type { EndCut } from './stream-end.ts';
-import { StreamEnd } from './stream-end.ts';
+import { NEXT, StreamEnd } from './stream-end.ts';
 import { newTunnel, pattern } from './surroundings.ts';
 
 /** More steps than any run needs to come to rest. */
@@ -12,12 +12,15 @@ export interface Counts {
   recordedBytes: number;
   moves: number;
   restores: number;
+  /** Tunnels that another stream could go over. */
+  freed: number;
 }
 
 /** Two ends of a stream, a tunnel, two applications, and rounds over them. */
 export class StreamPair {
   readonly ends: readonly [StreamEnd, StreamEnd] = [new StreamEnd(0), new StreamEnd(1)];
-  readonly counts: Counts = { cuts: 0, recordedBytes: 0, moves: 0, restores: 0 };
+  readonly counts: Counts = { cuts: 0, recordedBytes: 0, moves: 0, restores: 0, freed: 0 };
+  readonly #reusable: boolean;
   #epoch = 0;
   /** A round is open. */
   #round = false;
@@ -32,8 +35,10 @@ export class StreamPair {
   /** Bytes were lost: those of a connection that was reset before are missed by nobody, and its end is in order (TunnelSide). */
   #lost = false;
 
-  constructor() {
-    this.ends[1].use(this.#accepting);
+  /** @param reusable the tunnel may carry another stream after this one */
+  constructor(reusable: boolean) {
+    this.#reusable = reusable;
+    this.ends[1].use(this.#accepting, reusable);
   }
 
   do({ kind, side, bytes }: Operation): void {
@@ -78,7 +83,7 @@ export class StreamPair {
         end.do(() => end.machine.pause(kind === 'pause'));
         break;
       case 'accept':
-        if (this.ends[0].machine.phase === 'opening') this.ends[0].use(this.#accepting);
+        if (this.ends[0].machine.phase === 'opening') this.ends[0].use(this.#accepting, this.#reusable);
         break;
       case 'move':
         this.#move(end);
@@ -117,6 +122,7 @@ export class StreamPair {
       if (step > MOST_STEPS) throw new Error('it does not come to rest');
     }
     if (this.#round) throw new Error('a round did not end');
+    this.#checkFreed();
     if (this.#broken) return;
     for (const [sender, receiver] of [this.ends, [this.ends[1], this.ends[0]] as const]) {
       const { written, closed } = sender.app;
@@ -126,6 +132,25 @@ export class StreamPair {
     }
     if (this.ends.every(({ app }) => app.closed) && !this.ends.every(({ machine }) => machine.over))
       throw new Error('both applications have closed, and the stream is not over');
+  }
+
+  /** What is said behind a stream is for the next one, to the last byte; and nobody waits for a tunnel that the other end does not free. */
+  #checkFreed(): void {
+    const [opener, acceptor] = this.ends;
+    if (opener.freed && opener.freed.rest.length > 0) throw new Error('the acceptor goes on by itself');
+    if (opener.freed && acceptor.freed) {
+      const { tunnel, rest } = acceptor.freed;
+      const next = Buffer.concat([rest, tunnel.pipes[0].bytes]);
+      if (!tunnel.broken && !next.equals(NEXT)) throw new Error(`behind the stream stands "${next.toString()}"`);
+      this.counts.freed += 1;
+      return;
+    }
+    for (const [freed, other] of [
+      [opener.freed, acceptor],
+      [acceptor.freed, opener],
+    ] as const)
+      if (freed && !freed.tunnel.broken && !freed.tunnel.pipes[other.side].ended)
+        throw new Error('one end has freed the tunnel, the other one has neither freed nor ended it');
   }
 
   /** @returns false when nothing is left to be done */

@@ -246,7 +246,15 @@ export class Resuming {
       address: peer.address,
       offer: () => {
         const { received, target: server } = stream;
-        return Promise.resolve({ role: 'resume', epoch: this.#streams.epoch, streamId, client, server, received });
+        return Promise.resolve({
+          role: 'resume',
+          epoch: this.#streams.epoch,
+          streamId,
+          client,
+          server,
+          received,
+          reusable: false,
+        });
       },
     });
   }

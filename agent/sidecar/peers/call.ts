@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { SwarmcutError } from '../../../src/model/errors.ts';
 import { within } from '../../../src/platform/deadlines.ts';
-import { ACCEPT_BYTES, HELLO_BYTES, NONCE_BYTES, decodeHello } from '../../../src/streams/wire/preface.ts';
+import {
+  ACCEPT_BYTES,
+  HELLO_BYTES,
+  NONCE_BYTES,
+  TAKEN_BYTES,
+  decodeHello,
+  decodeTaken,
+  encodeNext,
+} from '../../../src/streams/wire/preface.ts';
 import type { AcceptMessage, OpenMessage } from '../../../src/streams/wire/preface.ts';
 import { signOpen, verifyAccept } from './handshake.ts';
 import { Link } from '../sockets/link.ts';
@@ -17,7 +25,7 @@ export type Offer = Omit<OpenMessage, 'nonce' | 'mac'>;
 
 /** What another sidecar has answered. */
 export interface Answer {
-  readonly accept: AcceptMessage;
+  readonly accept: Omit<AcceptMessage, 'mac'>;
   readonly tunnel: Link;
   /** What came behind the answer. */
   readonly early: Buffer;
@@ -49,6 +57,29 @@ export async function callSidecar(options: {
   } catch (error) {
     tunnel.reset();
     throw error;
+  }
+}
+
+/**
+ * Offers a stream over a tunnel that has carried another one, and was not idle for long.
+ * @throws as {@link callSidecar}; that the tunnel was closed meanwhile says nothing about the other sidecar
+ */
+export async function offerNext(tunnel: Link, offer: () => Promise<Offer>): Promise<Answer> {
+  const reader = new PrefaceReader(tunnel);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    tunnel.write(encodeNext(await offer()));
+    // Somebody whose kernel does not even acknowledge it is not waited for, as if he had not said HELLO.
+    timer = setTimeout(() => {
+      if (!tunnel.acknowledged) tunnel.reset();
+    }, HANDSHAKE_TIMEOUT_MS);
+    const { status, epoch } = decodeTaken(await reader.read(TAKEN_BYTES));
+    return { accept: { status, epoch, received: 0, reusable: true }, tunnel, early: reader.rest };
+  } catch (error) {
+    tunnel.reset();
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

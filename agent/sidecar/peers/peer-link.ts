@@ -10,16 +10,7 @@ import { listField } from '../../../src/rpc/control/fields.ts';
 import { poll } from '../../../src/platform/deadlines.ts';
 import { PORTS } from '../../linux/proxy-table.ts';
 import { connectFrom } from '../sockets/sockets.ts';
-import {
-  IPPROTO_TCP,
-  SIOCOUTQ,
-  TCP_KEEPIDLE,
-  TCP_KEEPINTVL,
-  ioctlInt,
-  localEnd,
-  remoteEnd,
-  setOption,
-} from '../../linux/sys.ts';
+import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from '../../linux/sys.ts';
 
 /** How long another sidecar may take to answer a call. One that is there answers in a few milliseconds. */
 const DIAL_TIMEOUT_MS = 1_000;
@@ -102,8 +93,7 @@ export class PeerLink {
     const link = this.#link;
     if (this.#said === undefined || link.gone) return false;
     link.write(Buffer.from(this.#said));
-    const looked = (): boolean | undefined =>
-      link.gone ? false : link.idle && ioctlInt(link.fd, SIOCOUTQ) === 0 ? true : undefined;
+    const looked = (): boolean | undefined => (link.gone ? false : link.acknowledged ? true : undefined);
     return (await poll(looked, { timeoutMs: withinMs, intervalMs: ACKNOWLEDGED_LOOK_MS })) ?? false;
   }
 
@@ -255,7 +245,7 @@ function isConnected(fd: number): boolean {
  * is called by a sidecar could pass what it says on to another one.
  * @throws AuthenticationError
  */
-export function checkCaller(link: Link, open: OpenMessage): void {
+export function checkCaller(link: Link, open: Pick<OpenMessage, 'client' | 'server'>): void {
   const [from, to] = [remoteEnd(link.fd), localEnd(link.fd)];
   if (open.client.address !== from.address || open.server.address !== to.address)
     throw new AuthenticationError(
@@ -268,5 +258,14 @@ export type PeerAnswer = Extract<AcceptMessage['status'], 'accepted' | 'busy' | 
 
 function openOf(epoch: number, client: Endpoint, server: Endpoint): Omit<OpenMessage, 'mac'> {
   const streamId = randomBytes(16).toString('hex');
-  return { role: 'peer', epoch, streamId, client, server, received: 0, nonce: randomBytes(NONCE_BYTES) };
+  return {
+    role: 'peer',
+    epoch,
+    streamId,
+    client,
+    server,
+    received: 0,
+    reusable: false,
+    nonce: randomBytes(NONCE_BYTES),
+  };
 }

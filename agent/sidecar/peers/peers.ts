@@ -118,7 +118,7 @@ export class Peers {
   async networkView(view: NetworkView): Promise<void> {
     const changed = new Set(this.#neighbours.tell(view));
     for (const address of this.#options.tunnels.addresses)
-      if (changed.has(address) || !this.#neighbours.names(address)) void this.#doubts.raise(address);
+      if (changed.has(address) || !this.#neighbours.names(address)) this.#doubt(address);
     this.#call();
     await this.#policy.carry([]);
     await this.#settling.wait();
@@ -128,7 +128,7 @@ export class Peers {
   /** Another sidecar has called with role `peer`, and its OPEN is right. Never rejects. */
   async accept(
     link: Link,
-    open: OpenMessage,
+    open: Pick<OpenMessage, 'client' | 'server'>,
     early: Buffer,
     answer: (status: PeerAnswer) => Uint8Array,
   ): Promise<void> {
@@ -171,7 +171,9 @@ export class Peers {
    * @returns those of which neither is known in time, for people
    */
   async check(withinMs: number): Promise<string[]> {
-    const unknown = await this.#doubts.check(this.#options.tunnels.addresses, withinMs);
+    const { tunnels } = this.#options;
+    for (const address of tunnels.addresses) tunnels.dropIdle(address);
+    const unknown = await this.#doubts.check(tunnels.addresses, withinMs);
     return unknown.map((address) => this.who(address));
   }
 
@@ -330,8 +332,15 @@ export class Peers {
     entry.changedAt = this.#livelyAt = performance.now();
     this.#options.log('a peer is lost', { address: entry.address });
     this.#background(this.#policy.sync());
-    if (this.#options.tunnels.has(entry.address)) void this.#doubts.raise(entry.address);
+    this.#doubt(entry.address);
     this.#call();
+  }
+
+  /** The sidecar there may be gone. */
+  #doubt(address: string): void {
+    const { tunnels } = this.#options;
+    tunnels.dropIdle(address);
+    if (tunnels.has(address)) void this.#doubts.raise(address);
   }
 
   /** The sidecar that was there is gone. */

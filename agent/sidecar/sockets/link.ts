@@ -6,6 +6,7 @@ import {
   IPPROTO_TCP,
   SHUT_WR,
   SIOCINQ,
+  SIOCOUTQ,
   SystemCallError,
   TCP_NODELAY,
   closeDescriptor,
@@ -99,9 +100,19 @@ export class Link implements LocalEnd {
     });
   }
 
+  /** Nothing stands in the way of its being used for long: neither end has ended it, nothing waits to be written. */
+  get sound(): boolean {
+    return !this.gone && !this.#endAsked && !this.#ended && !this.#abandoned && this.idle;
+  }
+
   /** Bytes written here that the kernel has not taken. Exact at any time. */
   get unsentBytes(): number {
     return this.#queue.length;
+  }
+
+  /** The other end's kernel has all that was written. */
+  get acknowledged(): boolean {
+    return !this.gone && this.idle && ioctlInt(this.#fd, SIOCOUTQ) === 0;
   }
 
   /** Those bytes, copied. */

@@ -2,9 +2,17 @@ import { randomBytes } from 'node:crypto';
 import type { Endpoint } from '../../../src/model/connection.ts';
 import { endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
-import { NONCE_BYTES, OPEN_BYTES, encodeHello } from '../../../src/streams/wire/preface.ts';
-import type { AcceptStatus, OpenMessage } from '../../../src/streams/wire/preface.ts';
+import {
+  NEXT_BYTES,
+  NONCE_BYTES,
+  OPEN_BYTES,
+  decodeNext,
+  encodeHello,
+  encodeTaken,
+} from '../../../src/streams/wire/preface.ts';
+import type { AcceptStatus } from '../../../src/streams/wire/preface.ts';
 import { HANDSHAKE_TIMEOUT_MS } from '../peers/call.ts';
+import type { Offer } from '../peers/call.ts';
 import { signAccept, verifyOpen } from '../peers/handshake.ts';
 import { Link } from '../sockets/link.ts';
 import { PrefaceReader } from '../peers/preface-reader.ts';
@@ -14,7 +22,7 @@ import type { Streams } from './streams.ts';
 
 /** Somebody with the stack's key has called. */
 export interface Call {
-  readonly open: OpenMessage;
+  readonly open: Offer;
   readonly tunnel: Link;
   /** What came behind OPEN. */
   readonly early: Buffer;
@@ -38,7 +46,7 @@ export async function hear(tunnel: Link, key: Uint8Array): Promise<Call> {
       open,
       tunnel,
       early: reader.rest,
-      sign: (status, epoch, received) => signAccept(key, message, { status, epoch, received }),
+      sign: (status, epoch, received) => signAccept(key, message, { status, epoch, received, reusable: open.reusable }),
     };
   } catch (error) {
     tunnel.reset();
@@ -48,11 +56,35 @@ export async function hear(tunnel: Link, key: Uint8Array): Promise<Call> {
   }
 }
 
+/**
+ * Waits for the next stream that is offered over a tunnel. Who breaks the format, or sends anything before it is answered, is reset.
+ * @param early what has come already, valid only during the call
+ * @param heard gets it; the tunnel is not read until somebody else does
+ */
+export function hearNext(tunnel: Link, early: Uint8Array, heard: (call: Call) => void): void {
+  let bytes: Uint8Array = Buffer.alloc(0);
+  const take = (read: Uint8Array): void => {
+    bytes = Buffer.concat([bytes, read]);
+    if (bytes.length < NEXT_BYTES) return;
+    tunnel.reading = false;
+    try {
+      const next = decodeNext(bytes);
+      const sign: Call['sign'] = (status, epoch) => encodeTaken({ status, epoch });
+      heard({ open: { ...next, role: 'new', received: 0, reusable: true }, tunnel, early: Buffer.alloc(0), sign });
+    } catch {
+      tunnel.reset();
+    }
+  };
+  const nothing = (): void => undefined;
+  tunnel.handle(take, { drained: nothing, ended: () => tunnel.reset(), finished: nothing, closed: nothing });
+  if (early.length > 0) take(early);
+}
+
 export interface AcceptOptions {
   readonly netns: string;
   readonly log: (message: string, details: object) => void;
   /** Resolves when the application's packets of this connection will be captured. @param peer the opener's present address */
-  readonly capture: (open: OpenMessage, peer: string) => Promise<void>;
+  readonly capture: (open: Offer, peer: string) => Promise<void>;
 }
 
 /** A new connection for our application. Resolves when it has been accepted or refused; rejects only for errors of ours. */
@@ -64,7 +96,7 @@ export async function acceptStream(streams: Streams, call: Call, options: Accept
     return;
   }
   const { client, server } = open;
-  await options.capture(open, tunnel.remoteAddress);
+  await options.capture(open, tunnel.peer);
   const identity: StreamIdentity = { id: open.streamId, role: 'acceptor', client, server };
   // Opened after its opener's cut, the stream makes this task cut before the application hears of it.
   await streams.opened(identity, open.epoch);
@@ -87,7 +119,7 @@ export async function acceptStream(streams: Streams, call: Call, options: Accept
   }
   const stream = streams.add(identity, server, app);
   tunnel.write(call.sign('accepted', streams.epoch, 0));
-  stream.open(tunnel, call.early);
+  stream.open(tunnel, call.early, open.reusable);
 }
 
 /** @throws the system's error when the application refuses */

@@ -2,8 +2,9 @@ import type { Endpoint } from '../../../src/model/connection.ts';
 import { endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { pause } from '../../../src/platform/deadlines.ts';
-import { callSidecar } from '../peers/call.ts';
-import type { Answer } from '../peers/call.ts';
+import { callSidecar, offerNext } from '../peers/call.ts';
+import type { Answer, Offer } from '../peers/call.ts';
+import type { Link } from '../sockets/link.ts';
 import type { Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
 import type { Tunnels } from '../sockets/tunnels.ts';
@@ -31,13 +32,16 @@ export async function openStream(streams: Streams, stream: Stream, options: Call
   const opening = (): boolean => stream.opening;
   for (let until: number | undefined; opening();) {
     let reason = 'the other sidecar is busy';
+    const idle = options.tunnels.take(stream.target.address);
     try {
-      if (await taken(streams, stream, await offer(streams, stream, options))) return;
+      if (await taken(streams, stream, await offer(streams, stream, options, idle))) return;
     } catch (error) {
       reason = messageOf(error);
     }
     if (!opening()) return;
     stream.announced = false;
+    // It may have been closed meanwhile: then nobody has heard of the stream.
+    if (idle && !stream.appGone) continue;
     until ??= performance.now() + PATIENCE_MS;
     if (stream.appGone || performance.now() > until) {
       const { client, server } = stream.identity;
@@ -57,20 +61,23 @@ function another({ identity: { server } }: Stream, options: CallerOptions): Endp
   return chosen?.address === server.address ? undefined : chosen;
 }
 
-function offer(streams: Streams, stream: Stream, { netns, key, tunnels }: CallerOptions): Promise<Answer> {
+/** @param idle a tunnel that is there */
+function offer(
+  streams: Streams,
+  stream: Stream,
+  { netns, key, tunnels }: CallerOptions,
+  idle: Link | undefined,
+): Promise<Answer> {
   const { id: streamId, client } = stream.identity;
-  return callSidecar({
-    netns,
-    key,
-    tunnels,
-    address: stream.target.address,
-    offer: async () => {
-      await streams.released();
-      if (stream.appGone) throw new Error('the application has given up');
-      stream.announced = true;
-      return { role: 'new', epoch: streams.epoch, streamId, client, server: stream.target, received: 0 };
-    },
-  });
+  const offered = async (): Promise<Offer> => {
+    await streams.released();
+    if (stream.appGone) throw new Error('the application has given up');
+    stream.announced = true;
+    const { target: server } = stream;
+    return { role: 'new', epoch: streams.epoch, streamId, client, server, received: 0, reusable: true };
+  };
+  if (idle) return offerNext(idle, offered);
+  return callSidecar({ netns, key, tunnels, address: stream.target.address, offer: offered });
 }
 
 /** @returns false to try again */
@@ -79,7 +86,7 @@ async function taken(streams: Streams, stream: Stream, { accept, tunnel, early }
     case 'accepted':
       // The acceptor may have cut before it accepted: then this acts as its marker.
       await streams.marker(stream, accept.epoch);
-      if (stream.opening) stream.open(tunnel, early);
+      if (stream.opening) stream.open(tunnel, early, accept.reusable);
       else tunnel.reset();
       return true;
     case 'refused':

@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import type { Endpoint } from '../../../src/model/connection.ts';
 
 /** Which connection of the application a stream carries, and at which of its two ends this sidecar is. */
@@ -7,6 +8,21 @@ export interface StreamIdentity {
   /** As this task's application knows them. */
   readonly client: Endpoint;
   readonly server: Endpoint;
+}
+
+const ID_BYTES = 16;
+/** Randomness for many: each call of the generator costs as much as all the rest of an id. */
+const random = Buffer.alloc(64 * ID_BYTES);
+let used = random.length;
+
+/** Nobody has had it before, and nobody can guess it. 32 hex digits. */
+export function newStreamId(): string {
+  if (used === random.length) {
+    randomFillSync(random);
+    used = 0;
+  }
+  used += ID_BYTES;
+  return random.toString('hex', used - ID_BYTES, used);
 }
 
 /** The two directed channels, as the algorithms name them. `in` is towards this task. */

@@ -1,3 +1,5 @@
+import type { Link } from '../sockets/link.ts';
+
 /** What a stream, `S`, asks of the sidecar around it. */
 export interface StreamOwner<S> {
   /** Nothing is to be read from or delivered to the application. */
@@ -9,6 +11,8 @@ export interface StreamOwner<S> {
   recorded(stream: S, bytes: number): void;
   /** Both channels have ended. `lost`: not by their ends' doing, but because the tunnel broke. The stream may have to deliver yet. */
   ended(stream: S, lost: boolean): void;
+  /** Its tunnel may carry another stream. @param rest what has come behind this one, valid only during the call */
+  free(stream: S, tunnel: Link, rest: Uint8Array): void;
   /** A parked stream has lost its tunnel: it waits for its `resume`. */
   left(stream: S): void;
   /** Nothing is left of it. */

@@ -14,6 +14,7 @@ export interface SocketsEvents {
   park(epoch: number): Promise<boolean>;
   recorded(bytes: number): void;
   left(): void;
+  free(tunnel: Link, rest: Uint8Array): void;
   ended(lost: boolean): void;
   closed(): void;
   log(message: string, error: string): void;
@@ -81,8 +82,8 @@ export class StreamSockets {
     return this.#tunnel?.abandoned ?? false;
   }
 
-  /** From now on it goes over this tunnel. */
-  use(tunnel: Link, early: Buffer): void {
+  /** From now on it goes over this tunnel. @param reusable as in StreamMachine.open */
+  use(tunnel: Link, early: Buffer, reusable = false): void {
     this.#tunnel = tunnel;
     this.#peer = tunnel.peer;
     this.#brokenBy = undefined;
@@ -105,7 +106,7 @@ export class StreamSockets {
         },
       },
     );
-    this.do(() => machine.open(tunnel.gone));
+    this.do(() => machine.open(tunnel.gone, reusable));
     if (early.length > 0) this.do(() => machine.handleTunnel(early));
   }
 
@@ -155,6 +156,9 @@ export class StreamSockets {
       case 'tunnel-drop':
         this.#drop(output.reset);
         break;
+      case 'tunnel-free':
+        this.#free(output.rest);
+        break;
       case 'marker':
         void this.#dealWithMarker(output);
         break;
@@ -174,6 +178,12 @@ export class StreamSockets {
         this.#events.log('the peer breaks the format', output.error.message);
         break;
     }
+  }
+
+  #free(rest: Uint8Array): void {
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    if (tunnel) this.#events.free(tunnel, rest);
   }
 
   #drop(reset: boolean): void {

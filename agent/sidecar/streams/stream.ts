@@ -42,6 +42,7 @@ export class Stream {
       marker: (epoch) => owner.marker(this, epoch),
       park: (epoch) => owner.park(this, epoch),
       recorded: (bytes) => owner.recorded(this, bytes),
+      free: (tunnel, rest) => owner.free(this, tunnel, rest),
       left: () => owner.left(this),
       ended: (lost) => owner.ended(this, lost),
       closed: () => owner.closed(this),
@@ -125,9 +126,9 @@ export class Stream {
     return end && pending.length > 0 ? { ...end, received: Buffer.concat([pending, end.received]) } : end;
   }
 
-  /** The peer has accepted, or has been accepted: bytes flow. `early`: what came behind the preface. */
-  open(tunnel: Link, early: Buffer): void {
-    this.#sockets.use(tunnel, early);
+  /** The peer has accepted, or has been accepted: bytes flow. @param early what came behind the preface @param reusable as in StreamMachine.open */
+  open(tunnel: Link, early: Buffer, reusable: boolean): void {
+    this.#sockets.use(tunnel, early, reusable);
   }
 
   /** The peer is there again, and has all that was sent: goes on over this tunnel. */

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../../src/model/connection.ts';
+import type { Link } from '../sockets/link.ts';
 import type { LocalEnd } from '../sockets/local-end.ts';
 import type { RoundRunner, RoundStreams } from '../checkpoint/round.ts';
 import { Stream } from './stream.ts';
@@ -11,6 +12,8 @@ export interface StreamsOptions {
   readonly log: (message: string, details: object) => void;
   /** A peer moves, and no round here makes a marker of it. Resolves when the stream may lose its tunnel. */
   readonly park: (stream: Stream) => Promise<void>;
+  /** As StreamOwner.free. */
+  readonly free: (stream: Stream, tunnel: Link, rest: Uint8Array) => void;
   /** A parked stream has lost its tunnel. */
   readonly left: (stream: Stream) => void;
   /** Nothing is left of a stream. */
@@ -34,6 +37,8 @@ export class Streams implements RoundStreams {
   #waiting: (() => void)[] = [];
   #blocked: boolean;
   #epoch: number;
+  /** What all streams ask. */
+  readonly #owner: StreamOwner<Stream>;
   /** Streams since the start. */
   #carried = 0;
 
@@ -42,6 +47,7 @@ export class Streams implements RoundStreams {
     this.#epoch = epoch;
     this.#blocked = blocked;
     this.#options = options;
+    this.#owner = this.#makeOwner();
   }
 
   get epoch(): number {
@@ -96,7 +102,7 @@ export class Streams implements RoundStreams {
   }
 
   add(identity: StreamIdentity, target: Endpoint, app: LocalEnd, restored?: RestoredStream): Stream {
-    const stream = new Stream(identity, target, app, this.#owner(), restored);
+    const stream = new Stream(identity, target, app, this.#owner, restored);
     this.#streams.set(identity.id, stream);
     if (restored && restored.phase !== 'ended') this.#know(identity);
     this.#carried += 1;
@@ -172,7 +178,7 @@ export class Streams implements RoundStreams {
     return { incoming, outgoing };
   }
 
-  #owner(): StreamOwner<Stream> {
+  #makeOwner(): StreamOwner<Stream> {
     const blocked = (): boolean => this.#blocked;
     return {
       get blocked() {
@@ -189,6 +195,7 @@ export class Streams implements RoundStreams {
       },
       recorded: (stream, bytes) => this.round?.recorded(stream.channels.in, bytes),
       ended: (stream, lost) => this.forget(stream.identity, lost),
+      free: (stream, tunnel, rest) => this.#options.free(stream, tunnel, rest),
       left: (stream) => this.#options.left(stream),
       closed: (stream) => {
         if (!this.#streams.delete(stream.identity.id)) return;

@@ -11,13 +11,14 @@
  * | PARK | epoch (4), offset (8) | as MARKER; and the sender's task moves: it goes on over another tunnel, or says UNPARK |
  * | UNPARK | – | the move was given up: the stream goes on over this tunnel |
  * | WINDOW | offset (8) | the other direction may send DATA up to this offset; a frame that begins before it may go beyond |
+ * | END | – | nothing more is said of this stream, in which both directions have ended; the tunnel may carry another |
  *
  * TCP's own window would be back-pressure enough, but what stands behind the bytes of a slow reader (a marker, a reset, the end of the
  * tunnel) would be seen only when it has read them; so tunnels are always read. A new stream begins with {@link WINDOW_BYTES}, a resumed one
- * with nothing. Behind FIN neither DATA nor a second FIN may come, behind RST nothing. Offsets count the bytes of a direction since the
- * connection began; the receiver notices at once if one was lost or doubled.
+ * with nothing. Behind FIN neither DATA nor a second FIN may come, behind RST and END nothing of this stream, and END only behind FIN. Offsets
+ * count the bytes of a direction since the connection began; the receiver notices at once if one was lost or doubled.
  */
-export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3, park: 4, unpark: 5, window: 6 } as const;
+export const FRAME_TYPES = { data: 0, marker: 1, fin: 2, reset: 3, park: 4, unpark: 5, window: 6, end: 7 } as const;
 
 /** How much more than its application has taken a sidecar takes from its peer. Bytes. */
 export const WINDOW_BYTES = 512 * 1024;
@@ -81,6 +82,10 @@ export function unparkFrame(): Uint8Array {
   return emptyFrame(FRAME_TYPES.unpark);
 }
 
+export function endFrame(): Uint8Array {
+  return emptyFrame(FRAME_TYPES.end);
+}
+
 /**
  * Where decoded frames go. Each method says whether to go on: after `false` the decoder stops behind this frame (or behind this piece of
  * a DATA frame), until {@link FrameDecoder.push} is called again.
@@ -94,6 +99,7 @@ export interface FrameSink {
   park(epoch: number, offset: number): boolean;
   unpark(): boolean;
   window(offset: number): boolean;
+  end(): boolean;
 }
 
 /** Bodies of fixed length. */
@@ -104,6 +110,7 @@ const BODY_BYTES: ReadonlyMap<number | undefined, number> = new Map([
   [FRAME_TYPES.park, MARKER_BYTES],
   [FRAME_TYPES.unpark, 0],
   [FRAME_TYPES.window, OFFSET_BYTES],
+  [FRAME_TYPES.end, 0],
 ]);
 
 /** Takes a byte stream apart, in chunks of any size. Holds back at most the head and body of one MARKER. */
@@ -114,7 +121,7 @@ export class FrameDecoder {
   #heldBytes = 0;
   /** What of the present DATA frame is still to come. */
   #dataLeft = 0;
-  #ended: 'fin' | 'reset' | undefined;
+  #ended: 'fin' | 'reset' | 'end' | undefined;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -154,15 +161,16 @@ export class FrameDecoder {
 
   /** Length of the frame whose head is held. */
   #frameBytes(): number {
-    return FRAME_HEAD_BYTES + view(this.#held).getUint32(1);
+    return FRAME_HEAD_BYTES + this.#length();
   }
 
   #headOrFrame(bytes: number): boolean {
     const type = this.#held[0];
     if (bytes === FRAME_HEAD_BYTES) {
-      this.#checkHead(type, view(this.#held).getUint32(1));
+      const length = this.#length();
+      this.#checkHead(type, length);
       if (type === FRAME_TYPES.data) {
-        this.#dataLeft = view(this.#held).getUint32(1);
+        this.#dataLeft = length;
         this.#heldBytes = 0;
         return true;
       }
@@ -181,16 +189,27 @@ export class FrameDecoder {
       case FRAME_TYPES.fin:
         this.#ended = 'fin';
         return this.#sink.fin(this.#offset(FRAME_HEAD_BYTES));
+      case FRAME_TYPES.end:
+        this.#ended = 'end';
+        return this.#sink.end();
       default:
         this.#ended = 'reset';
         return this.#sink.reset();
     }
   }
 
+  /** Of the body of the frame whose head is held. */
+  #length(): number {
+    const held = this.#held;
+    return (((held[1] ?? 0) << 24) | ((held[2] ?? 0) << 16) | ((held[3] ?? 0) << 8) | (held[4] ?? 0)) >>> 0;
+  }
+
   #checkHead(type: number | undefined, length: number): void {
     if (this.#ended === 'reset') throw new FrameError('order', `type ${type ?? '?'} behind RST`);
+    if (this.#ended === 'end') throw new FrameError('order', `type ${type ?? '?'} behind END`);
     if (this.#ended === 'fin' && (type === FRAME_TYPES.data || type === FRAME_TYPES.fin))
       throw new FrameError('order', `type ${type} behind FIN`);
+    if (type === FRAME_TYPES.end && this.#ended !== 'fin') throw new FrameError('order', 'END without FIN');
     const body = BODY_BYTES.get(type);
     if (type !== FRAME_TYPES.data && body === undefined) throw new FrameError('type', `type ${type ?? '?'}`);
     if (body === undefined ? length < 1 || length > MAX_DATA_BYTES : length !== body)

@@ -38,6 +38,8 @@ export interface HeldTaskOptions {
   readonly health: HealthCheck | undefined;
   /** Waits until no probe of it is under way. */
   readonly probesEnd: (health: HealthCheck) => Promise<void>;
+  /** Waits, for a moment, until no lookup of a name is under way in it. It is blocked. */
+  readonly lookupsEnd: () => Promise<void>;
   /** Its connections, which wait for timers when the block is opened unless they are told. */
   readonly connections: () => Promise<WaitingConnections>;
   readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
@@ -89,7 +91,7 @@ export class HeldTask {
   /** Nothing of it enters or leaves the network. @param deadlineMs from now; the dead man's switch undoes everything soon after it */
   block(deadlineMs: number): Promise<void> {
     return this.#unlessMoved(async () => {
-      const { containerId, interceptor, runc, arm, health, probesEnd } = this.#options;
+      const { containerId, interceptor, runc, arm, health, probesEnd, lookupsEnd } = this.#options;
       await failPoint('agent.block');
       this.#deadlineMs = performance.now() + deadlineMs;
       // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
@@ -104,6 +106,7 @@ export class HeldTask {
       // From here on none begins; one that is frozen half way would be called failed.
       if (health !== undefined) await probesEnd(health);
       await interceptor.block(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await lookupsEnd();
     });
   }
 

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { afterEach, expect, it } from 'vitest';
-import { lookupsEnd } from '../../../agent/network/lookups.ts';
+import { Lookups } from '../../../agent/network/lookups.ts';
 
 const sockets: Socket[] = [];
 afterEach(() => {
@@ -19,7 +19,7 @@ it('waits until a lookup has ended', async () => {
   // As of a program that looks up one name after the other: no socket stays.
   let lookup = await connected('127.0.0.11');
   let ended = false;
-  const waiting = lookupsEnd(process.pid).then(() => (ended = true));
+  const waiting = new Lookups(process.pid).end().then(() => (ended = true));
   for (let turn = 0; turn < 10; turn++) {
     const next = await connected('127.0.0.11');
     lookup.close();
@@ -35,11 +35,15 @@ it('waits until a lookup has ended', async () => {
 
 it('does not wait for a socket that is kept, nor for other servers', async () => {
   await connected('127.0.0.11');
-  await lookupsEnd(process.pid);
+  const lookups = new Lookups(process.pid);
+  expect(await lookups.underWay()).toBe(true);
+  await lookups.end();
   await connected('127.0.0.12');
-  await lookupsEnd(process.pid);
+  expect(await lookups.underWay()).toBe(false);
+  await connected('127.0.0.11');
+  expect(await lookups.underWay()).toBe(true);
 });
 
 it('does not wait for a process that has ended', async () => {
-  await lookupsEnd(2 ** 30);
+  await new Lookups(2 ** 30).end();
 });

@@ -4,6 +4,7 @@ import { SwarmcutError } from '../../src/model/errors.ts';
 import type { BoundSocket, UnsentMark } from '../../src/model/plans/network-plan.ts';
 import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/NetworkPlan.ts';
 import { listConnections, resetConnections } from '../network/rewriting/connections.ts';
+import { namesCome } from '../network/coming-names.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
 import { markUnsent } from '../network/rewriting/mark-unsent.ts';
 import { restoreHook } from '../network/rewriting/restore-hook.ts';
@@ -96,9 +97,11 @@ export class RestoredNetwork {
     if (close.length > 0) await resetConnections(netns, close);
   }
 
-  /** Takes the opened block's rules away; nothing waits for this. */
+  /** Takes the opened block's rules away, and a while later those for names that were still to come; nothing waits for this. */
   async tidy(pid: number): Promise<void> {
-    await new KernelInterceptor({ netns: `/proc/${pid}/ns/net` }).detach();
+    const netns = `/proc/${pid}/ns/net`;
+    await new KernelInterceptor({ netns }).detach();
+    await namesCome(netns);
   }
 }
 

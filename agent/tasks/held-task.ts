@@ -4,6 +4,7 @@ import type { WaitingConnections } from '../network/rewriting/push-unsent.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { didSome } from '../../src/platform/activity.ts';
+import type { Lookups } from '../network/lookups.ts';
 import type { HealthCheck } from '../runtime/docker/health.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
 import type { Runc } from '../runtime/criu/runc.ts';
@@ -22,6 +23,9 @@ const BLOCK_MARGIN_MS = 5_000;
  */
 const MOVED_GRACE_MS = 60_000;
 
+/** A task in which names are looked up all the time is frozen at last. */
+const MOST_FREEZES = 4;
+
 /**
  * - `running`: nothing is done to it, whether somebody has taken it or not.
  * - `blocked`: cut off from the network, but not frozen.
@@ -38,6 +42,8 @@ export interface HeldTaskOptions {
   readonly health: HealthCheck | undefined;
   /** Waits until no probe of it is under way. */
   readonly probesEnd: (health: HealthCheck) => Promise<void>;
+  /** Of names, in it. */
+  readonly lookups: Pick<Lookups, 'end' | 'underWay'>;
   /** Its connections, which wait for timers when the block is opened unless they are told. */
   readonly connections: () => Promise<WaitingConnections>;
   readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
@@ -89,7 +95,7 @@ export class HeldTask {
   /** Nothing of it enters or leaves the network. @param deadlineMs from now; the dead man's switch undoes everything soon after it */
   block(deadlineMs: number): Promise<void> {
     return this.#unlessMoved(async () => {
-      const { containerId, interceptor, runc, arm, health, probesEnd } = this.#options;
+      const { containerId, interceptor, runc, arm, health, probesEnd, lookups } = this.#options;
       await failPoint('agent.block');
       this.#deadlineMs = performance.now() + deadlineMs;
       // Armed before anything is done, so that an agent that dies leaves something behind that undoes it.
@@ -104,6 +110,7 @@ export class HeldTask {
       // From here on none begins; one that is frozen half way would be called failed.
       if (health !== undefined) await probesEnd(health);
       await interceptor.block(deadlineMs + DEADMAN_MARGIN_MS + BLOCK_MARGIN_MS);
+      await lookups.end();
     });
   }
 
@@ -113,7 +120,14 @@ export class HeldTask {
       // This agent has stood still for so long: nothing would undo it if it died now.
       if (await this.thawedByDeadman())
         throw new SwarmcutError('interrupted', 'the deadline had passed before the task was frozen');
-      await this.#options.runc.pause(this.containerId);
+      const { runc, lookups } = this.#options;
+      await runc.pause(this.containerId);
+      // One has begun meanwhile. Nothing of the freeze has been told to anybody yet.
+      for (let turn = 1; turn < MOST_FREEZES && (await lookups.underWay()); turn++) {
+        await runc.resume(this.containerId);
+        await lookups.end();
+        await runc.pause(this.containerId);
+      }
       this.#state = 'frozen';
     });
   }

@@ -1,6 +1,7 @@
 import { messageOf } from '../../src/model/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import type { Deadman } from '../runtime/criu/deadman.ts';
+import { Lookups } from '../network/lookups.ts';
 import { probesEnd } from '../runtime/docker/probes.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
 import type { Sidecars } from '../sidecars/sidecars.ts';
@@ -221,6 +222,7 @@ export class HeldTasks {
       standstills,
       connections: () => connections(opened.pid),
       probesEnd: (check) => probesEnd(opened.pid, check),
+      lookups: new Lookups(opened.pid),
       ...(standing === undefined ? {} : { standing }),
     });
   }

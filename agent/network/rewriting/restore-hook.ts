@@ -6,6 +6,7 @@ import { boundScript } from './bound-rules.ts';
 import { formerScript } from './former-rules.ts';
 import { rewriteScript } from './rewrite-rules.ts';
 import { familyOf } from '../../linux/addresses.ts';
+import { comingNamesScript } from '../coming-names.ts';
 import { blockScript } from '../rules.ts';
 
 /** What the hook needs of a plan. */
@@ -39,7 +40,11 @@ export async function restoreHook(options: RestoreHookOptions): Promise<string> 
   const { former = [], bound = [] } = plan;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const script = join(dir, 'hook.sh');
-  const rules = blockScript(options.blockTimeoutMs) + (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
+  const { blockTimeoutMs } = options;
+  const rules =
+    blockScript(blockTimeoutMs) +
+    comingNamesScript(blockTimeoutMs) +
+    (plan.rewrites.length > 0 ? rewriteScript(plan.rewrites) : '');
   await Promise.all([
     writeFile(join(dir, 'rules.nft'), rules),
     writeFile(

@@ -18,6 +18,8 @@ export const periodMs = Number(process.env.APP_PERIOD_MS ?? 10);
 export const board = new StatusBoard('client');
 
 const lost = new Set<string>();
+/** Everything has worked once. Before, servers behind a proxy may not be up yet. */
+let begun = false;
 let replies = 0;
 
 /** A reply was what it must be. @param what whose counter goes up */
@@ -27,9 +29,12 @@ export function checked(what: string): void {
   board.answered(replies);
 }
 
-/** Notes an error unless both are equal. */
+/** Notes an error unless both are equal. @throws Error instead, as long as not everything has worked once */
 export function must(what: string, got: string | number, expected: string | number): void {
-  if (got !== expected) board.error(`${what}: got ${shown(got)}, expected ${shown(expected)}`);
+  if (got === expected) return;
+  const text = `${what}: got ${shown(got)}, expected ${shown(expected)}`;
+  if (!begun) throw new Error(text);
+  board.error(text);
 }
 
 function shown(value: string | number): string {
@@ -41,8 +46,8 @@ export function textOf(error: unknown): string {
 }
 
 /**
- * Something that is to live for ever: begun again when it ends, which is an error once it has worked. Until its first reply the server may
- * not be up yet.
+ * Something that is to live for ever: begun again when it ends, which is an error once everything has worked. Until then the servers may not be
+ * up yet.
  *
  * @param once runs it; ends or throws when it is over
  */
@@ -56,12 +61,14 @@ export function forEver(what: string, once: () => Promise<void>): void {
         if ((board.counts[what] ?? 0) === before) return;
         clearInterval(watch);
         lost.delete(what);
-        if (before > 0) board.reconnects += 1;
-        if (lost.size === 0) board.connected();
+        if (begun) board.reconnects += 1;
+        if (lost.size > 0) return;
+        begun = true;
+        board.connected();
       }, 50);
       const reason = await once().then(() => 'it ended', textOf);
       clearInterval(watch);
-      if ((board.counts[what] ?? 0) > 0) board.error(`${what}, after ${board.counts[what] ?? 0} replies: ${reason}`);
+      if (begun) board.error(`${what}, after ${board.counts[what] ?? 0} replies: ${reason}`);
       lost.add(what);
       board.connectedSinceMs = null;
       await sleep(REDIAL_MS);

@@ -61,6 +61,8 @@ family)
   mkdir -p "$layer" "$work" "$root"
   mount -t overlay -o "lowerdir=$lower,upperdir=$layer,workdir=$work" overlay "$root"
   open_root "$root"
+  # Alternatives have manual pages beside them, and packages fail that cannot make a link there.
+  mkdir -p "$root/usr/share/man/man1"
   # shellcheck disable=SC2086 # several words
   chroot "$root" $apt apt-get -q install -y $packages
   if [ -n "$build" ]; then

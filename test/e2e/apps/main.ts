@@ -7,13 +7,14 @@ import { parseArgs } from 'node:util';
 import { addImages, down, execOn, listBeds, up } from '../../../examples/testbed/index.ts';
 import type { Progress } from '../../../examples/testbed/index.ts';
 import { ALGORITHMS, APPS } from './catalogue.ts';
-import { keyOf, readResults, tables, writeResults } from './results.ts';
+import { added, keyOf, readResults, tables, writeResults } from './results.ts';
 import { runApp } from './run.ts';
 
 const HELP = `npm run test:apps [-- options]
   --app a,b          only these (${APPS.map(({ id }) => id).join(', ')})
   --algorithm a,b    only these (${ALGORITHMS.join(', ')})
   --operations N     so many of each kind (5): snapshot, rollback, restore elsewhere, migration and back
+  --anew             former results of these do not count any more; else they add up
   --missing          only what has no result yet
   --table            only make the table of docs/applications.md anew
   --dry              do not write results
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     operations: { type: 'string', default: '5' },
     missing: { type: 'boolean', default: false },
     table: { type: 'boolean', default: false },
+    anew: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -68,7 +70,7 @@ async function main(): Promise<void> {
         await addImages({ name: bed }, app.images, report);
         const row = await runApp(app, algorithm, { bed, commit, say, times: Number(values.operations) });
         if (Object.values(row.operations).some(({ green, all }) => green < all)) process.exitCode = 1;
-        results.rows[keyOf(app, algorithm)] = row;
+        results.rows[keyOf(app, algorithm)] = values.anew ? row : added(results.rows[keyOf(app, algorithm)], row);
         if (!values.dry) await writeResults(results);
       } catch (error) {
         process.exitCode = 1;

@@ -44,6 +44,26 @@ const END = '<!-- prettier-ignore-end -->';
 const PAGE = path.join(projectDir(), 'docs/applications.md');
 const RESULTS = path.join(projectDir(), 'test/e2e/apps/results.json');
 
+/** Both together: what single runs have found adds up. */
+export function added(before: Row | undefined, row: Row): Row {
+  if (before === undefined) return row;
+  const operations: Row['operations'] = { ...before.operations };
+  for (const operation of OPERATIONS) {
+    const old = before.operations[operation] ?? { green: 0, all: 0, reasons: [] };
+    const now = row.operations[operation];
+    if (now === undefined) continue;
+    const reasons = [...new Set([...old.reasons, ...now.reasons])];
+    operations[operation] = { green: old.green + now.green, all: old.all + now.all, reasons };
+  }
+  return {
+    ...row,
+    operations,
+    replies: before.replies + row.replies,
+    connections: before.connections + row.connections,
+    worstGapMs: Math.max(before.worstGapMs, row.worstGapMs),
+  };
+}
+
 export const keyOf = (app: App, algorithm: Algorithm): string => `${app.id} ${algorithm}`;
 
 export async function readResults(): Promise<Results> {

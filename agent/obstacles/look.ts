@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { kindOf, obstacleText, type Obstacle, type ObstacleName } from '../../src/model/obstacles.ts';
 import { openFiles, processTree, type OpenFile } from '../linux/process-tree.ts';
-import { socketKinds } from '../linux/socket-kinds.ts';
-import { unixPeers } from '../linux/unix-peers.ts';
+import { socketKinds } from '../linux/sockets/kinds.ts';
+import { unixPeers } from '../linux/sockets/unix-peers.ts';
 import { fileObstacle, socketObstacle } from './kinds.ts';
 import { readProcess, type LookedAt } from './processes.ts';
 

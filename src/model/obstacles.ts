@@ -1,6 +1,6 @@
 /**
  * What CRIU does not carry: the one table that preparation, `coordinator check STACK` and the advice of a failed dump go by. Seen with CRIU 4.2.1;
- * docs/limits.md is for users. To be tried again with another version.
+ * docs/programs/limits.md is for users. To be tried again with another version.
  */
 export interface ObstacleKind {
   /**

@@ -1,6 +1,6 @@
 /**
  * `npm run test:apps`: known applications under load (examples/apps) on a real test bed, application by algorithm by operation. What has been run is kept in
- * test/e2e/apps/results.json, so that single runs can be added; docs/applications.md is made from it.
+ * test/e2e/apps/results.json, so that single runs can be added; docs/programs/applications.md is made from it.
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,7 @@ const HELP = `npm run test:apps [-- options]
   --operations N     so many of each kind (5): snapshot, rollback, restore elsewhere, migration and back
   --anew             former results of these do not count any more; else they add up
   --missing          only what has no result yet
-  --table            only make the table of docs/applications.md anew
+  --table            only make the table of docs/programs/applications.md anew
   --dry              do not write results
 SWARMCUT_BED names the test bed (apps); one that is up stays up.
 `;

@@ -1,4 +1,4 @@
-/** What has been found: test/e2e/apps/results.json, from which the table of docs/applications.md is made. */
+/** What has been found: test/e2e/apps/results.json, from which the table of docs/programs/applications.md is made. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -41,7 +41,7 @@ export type Results = z.infer<typeof fileSchema>;
 
 const BEGIN = '<!-- prettier-ignore-start -->';
 const END = '<!-- prettier-ignore-end -->';
-const PAGE = path.join(projectDir(), 'docs/applications.md');
+const PAGE = path.join(projectDir(), 'docs/programs/applications.md');
 const RESULTS = path.join(projectDir(), 'test/e2e/apps/results.json');
 
 /** Both together: what single runs have found adds up. */

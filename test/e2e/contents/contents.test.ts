@@ -10,8 +10,8 @@ import {
   snapshot,
   stacks,
   waitFor,
-} from './harness.ts';
-import type { Manifest, RunningTask, VerifyReport } from './harness.ts';
+} from '../harness.ts';
+import type { Manifest, RunningTask, VerifyReport } from '../harness.ts';
 import { randomBytes } from 'node:crypto';
 
 /** A container with most of what a checkpoint has to carry, in the language that starts fastest. */

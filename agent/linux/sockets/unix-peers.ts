@@ -1,4 +1,4 @@
-import { InterruptedDumpError, Netlink, NETLINK_SOCK_DIAG, attributes } from './netlink.ts';
+import { InterruptedDumpError, Netlink, NETLINK_SOCK_DIAG, attributes } from '../netlink.ts';
 
 /** unix_diag(7), and linux/unix_diag.h. */
 const SOCK_DIAG_BY_FAMILY = 20;

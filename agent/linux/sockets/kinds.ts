@@ -1,5 +1,5 @@
-import { closeDescriptor, getUint32Option, SOL_SOCKET, tryOpenProcess, tryTakeDescriptor } from './sys.ts';
-import type { OpenFile } from './process-tree.ts';
+import { closeDescriptor, getUint32Option, SOL_SOCKET, tryOpenProcess, tryTakeDescriptor } from '../sys.ts';
+import type { OpenFile } from '../process-tree.ts';
 
 const SO_TYPE = 3;
 const SO_PROTOCOL = 38;

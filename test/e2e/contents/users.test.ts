@@ -10,7 +10,7 @@ import {
   snapshot,
   stacks,
   waitFor,
-} from './harness.ts';
+} from '../harness.ts';
 
 /** What a process of test/e2e/programs/identity.py shows; all but `n` must be the same for ever. */
 interface Shown {

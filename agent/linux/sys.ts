@@ -38,7 +38,7 @@ interface Libc {
 
 let loaded: Libc | undefined;
 
-/** For the files of this folder. */
+/** For what has calls of its own. */
 export function libc(): Libc {
   if (loaded) return loaded;
   // `null` is the program itself, which has a C library whatever its name is on this system.

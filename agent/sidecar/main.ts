@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { messageOf } from '../../src/model/errors.ts';
 import { readStartConfig } from '../../src/rpc/control/start-config.ts';
 import { moveToNetns } from '../linux/sys.ts';
-import { unmapClean } from '../linux/unmap.ts';
+import { unmapClean } from './unmap.ts';
 import { addressesIn } from './capture/listening.ts';
 import { serveControl } from './control/server.ts';
 import { openLog } from './log-lines.ts';

@@ -8,7 +8,7 @@ import {
   controlEpoll,
   createEpoll,
   waitEpoll,
-} from '../../linux/epoll.ts';
+} from './epoll.ts';
 
 /** What wants to know of a socket. Both may be called without need. */
 export interface Watcher {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { mappingsIn, unmapClean } from '../../../agent/linux/unmap.ts';
+import { mappingsIn, unmapClean } from '../../../agent/sidecar/unmap.ts';
 
 const EXAMPLE = `00400000-00e00000 r--p 00000000 fe:00 1234                               /usr/bin/with space/node
 Size:              10240 kB

@@ -1,4 +1,4 @@
-import { libc, checked, uninterrupted } from './sys.ts';
+import { libc, checked, uninterrupted } from '../../linux/sys.ts';
 
 /** epoll(7), for many descriptors behind one. */
 export const EPOLL_OPERATIONS = { add: 1, remove: 2, change: 3 } as const;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { checked, libc } from './sys.ts';
+import { checked, libc } from '../linux/sys.ts';
 
 const MADV_DONTNEED = 4;
 

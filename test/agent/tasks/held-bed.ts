@@ -63,6 +63,8 @@ export class HeldBed {
   readonly before = new Map<string, () => Promise<void>>();
   /** Of every container. */
   health: HealthCheck | undefined;
+  /** Of every container: by default there is no such process, so that nothing of this machine is looked at. */
+  pid = 2 ** 30;
   readonly held: HeldTasks;
 
   constructor() {
@@ -118,7 +120,7 @@ export class HeldBed {
       resume: () => this.#step('thaw').then(() => void this.frozen.delete(containerId)),
       command: (...args: readonly string[]) => [...args],
     };
-    return { containerId, pid: 1, interceptor, runc, health: this.health };
+    return { containerId, pid: this.pid, interceptor, runc, health: this.health };
   }
 
   /** A task that a round has taken and brought to this state. */

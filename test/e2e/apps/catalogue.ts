@@ -62,7 +62,7 @@ export const APPS: readonly App[] = [
     title: 'Go, net/http',
     traffic: 'HTTP kept alive; two dozen goroutines',
     images: ['go'],
-    version: ['server', 'go-server', '--version'],
+    version: ['server', 'sh', '-c', 'grep -ao "go1[.][0-9]*[.][0-9]*" /usr/local/bin/go-server'],
   },
   {
     id: 'etcd',

@@ -7,7 +7,7 @@ import type { Operation } from './catalogue.ts';
 /** Longest time for traffic to go on after an operation. Milliseconds. */
 const PATIENCE_MS = 120_000;
 /** So many replies on each connection, or new connections, are seen after an operation. */
-const GOES_ON = 20;
+const GOES_ON = 8;
 
 /** What `coordinator check STACK` finds. */
 interface CheckedTask {

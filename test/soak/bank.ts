@@ -6,7 +6,7 @@ import { Lost } from './failures.ts';
 export const STACK = 'bank';
 
 /** The bank's tasks, and what it has in all. */
-const TASKS = 4;
+export const TASKS = 4;
 const TOTAL = 4_000_000;
 
 /** New tasks, and connections after a restore, get so long to be as they shall be. Milliseconds. */

@@ -1,5 +1,6 @@
 /** What swarmcut takes of its nodes, counted from outside while nothing is under way; and whether it has grown. */
 import type { Stacks } from '../../examples/demo/stacks.ts';
+import { TASKS } from './bank.ts';
 
 /** One figure that must not grow. */
 interface Measure {
@@ -56,7 +57,7 @@ const files = (dir, skip) => list(dir).reduce((sum, name) => {
 const pids = list('/proc').filter((name) => /^\\d+$/.test(name));
 const agent = read('/run/testbed/agent.pid').trim();
 const commands = new Map(pids.map((pid) => [pid, read('/proc/' + pid + '/cmdline').split('\\0').join(' ')]));
-const sidecars = pids.filter((pid) => commands.get(pid).includes('/agent/sidecar/main.js'));
+const sidecars = pids.filter((pid) => pid !== String(process.pid) && commands.get(pid).includes('/agent/sidecar/main.js'));
 const ours = pids.filter((pid) => pid !== agent && !sidecars.includes(pid) && pid !== String(process.pid) &&
   /swarmcut|coordinator\\/main|agent\\/main|criu|runc /.test(commands.get(pid)) && !/supervise\\.sh|containerd-shim|runtime-runc|dockerd/.test(commands.get(pid)));
 const zombies = pids.filter((pid) => / Z /.test(read('/proc/' + pid + '/stat').replace(/\\(.*\\)/, ' ').slice(0, 20)));
@@ -87,7 +88,7 @@ interface Look {
   readonly [measure: string]: number | readonly string[];
 }
 
-/** @returns all nodes' figures, and the command lines of processes of ours that are there besides agents and sidecars */
+/** @returns all nodes' figures, and what is still on its way: processes of ours besides agents and sidecars, tasks that have moved and not ended */
 export async function look(
   stacks: Stacks,
   sidecarsPerTask: 0 | 1,
@@ -98,6 +99,7 @@ export async function look(
       return [node, JSON.parse(text) as Look] as const;
     }),
   );
+  const tasks = found.reduce((sum, [, seen]) => sum + seen.tasks, 0);
   const figures = found.map(([node, seen]) => {
     const known = MEASURES.map(({ name }): [string, number] => {
       if (name === 'sidecarsBeyond') return [name, seen.sidecars - sidecarsPerTask * seen.tasks];
@@ -107,7 +109,10 @@ export async function look(
   });
   return {
     figures: Object.fromEntries(figures),
-    busy: found.flatMap(([node, { ours }]) => ours.map((command) => `${node}: ${command}`)),
+    busy: [
+      ...found.flatMap(([node, { ours }]) => ours.map((command) => `${node}: ${command}`)),
+      ...(tasks > TASKS ? [`${tasks} tasks, not ${TASKS}`] : []),
+    ],
   };
 }
 

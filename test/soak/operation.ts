@@ -234,7 +234,7 @@ async function bringBack(world: World, before: BankCheck): Promise<BankCheck> {
 const KEPT = 3;
 
 /** Removes all other snapshots: older ones, and what a coordinator has finished that was killed before it could say so. */
-async function prune(world: World): Promise<void> {
+export async function prune(world: World): Promise<void> {
   world.kept = world.kept.slice(-KEPT);
   const wanted = new Set(world.kept.map(({ id }) => id));
   const listed = await world.stacks.coordinate<{ id: string }[]>(['list', STACK]);

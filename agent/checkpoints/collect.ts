@@ -37,7 +37,7 @@ async function early({ followed: files }: StagedDump, path: string): Promise<str
   const file = files.get(path);
   if (file === undefined) return undefined;
   using _hashing = followed(file.progress);
-  return file.sha256.catch(() => undefined);
+  return await file.sha256.catch(() => undefined);
 }
 
 /** Moves everything that `save` has recorded into the store, and reads from the images what the coordinator wants to know. */

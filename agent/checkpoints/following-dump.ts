@@ -10,8 +10,8 @@ const PAGES = /^pages-\d+\.img$/;
 /** How often it is looked how far CRIU is. Milliseconds. */
 const LOOK_MS = 25;
 
-/** A file below this size is hashed in no time when the dump has ended. Bytes. */
-const SMALL_BYTES = 4 * 1024 * 1024;
+/** A file below this size is hashed in less time than it takes to start another thread. Bytes. */
+const SMALL_BYTES = 32 * 1024 * 1024;
 
 /** A file whose hash will be known soon. */
 export interface FollowedFile {

@@ -133,8 +133,9 @@ export class StateStager {
       },
       'staged',
     );
-    const [checked, checking] = [late.settle(), () => late.progress()];
-    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked, checking };
+    const checked = late.settle();
+    checked.catch(() => undefined); // told to whoever restores
+    return { imageDir, workDir, channelsDir, files: unpacked, fetchedBytes, checked, checking: () => late.progress() };
   }
 
   /**

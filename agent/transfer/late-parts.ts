@@ -5,7 +5,6 @@ import { broken, type Wanted } from './wanted.ts';
 
 interface Late {
   readonly file: TemporaryPart;
-  readonly hash: FollowingHash;
   /** @throws SwarmcutError `damaged`, `failed` */
   readonly checked: Promise<void>;
 }
@@ -16,13 +15,16 @@ interface Late {
  */
 export class LateParts {
   readonly #parts = new Map<string, Late>();
-  #settled: Promise<void> | undefined;
+  /** Of all there ever were. */
+  readonly #hashes: FollowingHash[] = [];
+  readonly #ends: Promise<void>[] = [];
 
   /** @param hash has been told of all of the file @param node who sent it */
   add(part: Wanted, file: TemporaryPart, hash: FollowingHash, node: string): void {
     const checked = check(part, hash, node);
     checked.catch(() => undefined); // told by settle
-    this.#parts.set(part.sha256, { file, hash, checked });
+    this.#hashes.push(hash);
+    this.#parts.set(part.sha256, { file, checked });
   }
 
   /** Where one lies, until {@link settle}. */
@@ -32,34 +34,28 @@ export class LateParts {
 
   /** How far the thread is. */
   progress(): Progress {
-    const each = [...this.#parts.values()].map(({ hash }) => hash.progress());
+    const each = this.#hashes.map((hash) => hash.progress());
     return { doing: each.map(({ doing }) => doing).join('; '), mark: each.map(({ mark }) => mark).join(' ') };
   }
 
   /**
-   * Waits until all are checked; they go into the store. Repeated: the same answer. To be called in any case, or files are left over.
-   * @throws SwarmcutError `damaged` when one is not what it should be: that one is gone; `failed`
+   * Waits until all are checked; they go into the store. To be called in any case, or files are left over. Repeated: also for what has come since.
+   * @throws SwarmcutError `damaged` when one is not what it should be, now or in an earlier call: that one is gone; `failed`
    */
-  settle(): Promise<void> {
-    this.#settled ??= this.#settle();
-    this.#settled.catch(() => undefined);
-    return this.#settled;
-  }
-
-  async #settle(): Promise<void> {
-    const ends = await Promise.allSettled(
-      [...this.#parts].map(async ([sha256, { file, checked }]) => {
-        try {
-          await checked;
-          await file.commit(sha256);
-        } catch (error) {
-          await file.discard();
-          throw error;
-        }
-      }),
-    );
+  async settle(): Promise<void> {
+    for (const [sha256, late] of this.#parts) this.#ends.push(finish(sha256, late));
     this.#parts.clear();
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    for (const end of await Promise.allSettled(this.#ends)) if (end.status === 'rejected') throw end.reason;
+  }
+}
+
+async function finish(sha256: string, { file, checked }: Late): Promise<void> {
+  try {
+    await checked;
+    await file.commit(sha256);
+  } catch (error) {
+    await file.discard();
+    throw error;
   }
 }
 

@@ -14,8 +14,8 @@ import { broken, type Progress, type Wanted } from '../wanted.ts';
 /** Slabs of one connection: one is filled while others are written. */
 const SLABS = 4;
 
-/** A part up to this size is hashed where it comes in: to tell another thread of it takes longer. Bytes. */
-const SMALL_BYTES = 1024 * 1024;
+/** A part up to this size is hashed where it comes in: in less time than it takes to start another thread. Bytes. */
+const SMALL_BYTES = 16 * 1024 * 1024;
 
 export interface ReceiverOptions {
   readonly store: PartStore;

@@ -1,3 +1,4 @@
+import { FrameError } from '../../../src/formats/part-frames.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import { pause } from '../../../src/platform/deadlines.ts';
 import type { LiveIdentity } from '../../../src/rpc/index.ts';
@@ -61,6 +62,7 @@ export class DirectWays {
         this.#keep(key, connection);
         return;
       } catch (error) {
+        if (error instanceof FrameError) throw new NoDirectWay(error.message);
         if (!(error instanceof LostConnection)) throw error;
         vain = receiver.came > came ? 1 : vain + 1;
         // Nothing has ever come: it is not that something was lost.

@@ -50,14 +50,14 @@ test('a file that is not there, or shorter than was said, is an error; the next 
 });
 
 test('the pages of a dump are hashed while they are written, and nothing else', async () => {
-  const pages = randomBytes(9 * MIB);
+  const pages = randomBytes(48 * MIB);
   using following = new FollowingDump(base);
-  for (let at = 0; at < pages.length; at += MIB) {
-    appendFileSync(join(base, 'pages-1.img'), pages.subarray(at, at + MIB));
+  for (let at = 0; at < pages.length; at += 4 * MIB) {
+    appendFileSync(join(base, 'pages-1.img'), pages.subarray(at, at + 4 * MIB));
     await new Promise((resolve) => setTimeout(resolve, 15));
   }
   writeFileSync(join(base, 'pages-2.img'), 'small');
-  writeFileSync(join(base, 'core-1.img'), randomBytes(6 * MIB));
+  writeFileSync(join(base, 'core-1.img'), randomBytes(40 * MIB));
   const digests = await following.ended();
   expect([...digests.keys()]).toEqual(['pages-1.img']);
   expect(await digests.get('pages-1.img')?.sha256).toBe(sha256(pages));
@@ -87,6 +87,20 @@ test('a part that is late comes into the store when it is right, and is gone whe
   const there = await Promise.all(parts.map((part) => store.has(part.sha256)));
   expect(there).toEqual([true, false]);
   expect([...(await store.list())]).toEqual([parts[0]?.sha256]);
+});
+
+test('a part that comes when all others have been settled is settled the next time, and no other', async () => {
+  const store = new PartStore({ state: join(base, 'state'), run: join(base, 'run') });
+  await store.open();
+  const late = new LateParts();
+  await late.settle();
+  const bytes = randomBytes(MIB);
+  const file = await store.temporaryFile({ memory: true });
+  await file.writeAt(bytes, 0);
+  late.add({ sha256: '0'.repeat(64), sizeBytes: bytes.length }, file, new FollowingHash(file.path), 'n7');
+  await expect(late.settle()).rejects.toMatchObject({ code: 'damaged' });
+  await expect(late.settle()).rejects.toMatchObject({ code: 'damaged' });
+  expect((await store.list()).size).toBe(0);
 });
 
 test('a part that has become shorter meanwhile is no part', async () => {

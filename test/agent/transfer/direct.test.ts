@@ -260,7 +260,7 @@ test('a way that breaks without ever carrying a byte, or that always breaks, is 
 
 test('a part that is damaged where it lies is not taken, and nothing of it is left', async () => {
   const [from, to] = [await node('n1'), await node('n2')];
-  for (const size of [1000, 3 * MIB]) {
+  for (const size of [1000, 3 * MIB, 20 * MIB]) {
     const bytes = randomBytes(size);
     const part = await put(from.store, bytes);
     bytes[size - 1] = (bytes[size - 1] ?? 0) ^ 1;

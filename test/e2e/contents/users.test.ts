@@ -40,7 +40,7 @@ describe.each([
       },
     });
     // Swarm knows more than a compose file can say.
-    const program = await readFile(new URL('programs/identity.py', import.meta.url), 'utf8');
+    const program = await readFile(new URL('../programs/identity.py', import.meta.url), 'utf8');
     await stacks.must('n1', [
       ...['docker', 'service', 'create', '--detach', '--no-resolve-image', '--name', `${STACK}_identity`],
       ...['--label', `com.docker.stack.namespace=${STACK}`, '--container-label', `com.docker.stack.namespace=${STACK}`],

@@ -2,17 +2,7 @@ import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { pathInHost } from '../../../examples/testbed/index.ts';
-import {
-  PATIENCE_MS,
-  agentsAnswer,
-  expectGoesOn,
-  expectNoTraces,
-  killer,
-  others,
-  placement,
-  stacks,
-  waitFor,
-} from '../harness.ts';
+import { PATIENCE_MS, expectGoesOn, expectNoTraces, others, placement, stacks, waitFor } from '../harness.ts';
 import type { MigrateReport } from '../harness.ts';
 
 const STACK = 'big';
@@ -127,20 +117,4 @@ test('a byte that is damaged while it is on its way: nothing of it is released, 
   expect(await whereIsIt()).toBe(from);
   await expectEveryWrite();
   expect((await largest(to, '')).bytes).toBe(0);
-});
-
-test('the agent that sends is killed in the middle: either of the two tasks goes on, with all there was', async () => {
-  const from = await whereIsIt();
-  const [to] = others(from);
-  const kill = await killer(from, 'agent');
-  const migration = stacks.coordinator(['migrate', `${STACK}_redis`, '--to', to, '--progress', 'json']);
-  await midway(to);
-  kill();
-  const { exitCode } = await migration;
-  await agentsAnswer();
-  await waitFor('the end of it', async () => (await stacks.status(STACK, 'client')).errors === 0, {
-    timeoutMs: PATIENCE_MS,
-  });
-  expect(await whereIsIt()).toBe(exitCode === 0 ? to : from);
-  await expectEveryWrite();
 });

@@ -160,6 +160,11 @@ export async function runAgent(options: AgentOptions): Promise<void> {
         there ? 'the engine is there again' : 'the engine has gone: nothing waits for standing tasks',
       );
       standstills.engineIs(there);
+      if (there)
+        void containers.ids().then(
+          (present) => standstills.prune(present),
+          (error: unknown) => log.warn({ reason: messageOf(error) }, 'marks of containers that have ended may stay'),
+        );
     },
   });
   // Before the shim is listened to: a container that is started again must not get a second sidecar.

@@ -81,6 +81,12 @@ export class Standstills {
     }
   }
 
+  /** Forgets containers that are no more: an engine that was killed has ended them without the shim, which would have. */
+  prune(present: ReadonlySet<string>): void {
+    for (const name of existsSync(this.#folder) ? readdirSync(this.#folder) : [])
+      if (!present.has(name)) this.unmark(name);
+  }
+
   /** Its first words; none if there is no mark. */
   #read(name: string): string[] {
     const file = join(this.#folder, name);

@@ -362,11 +362,12 @@ export function faultOf(id: string): Fault {
   return fault;
 }
 
-/** Whether a step is of an operation under an algorithm: only stacks with sidecars pass those of sidecars. */
+/** Whether a step is of an operation under an algorithm: only stacks with sidecars pass those of sidecars, and only `sync` lets all go together. */
 export function taken(step: Step, operation: Operation, algorithm: string): boolean {
   const operations: readonly StepOperation[] = STEPS[step].operations;
   return (
     operations.includes(operation === 'drain' ? 'migrate' : operation) &&
-    (algorithm === 'chandy-lamport' || !step.startsWith('sidecar.'))
+    (algorithm === 'chandy-lamport' || !step.startsWith('sidecar.')) &&
+    (algorithm === 'sync' || step !== 'coordinator.release')
   );
 }

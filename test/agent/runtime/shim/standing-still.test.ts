@@ -248,6 +248,13 @@ describe('the marks', () => {
     standstills.clear();
   });
 
+  it('go with containers that an engine has ended without us, when it was killed', () => {
+    for (const containerId of ['c1', 'c2'])
+      standstills.mark({ ...STILL, containerId, decided: true, health: undefined });
+    standstills.prune(new Set(['c2']));
+    expect(['c1', 'c2'].map((id) => fixture.exists(`run/still/${id}`))).toEqual([false, true]);
+  });
+
   it('stay, when an agent starts, for as long as what has moved is not ended', () => {
     let now = 0;
     const marks = new Standstills({ run: fixture.run }, () => now);

@@ -309,7 +309,12 @@ export class HeldTasks {
   async #hasMoved(entry: Entry): Promise<void> {
     const { containerId } = entry.task;
     clearTimeout(entry.timer);
-    entry.timer = setTimeout(() => this.#forget(entry), entry.task.movedGraceMs).unref();
+    entry.timer = setTimeout(() => {
+      this.#forget(entry);
+      // It has been ended by now; an engine that was killed has no use for the marks, and would never have them removed.
+      this.#options.expectations.unmarkMoved(containerId);
+      this.#options.standstills.unmark(containerId);
+    }, entry.task.movedGraceMs).unref();
     await this.#endSidecar(containerId);
     await this.#options.journal.forget(containerId);
   }

@@ -110,7 +110,10 @@ async function play(context: SoakContext, progress: Progress): Promise<void> {
     return;
   }
   progress.comparisons = compare(first, last);
-  reasons.push(...grownText(progress.comparisons));
+  const grown = grownText(progress.comparisons);
+  reasons.push(...grown);
+  if (grown.length > 0)
+    await saveLogs(stacks, path.join(options.logs, `${algorithm}-grown`), grown.join('\n'), await logEnds(stacks));
   // For the next algorithm.
   await stacks.remove(STACK, { volumes: true });
   await stacks.must('n1', ['docker', 'service', 'rm', BYSTANDER]);
@@ -174,7 +177,8 @@ async function figuresNow({ stacks, algorithm, say, signal }: SoakContext, world
   const sidecars = algorithm === 'chandy-lamport' ? 1 : 0;
   try {
     const { id } = world.kept.at(-1) ?? (await snapshotNow(stacks));
-    await stacks.coordinate(['restore', id, ...PLACES]);
+    // Twice: engines keep the containers of the generation before, too, and they are there where that one was.
+    for (let generation = 0; generation < 2; generation++) await stacks.coordinate(['restore', id, ...PLACES]);
     world.kept = [await snapshotNow(stacks)];
     await prune(world);
     const until = performance.now() + QUIET_MS;

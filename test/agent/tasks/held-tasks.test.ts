@@ -373,3 +373,17 @@ describe('a task whose successor is about to run', () => {
     expect(bed.left).toEqual(SUSPENDED);
   });
 });
+
+it('a task that has moved leaves no marks when it must have ended: a killed engine ends it without the shim', async () => {
+  vi.useFakeTimers();
+  try {
+    const bed = new HeldBed();
+    await bed.held.suspend(RESTORE, CONTAINER, 5_000);
+    await bed.held.retire(RESTORE, CONTAINER);
+    expect([[...bed.moved], [...bed.standstills.keys()]]).toEqual([[CONTAINER], [CONTAINER]]);
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect([[...bed.moved], [...bed.standstills.keys()]]).toEqual([[], []]);
+  } finally {
+    vi.useRealTimers();
+  }
+});

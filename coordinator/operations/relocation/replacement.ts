@@ -4,6 +4,7 @@ import { ProgressDeadline, passedText, pause, type Passed } from '../../../src/p
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
+import type { Arrival } from './arrivals.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
 import {
   PLACE_TIMEOUT_MS,
@@ -287,6 +288,20 @@ export class ServiceReplacement {
     const made = await cluster.service(id);
     if (made === undefined) throw removed(change.name);
     this.#note(change.name, made, generation);
+  }
+
+  /**
+   * Warns of new tasks that are not where they were to go: the cluster has given one up, and made another one, when other nodes took tasks again.
+   * @param arrivals what waits for its state
+   */
+  tellElsewhere(arrivals: readonly Pick<Arrival, 'key' | 'task' | 'agent'>[]): void {
+    for (const { name, placement } of this.#changes)
+      for (const { key, task, agent } of arrivals)
+        if (task.service === name && placement.only !== undefined && agent.node !== placement.only)
+          this.#ctx.emit({
+            kind: 'warning',
+            message: `${key} comes to ${agent.node}, not to ${placement.only}: Swarm has placed it anew (\`docker service ps --no-trunc ${name}\` says why)`,
+          });
   }
 
   #note(name: string, service: ClusterService, generation: number): void {

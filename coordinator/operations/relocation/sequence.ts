@@ -13,7 +13,7 @@ const KEEP_MARGIN_MS = 30_000;
 
 type Replacing = Pick<
   ServiceReplacement,
-  'begin' | 'adapt' | 'services' | 'generations' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
+  'begin' | 'adapt' | 'services' | 'generations' | 'tellElsewhere' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
 >;
 
 /** By task key, as {@link Arrival} says who waits. */
@@ -122,6 +122,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     const arrivals = await relocation.arrivals(steps.keys, services, generations, steps.timeoutMs, () =>
       replacement.adapt(),
     );
+    replacement.tellElsewhere([...arrivals.values()]);
     await failPoint('coordinator.stop-old');
     const saved = await steps.stopOld();
     const [plans, fetched] = await Promise.all([

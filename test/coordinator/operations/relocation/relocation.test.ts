@@ -59,6 +59,7 @@ class Bed {
     ]),
     begin: () => this.#step('begin'),
     adapt: () => Promise.resolve(),
+    tellElsewhere: () => undefined,
     commit: () => this.#step('commit'),
     isOurs: () => Promise.resolve(this.ours),
     settle: () => this.#step('settle').then(() => ({ late: [], ended: [] })),

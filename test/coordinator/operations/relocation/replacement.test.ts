@@ -63,6 +63,17 @@ test('nodes that were kept free until all was placed are not touched again: anot
       [{ name: 'bank_a', present: made, spec: BEFORE, placement: { only: 'n2' }, tasks: 1 }],
     );
     await replacement.begin();
+    const arrivalOn = (where: string): object => ({
+      key: 'bank_a.1',
+      task: { service: 'bank_a' },
+      agent: { node: where },
+    });
+    replacement.tellElsewhere([arrivalOn('n2')] as never);
+    expect(ctx.emit).not.toHaveBeenCalled();
+    replacement.tellElsewhere([arrivalOn('n1')] as never);
+    expect(vi.mocked(ctx.emit).mock.calls).toMatchObject([
+      [{ kind: 'warning', message: expect.stringMatching(/^bank_a\.1 comes to n1, not to n2/) as string }],
+    ]);
     await replacement.commit({ released: [], retired: [], rewrites: [] });
     expect(journal?.reserved).toEqual([]);
     expect(await replacement.undo()).toBe(true);

@@ -50,10 +50,10 @@ export class PartsConnection {
       room: () => this.#reading?.room() ?? this.#own,
       took: (bytes) => this.#reading?.took(bytes) ?? this.#unasked(),
     });
-    const { node } = called;
-    this.#socket.on('error', (error) => this.#loses(`connection with node ${node}: ${messageOf(error)}`));
-    this.#socket.on('close', () => this.#loses(`node ${node} has closed the connection`));
-    this.#socket.on('end', () => this.#loses(`node ${node} has ended the connection`));
+    const where = `port ${called.port} of node ${called.node} (${called.host})`;
+    this.#socket.on('error', (error) => this.#loses(`${where}: ${messageOf(error)}`));
+    this.#socket.on('close', () => this.#loses(`${where}: the connection was closed`));
+    this.#socket.on('end', () => this.#loses(`${where}: the connection was ended`));
   }
 
   /** @throws LostConnection; the signal's reason */
@@ -61,7 +61,6 @@ export class PartsConnection {
     signal?.throwIfAborted();
     const connection = new PartsConnection(called, identity);
     const socket = connection.#socket;
-    const { node, host, port } = called;
     await new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => socket.destroy(new Error('nothing answers there')), CONNECT_TIMEOUT_MS);
       const cancel = (): void => void socket.destroy();
@@ -81,7 +80,7 @@ export class PartsConnection {
       connection.#onLost = (error) => {
         ended();
         if (signal?.aborted === true) reject(signal.reason as Error);
-        else reject(new LostConnection(`port ${port} of node ${node} (${host}): ${error.message}`));
+        else reject(error);
       };
     });
     return connection;

@@ -4,8 +4,9 @@
  */
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { addImages, down, execOn, listBeds, up } from '../../../examples/testbed/index.ts';
+import { addImages, down, listBeds, up } from '../../../examples/testbed/index.ts';
 import type { Progress } from '../../../examples/testbed/index.ts';
+import { versionsOn } from '../records/versions.ts';
 import { ALGORITHMS, APPS } from './catalogue.ts';
 import { added, keyOf, readResults, tables, writeResults } from './results.ts';
 import { runApp } from './run.ts';
@@ -63,7 +64,7 @@ async function main(): Promise<void> {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   try {
     await up({ name: bed, nodes: 3 }, report);
-    results.versions = await versions(bed);
+    results.versions = await versionsOn(bed);
     for (const { app, algorithm } of pairs) {
       say(`${app.title}, ${algorithm}`);
       try {
@@ -81,20 +82,6 @@ async function main(): Promise<void> {
     if (!existed) await down({ name: bed });
   }
   process.stdout.write(`${tables(results)}\n`);
-}
-
-/** Of what takes part besides ourselves. */
-async function versions(bed: string): Promise<Record<string, string>> {
-  const ask = async (...argv: string[]): Promise<string> => {
-    const { stdout } = await execOn({ name: bed }, 'n1', argv);
-    return stdout.split('\n')[0]?.replace(/^\D*/, '') ?? '';
-  };
-  return {
-    Linux: await ask('uname', '-r'),
-    Docker: await ask('docker', 'version', '--format', '{{.Server.Version}}'),
-    runc: await ask('runc', '--version'),
-    CRIU: await ask('criu', '--version'),
-  };
 }
 
 await main();

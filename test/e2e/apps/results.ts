@@ -1,8 +1,9 @@
 /** What has been found: test/e2e/apps/results.json, from which the table of docs/programs/applications.md is made. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { projectDir } from '../../../examples/testbed/layout.ts';
+import { field, readRecord, table, writeRecord } from '../records/page.ts';
+import { versionsText } from '../records/versions.ts';
 import { ALGORITHMS, APPS, OPERATIONS } from './catalogue.ts';
 import type { Algorithm, App, Operation } from './catalogue.ts';
 
@@ -39,8 +40,6 @@ const fileSchema = z.object({
 });
 export type Results = z.infer<typeof fileSchema>;
 
-const BEGIN = '<!-- prettier-ignore-start -->';
-const END = '<!-- prettier-ignore-end -->';
 const PAGE = path.join(projectDir(), 'docs/programs/applications.md');
 const RESULTS = path.join(projectDir(), 'test/e2e/apps/results.json');
 
@@ -67,11 +66,9 @@ export function added(before: Row | undefined, row: Row): Row {
 export const keyOf = (app: App, algorithm: Algorithm): string => `${app.id} ${algorithm}`;
 
 export async function readResults(): Promise<Results> {
-  const text = await readFile(RESULTS, 'utf8').catch(() => undefined);
-  return text === undefined ? { versions: {}, explained: {}, rows: {} } : fileSchema.parse(JSON.parse(text));
+  return fileSchema.parse((await readRecord(RESULTS)) ?? { versions: {}, explained: {}, rows: {} });
 }
 
-/** At once and entirely, so that a run that is cut short loses at most its last row; then the page. */
 export async function writeResults(results: Results): Promise<void> {
   const rows = Object.fromEntries(
     APPS.flatMap((app) => ALGORITHMS.map((algorithm) => keyOf(app, algorithm))).flatMap((key) => {
@@ -79,15 +76,8 @@ export async function writeResults(results: Results): Promise<void> {
       return row === undefined ? [] : [[key, row] as const];
     }),
   );
-  await replace(RESULTS, `${JSON.stringify({ ...results, rows }, undefined, 1)}\n`);
-  const page = await readFile(PAGE, 'utf8');
-  const [head = '', rest = ''] = page.split(BEGIN);
-  await replace(PAGE, `${head}${BEGIN}\n\n${tables({ ...results, rows })}\n\n${END}${rest.split(END)[1] ?? '\n'}`);
-}
-
-async function replace(name: string, text: string): Promise<void> {
-  await writeFile(`${name}.new`, text);
-  await rename(`${name}.new`, name);
+  const sorted = { ...results, rows };
+  await writeRecord(RESULTS, sorted, PAGE, tables(sorted));
 }
 
 /** The table for people, and for the terminal. */
@@ -96,8 +86,7 @@ export function tables(results: Results): string {
     ALGORITHMS.map((algorithm) => line(app, algorithm, results.rows[keyOf(app, algorithm)])),
   );
   const head = ['application', 'algorithm', 'check', ...OPERATIONS, 'replies checked', 'new connections', 'worst gap'];
-  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`);
-  const with_ = versions.length === 0 ? '' : `With ${versions.join(', ')}.\n\n`;
+  const with_ = Object.keys(results.versions).length === 0 ? '' : `${versionsText(results.versions)}\n\n`;
   return `${with_}${table(head, lines)}\n\n### What was not green\n\n${notGreen(results)}`;
 }
 
@@ -134,13 +123,5 @@ function notGreen({ rows, explained }: Results): string {
 }
 
 function cleaned(text: string): string {
-  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;').slice(0, 400);
-}
-
-/** A table as prettier has it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, at) => Math.max(3, ...[head, ...rows].map((row) => (row[at] ?? '').length)));
-  const one = (row: readonly string[]): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  return [one(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(one)].join('\n');
+  return field(text, 400);
 }

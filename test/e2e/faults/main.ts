@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { down, execOn } from '../../../examples/testbed/index.ts';
+import { down } from '../../../examples/testbed/index.ts';
+import { versionsOn } from '../records/versions.ts';
 import { ALL_STEPS, allCells, chosen, keyOf } from './matrix.ts';
 import { legend, noted, readResults, writeResults } from './results.ts';
 import { ensureBed, runCells } from './run.ts';
@@ -82,7 +83,7 @@ async function main(): Promise<void> {
 
   const bed = process.env.SWARMCUT_BED ?? 'faults';
   const existed = await ensureBed(bed);
-  Object.assign(results.versions, await versions(bed));
+  Object.assign(results.versions, await versionsOn(bed));
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   let red = 0;
   try {
@@ -106,20 +107,6 @@ async function main(): Promise<void> {
     if (!existed) await down({ name: bed });
   }
   if (red > 0) process.exitCode = 1;
-}
-
-/** Of what takes part besides ourselves. */
-async function versions(bed: string): Promise<Record<string, string>> {
-  const ask = async (...argv: string[]): Promise<string> => {
-    const { stdout } = await execOn({ name: bed }, 'n1', argv);
-    return stdout.split('\n')[0]?.replace(/^\D*/, '') ?? '';
-  };
-  return {
-    Linux: await ask('uname', '-r'),
-    Docker: await ask('docker', 'version', '--format', '{{.Server.Version}}'),
-    runc: await ask('runc', '--version'),
-    CRIU: await ask('criu', '--version'),
-  };
 }
 
 await main();

@@ -1,9 +1,10 @@
 /** What has been found so far: test/e2e/faults/results.json, from which the tables of docs/reliability.md are made. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { projectDir } from '../../../examples/testbed/layout.ts';
 import { STEPS } from '../../../src/model/steps.ts';
+import { field, readRecord, table, writeRecord } from '../records/page.ts';
+import { versionsText } from '../records/versions.ts';
 import type { Cell, Outcome } from './cell.ts';
 import { FAULTS, taken } from './faults.ts';
 import { ALGORITHMS, ALL_STEPS, OPERATIONS, allCells, keyOf } from './matrix.ts';
@@ -28,18 +29,13 @@ const fileSchema = z.object({
 });
 export type Results = z.infer<typeof fileSchema>;
 
-/** Between these: generated. */
-const BEGIN = '<!-- prettier-ignore-start -->';
-const END = '<!-- prettier-ignore-end -->';
 const PAGE = path.join(projectDir(), 'docs/reliability.md');
 const RESULTS = path.join(projectDir(), 'test/e2e/faults/results.json');
 
 export async function readResults(): Promise<Results> {
-  const text = await readFile(RESULTS, 'utf8').catch(() => undefined);
-  return text === undefined ? { versions: {}, explained: {}, cells: {} } : fileSchema.parse(JSON.parse(text));
+  return fileSchema.parse((await readRecord(RESULTS)) ?? { versions: {}, explained: {}, cells: {} });
 }
 
-/** At once and entirely, so that a run that is cut short loses at most its last cell; then the tables. */
 export async function writeResults(results: Results): Promise<void> {
   const order = new Map(allCells().map((cell, index) => [keyOf(cell), index]));
   const cells = Object.fromEntries(
@@ -47,19 +43,12 @@ export async function writeResults(results: Results): Promise<void> {
       .filter(([key]) => order.has(key))
       .sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)),
   );
-  await replace(RESULTS, `${JSON.stringify({ ...results, cells }, undefined, 1)}\n`);
-  const page = await readFile(PAGE, 'utf8');
-  const [head = '', rest = ''] = page.split(BEGIN);
-  await replace(PAGE, `${head}${BEGIN}\n\n${tables({ ...results, cells })}\n${END}${rest.split(END)[1] ?? '\n'}`);
+  const sorted = { ...results, cells };
+  await writeRecord(RESULTS, sorted, PAGE, tables(sorted));
 }
 
 export function noted(outcome: Outcome, commit: string): Result {
   return { ...outcome, problems: [...outcome.problems], at: new Date().toISOString(), commit };
-}
-
-async function replace(name: string, text: string): Promise<void> {
-  await writeFile(`${name}.new`, text);
-  await rename(`${name}.new`, name);
 }
 
 const SIGNS = { green: '✓', red: '✗', 'not reached': '○' } as const;
@@ -70,17 +59,16 @@ function tables(results: Results): string {
   const count = (verdict: Result['verdict']): number => run.filter((cell) => cell.verdict === verdict).length;
   const times = run.map(({ at }) => at).sort();
   const seconds = Math.round(run.reduce((sum, cell) => sum + cell.seconds, 0));
-  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`);
   const summary = [
     `${run.length} of ${all.length} cells have been run (${times[0]?.slice(0, 16) ?? 'never'} to ${times.at(-1)?.slice(0, 16) ?? 'never'} UTC, ${Math.round(seconds / 60)} minutes in all, ${(seconds / Math.max(1, run.length)).toFixed(1)} s a cell):`,
     `${count('green')} green, ${count('red')} red, ${count('not reached')} in which the step was not reached.`,
-    `With ${versions.join(', ')}.`,
+    versionsText(results.versions),
   ].join(' ');
-  return [summary, ...OPERATIONS.map((operation) => table(operation, results)), problems(results)].join('\n\n');
+  return [summary, ...OPERATIONS.map((operation) => tableOf(operation, results)), problems(results)].join('\n\n');
 }
 
 /** Steps by faults; in each field a sign for each algorithm. */
-function table(operation: Cell['operation'], { cells }: Results): string {
+function tableOf(operation: Cell['operation'], { cells }: Results): string {
   const steps = ALL_STEPS.filter((step) => taken(step, operation, 'chandy-lamport'));
   const faults = FAULTS.filter((fault) =>
     steps.some((step) => ALGORITHMS.some((algorithm) => fault.applies(step, operation, algorithm))),
@@ -97,7 +85,7 @@ function table(operation: Cell['operation'], { cells }: Results): string {
       return signs === '–––' ? '' : signs;
     }),
   ]);
-  return [`### ${operation}`, lines(['step', ...faults.map(({ id }) => id)], rows)].join('\n\n');
+  return [`### ${operation}`, table(['step', ...faults.map(({ id }) => id)], rows)].join('\n\n');
 }
 
 function problems({ cells, explained }: Results): string {
@@ -107,31 +95,23 @@ function problems({ cells, explained }: Results): string {
     const why = Object.entries(explained)
       .filter(([beginning]) => key.startsWith(beginning))
       .map(([, text]) => text);
-    const what = found.join('; ').replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;').slice(0, 300);
+    const what = field(found.join('; '), 300);
     return [key, verdict, what, why.join(' ') || (verdict === 'red' ? '**not explained**' : ''), at.slice(0, 16)];
   });
   return [
     '### Red cells, and steps that were not reached',
-    lines(['cell', 'verdict', 'what was seen', 'why', 'when'], rows),
+    table(['cell', 'verdict', 'what was seen', 'why', 'when'], rows),
   ].join('\n\n');
-}
-
-/** A table as prettier has it. */
-function lines(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, at) => Math.max(3, ...[head, ...rows].map((row) => (row[at] ?? '').length)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join('\n');
 }
 
 /** The legend: what steps and faults are. */
 export function legend(): string {
   return [
-    lines(
+    table(
       ['fault', 'what is done'],
       FAULTS.map(({ id, what }) => [id, what]),
     ),
-    lines(
+    table(
       ['step', 'the moment'],
       ALL_STEPS.map((step) => [`\`${step}\``, STEPS[step].at]),
     ),

@@ -87,7 +87,7 @@ describe.each([
         '--ulimit',
         'fsize=1048576',
       ],
-      ...['--limit-pids', '20', 'swarmcut/examples:latest', 'python3', '-uc', program],
+      ...['--limit-pids', '20', 'swarmcut/examples:latest', 'python3', '-c', program],
     ]);
     await stacks.waitForReplicas(STACK);
   });

@@ -89,7 +89,12 @@ export class CriuHost {
     return this.exec(['sh', '-euc', script]);
   }
 
-  /** Makes a bundle with a root of its own over the image; nothing runs yet. @param change what the bundle has besides */
+  /**
+   * Makes a bundle with a root of its own over the image; nothing runs yet.
+   * @param args a program that is frozen must write each line in one piece: Python does when it is told to `flush`, and not with `-u`, where each
+   *   argument of `print` is a write of its own
+   * @param change what the bundle has besides
+   */
   async container(id: string, args: readonly string[], change: BundleChange = () => undefined): Promise<Container> {
     const container = new Container(this, `${id}-${process.pid}`, args, change);
     this.#containers.push(container);

@@ -95,7 +95,7 @@ function python(body: string): string[] {
 n = 0
 def show(*what): print(n, *what, flush=True)
 `;
-  return ['python3', '-uc', head + body.trim()];
+  return ['python3', '-c', head + body.trim()];
 }
 
 function numbers(container: Container): number[] {

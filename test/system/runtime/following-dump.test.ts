@@ -42,7 +42,7 @@ async function sha256(file: string): Promise<string> {
 }
 
 test('the hashes that are made while CRIU writes are those of what it has written', async () => {
-  const container = await host.container('big', ['python3', '-uc', PROGRAM]);
+  const container = await host.container('big', ['python3', '-c', PROGRAM]);
   await container.start();
   await vi.waitFor(() => expect(container.lines.filter((line) => line === 'ready')).toHaveLength(2), 30_000);
   const [imagePath, workPath] = [join(container.bundle, 'criu'), join(container.bundle, 'dump')];
@@ -75,7 +75,7 @@ test('a task moves: dumped, hashed meanwhile, sent, and restored from what is st
   });
   const [from, to] = stores as [PartStore, PartStore];
   for (const store of stores) await store.open();
-  const old = await host.container('from', ['python3', '-uc', COUNTING]);
+  const old = await host.container('from', ['python3', '-c', COUNTING]);
   await old.start();
   await vi.waitFor(() => expect(old.lines.length).toBeGreaterThan(3), 30_000);
   const [imagePath, workPath] = [join(old.bundle, 'criu'), join(old.bundle, 'dump')];
@@ -116,7 +116,7 @@ test('a task moves: dumped, hashed meanwhile, sent, and restored from what is st
     const checked = late.settle();
     const config = join(host.dir, 'criu.conf');
     await writeCriuConfig(config);
-    const copy = await host.container('to', ['python3', '-uc', COUNTING]);
+    const copy = await host.container('to', ['python3', '-c', COUNTING]);
     await copy.restore(images, config);
     await checked;
     expect(await to.has(pages?.sha256 ?? '')).toBe(true);

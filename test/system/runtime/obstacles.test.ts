@@ -46,7 +46,7 @@ f = open('/tmp/gone', 'w'); os.unlink('/tmp/gone'); g = os.pipe(); p = os.pidfd_
 
 function program(body: string): string[] {
   const head = 'import ctypes, os, select, signal, socket, time\nlibc = ctypes.CDLL(None)';
-  return ['python3', '-uc', `${head}\n${body.trim()}\nprint('ready', flush=True)\ntime.sleep(1000)`];
+  return ['python3', '-c', `${head}\n${body.trim()}\nprint('ready', flush=True)\ntime.sleep(1000)`];
 }
 
 /** CRIU can dump processes of other users here. */

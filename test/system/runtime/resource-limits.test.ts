@@ -54,7 +54,7 @@ while True: n += 1; print(n, limits(), flush=True); time.sleep(0.05)`,
   const change = ({ linux }: TestSpec): void => {
     linux.resources = { ...linux.resources, ...resources };
   };
-  const make = (id: string) => host.container(id, ['python3', '-uc', HEAD + program], change);
+  const make = (id: string) => host.container(id, ['python3', '-c', HEAD + program], change);
   const old = await make(`${name}-old`);
   await old.start();
   await vi.waitFor(() => expect(old.lines.length).toBeGreaterThan(2), { timeout: 30_000 });

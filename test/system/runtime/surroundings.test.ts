@@ -18,7 +18,7 @@ afterAll(() => host.close());
 
 /** Shows its surroundings again and again, one JSON object a line. */
 function program(body: string): string[] {
-  return ['python3', '-uc', `import glob, json, os, socket, sys, time\n${body.trim()}`];
+  return ['python3', '-c', `import glob, json, os, socket, sys, time\n${body.trim()}`];
 }
 
 async function shown(container: Container): Promise<Record<string, unknown>> {

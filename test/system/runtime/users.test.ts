@@ -19,12 +19,11 @@ while True:
   n += 1
   who = [os.getresuid(), os.getresgid(), sorted(os.getgroups()), status('CapEff'), status('CapBnd'), status('Umask'), status('NoNewPrivs')]
   limits = [resource.getrlimit(one) for one in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE, resource.RLIMIT_NPROC, resource.RLIMIT_STACK)]
-  # In one piece: two processes write to one pipe.
-  os.write(1, f"{'child' if child else 'parent'} {n} {who} {limits}\\n".encode()); time.sleep(0.1)`;
+  print('child' if child else 'parent', n, who, limits, flush=True); time.sleep(0.1)`;
 
 it('processes of another user are restored with their user, groups, capabilities, limits and umask', async () => {
   const make = (id: string) =>
-    host.container(id, ['python3', '-uc', PROGRAM], ({ process }) => {
+    host.container(id, ['python3', '-c', PROGRAM], ({ process }) => {
       process.user = { uid: 1234, gid: 1235, additionalGids: [44, 1300] };
       process.capabilities = { bounding: ['CAP_CHOWN'], effective: [], permitted: [], inheritable: [] };
       process.rlimits = [

@@ -44,11 +44,12 @@ export interface Cluster {
   remnants(stack: string, present: ReadonlySet<string>): Promise<number>;
 
   /**
-   * The generation that the next replacement of a service gives its tasks: higher than any that they have had.
+   * The generation that the next replacement of a service gives its tasks: higher than any that they have had, those of replacements that were
+   * undone included. Or these, which have ended, would be taken for the new ones.
    * @param present the service as it is; undefined if it is gone
    * @param spec the spec that it is to have
    */
-  nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): number;
+  nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): Promise<number>;
 
   /**
    * New tasks for a service that is there; the old ones live on until the new ones run. Ends when they have been asked for. Nothing in the

@@ -61,6 +61,8 @@ export class ServiceReplacement {
   readonly #session: LockedSession;
   readonly #changes: readonly ServiceChange[];
   readonly #generations = new Map<string, number>();
+  /** By name: the generations with which it begins. */
+  readonly #first = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
   readonly #taken = new Set<string>();
   /** What we have made of services, by name: whatever differs from it is somebody else's. */
@@ -119,6 +121,8 @@ export class ServiceReplacement {
     }
     const all = [...windows.values()].flatMap(({ reserved }) => reserved);
     this.#reserved = [...new Map(all.map((node) => [node.id, node])).values()];
+    for (const { name, present, spec } of this.#changes)
+      this.#first.set(name, await cluster.nextGeneration(present, spec));
     await failPoint('coordinator.journal');
     await this.#journal.write(this.#record('replacing'));
     if (all.length > 0) this.#undos.push(() => giveBack(cluster, this.#reserved));
@@ -249,7 +253,7 @@ export class ServiceReplacement {
     // They have had tasks made anew: so it stays, even if the operation fails, and the old ones end by it.
     if (theirs) this.#taken.add(now.id);
     if (renews) {
-      const generation = now.generation + 1;
+      const generation = await cluster.nextGeneration(now, now.spec);
       this.#next.set(change.name, generation);
       await this.#journal.write(this.#record('replacing'));
       await cluster.replace(now, now.spec, generation);
@@ -345,10 +349,12 @@ export class ServiceReplacement {
     return this.#updateConfigs.has(name) ? { ...spec, UpdateConfig: this.#updateConfigs.get(name) } : spec;
   }
 
-  #generationOf({ name, present, spec }: ServiceChange): number {
+  /** That of a service's new tasks, as it is now. Known from the beginning of {@link begin}. */
+  #generationOf({ name }: ServiceChange): number {
     const made = this.#services.get(name);
-    const known = made === undefined ? undefined : this.#generations.get(made.id);
-    return known ?? this.#session.cluster.nextGeneration(present, spec);
+    const generation = (made === undefined ? undefined : this.#generations.get(made.id)) ?? this.#first.get(name);
+    if (generation === undefined) throw new Error(`the replacement of ${name} has not begun`);
+    return generation;
   }
 
   #isNew(task: ClusterTask): boolean {

@@ -112,8 +112,10 @@ export class Swarm implements Cluster {
     return raw.filter((task) => !present.has(task.ServiceID ?? '') && !ENDED.has(task.Status.State)).length;
   }
 
-  nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): number {
-    return Math.max(present?.generation ?? 0, forceUpdateOf(spec)) + 1;
+  async nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): Promise<number> {
+    const tasks = present === undefined ? [] : await this.tasks([present], [], 'all');
+    const had = tasks.map(({ generation }) => generation);
+    return Math.max(present?.generation ?? 0, forceUpdateOf(spec), ...had) + 1;
   }
 
   async replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void> {

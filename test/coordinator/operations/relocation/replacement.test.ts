@@ -38,7 +38,7 @@ test('nodes that were kept free until all was placed are not touched again: anot
     nodes: () => Promise.resolve([node('n1'), node('n2')]),
     service: () => Promise.resolve(made),
     tasks: () => Promise.resolve([{ service: 'bank_a', serviceId: 's', slot: '1', generation: 4, node: 'n2' }]),
-    nextGeneration: () => 4,
+    nextGeneration: () => Promise.resolve(4),
     replace: () => Promise.resolve(),
     putBack: () => Promise.resolve(),
     setPlaceable: (id: string, placeable: boolean) => {
@@ -103,7 +103,7 @@ async function failsAfter(update: (spec: ServiceSpec) => ServiceSpec) {
     nodes: () => Promise.resolve([]),
     service: () => Promise.resolve(service()),
     changes: (one: ClusterService, now: ClusterService) => specChanges(one.spec, now.spec),
-    nextGeneration: () => 4,
+    nextGeneration: (now: ClusterService | undefined) => Promise.resolve((now?.generation ?? 0) + 1),
     replace: (_: unknown, wanted: ServiceSpec, generation: number) => {
       const [entry] = journal?.services ?? [];
       known.push({ generation: entry?.generation, next: entry?.next });

@@ -54,7 +54,9 @@ export class Swarm implements Cluster {
   }
 
   async nodes(): Promise<ClusterNode[]> {
-    return (await this.#engine.nodes()).map((node) => toNode(node, this.#agentPort));
+    const nodes = (await this.#engine.nodes()).map((node) => toNode(node, this.#agentPort));
+    // Swarm's order is that of random ids: what we say of nodes would come in another one on each Swarm.
+    return nodes.sort((a, b) => a.hostname.localeCompare(b.hostname));
   }
 
   async stackNames(): Promise<string[]> {

@@ -97,9 +97,12 @@ export class Restores implements ShimHandler {
     session.sources = sources;
   }
 
-  /** Those of which containers are expected, whether they are under way or not. */
-  list(): { restoreId: string; stack: string }[] {
-    return this.#options.expectations.restores();
+  /** Those of which containers are expected, whether they are under way or not; and the ids of tasks whose containers wait for them. */
+  list(): { restoreId: string; stack: string; waiting: string[] }[] {
+    return this.#options.expectations.restores().map(({ restoreId, stack }) => {
+      const open = [...(this.#sessions.get(restoreId)?.containers ?? [])].filter(({ decided }) => !decided);
+      return { restoreId, stack, waiting: open.map(({ task }) => task.taskId) };
+    });
   }
 
   /** Whether it is under way here, or expected to go on. */

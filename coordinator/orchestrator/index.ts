@@ -52,6 +52,17 @@ export interface Cluster {
   nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): Promise<number>;
 
   /**
+   * Tasks of replacements that were undone, and that may still start: they have a node, and neither run nor have ended. Those of the generation that
+   * their service has now are not among them.
+   * @param undone generations of new tasks, by id of the service, which may be gone
+   */
+  undoneTasks(
+    stack: string,
+    undone: ReadonlyMap<string, ReadonlySet<number>>,
+    nodes: readonly ClusterNode[],
+  ): Promise<UndoneTask[]>;
+
+  /**
    * New tasks for a service that is there; the old ones live on until the new ones run. Ends when they have been asked for. Nothing in the
    * service keeps its tasks from a node meanwhile, or the orchestrator would end old ones: see {@link setPlaceable}.
    * @param service as it was when it was decided
@@ -215,6 +226,16 @@ export interface ClusterTask {
   /** On networks between the tasks, not on those that lead in from outside. */
   readonly addresses: readonly { readonly network: string; readonly address: string }[];
   readonly networks: readonly ClusterNetwork[];
+}
+
+/** A new task of a replacement that was undone. */
+export interface UndoneTask {
+  readonly taskId: string;
+  /** `bank_a.1 on n2 (preparing)`, for people. */
+  readonly text: string;
+  readonly node: string;
+  /** It is still to run. */
+  readonly wanted: boolean;
 }
 
 export interface ClusterNetwork {

@@ -1,8 +1,4 @@
-/**
- * `npm run bench [-- ITEM …] [--name BED] [--keep] [--json]`: measures on a test bed, prints a table (or JSON), and writes
- * `bench-results/<time>.json`.
- * Exit code 1 if an item failed or it was interrupted; aims that were missed are shown, and are no failure.
- */
+/** `npm run bench`: see {@link HELP}, or `npm run bench -- --help`. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import path from 'node:path';
@@ -36,6 +32,14 @@ const ITEMS: readonly BenchItem[] = [
   big,
   simulator,
 ];
+
+const HELP = `npm run bench [-- ITEM ... options]: measures on a test bed, prints a table, and writes bench-results/<time>.json
+${ITEMS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
+  --name BED   the test bed (bench); one that is up stays up
+  --keep       leave the test bed up
+  --json       print JSON instead of the table
+Without items all are measured. Exit code 1 if an item failed or it was interrupted, 2 for wrong arguments; a missed aim is no failure.
+`;
 
 interface Outcome {
   readonly item: string;
@@ -87,15 +91,32 @@ async function runItem(item: BenchItem, stacks: Stacks, signal: AbortSignal): Pr
   }
 }
 
-async function main(): Promise<number> {
+function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       name: { type: 'string', default: 'bench' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  return { values, positionals };
+}
+
+async function main(): Promise<number> {
+  let given: ReturnType<typeof readArguments>;
+  try {
+    given = readArguments();
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    return 2;
+  }
+  const { values, positionals } = given;
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
   const unknown = positionals.filter((name) => !ITEMS.some((item) => item.name === name));
   if (unknown.length > 0) {
     process.stderr.write(

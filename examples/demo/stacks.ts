@@ -236,6 +236,7 @@ export class Stacks {
       `the end of ${stack}`,
       async () => {
         const left = await this.leftOf(stack);
+        if (left.length > 0 && left.every((one) => one.startsWith('container '))) await this.removeForgotten(stack);
         if (left.length > 0) throw new Error(`there is still ${left.join(', ')}`);
         return true;
       },
@@ -248,6 +249,23 @@ export class Stacks {
         if (names !== '') await this.must(node, ['docker', 'volume', 'rm', '-f', ...names.split('\n')]);
       }),
     );
+  }
+
+  /**
+   * Removes a removed stack's containers that have ended. Swarm leaves those whose task it forgot (it keeps five per slot) while their node was away: its
+   * agent there is never told of them.
+   */
+  private async removeForgotten(stack: string): Promise<void> {
+    const ended = ['-f', 'status=exited', '-f', `label=com.docker.stack.namespace=${stack}`];
+    const format = '{{.ID}} {{.Label "com.docker.swarm.task.id"}}';
+    for (const node of this.nodes)
+      for (const line of (await this.must(node, ['docker', 'ps', '-a', '--format', format, ...ended])).split('\n')) {
+        const [container = '', task = ''] = line.split(' ');
+        if (task === '' || (await this.run('n1', ['docker', 'inspect', '--type', 'task', task])).exitCode === 0)
+          continue;
+        // Its own engine may be about to remove it.
+        await this.run(node, ['docker', 'rm', container]);
+      }
   }
 
   /** Containers, services and networks that still bear the stack's name. */

@@ -14,6 +14,7 @@ import { carryOut } from '../transaction/commit.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTask, OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
+import { confirmUndone, unconfirmedText, type Undone } from '../transaction/undone.ts';
 import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
@@ -38,6 +39,7 @@ export class Relocation {
   readonly #session: ClusterSession;
   readonly #agents: readonly AgentClient[];
   readonly #arrivals: Arrivals;
+  #stack = '';
   /** What is done for which task. */
   readonly #atWork = new Map<string, string>();
 
@@ -60,6 +62,7 @@ export class Relocation {
   /** From now on, new containers of these services wait on every agent, until {@link abort} or {@link end}. */
   async expect(stack: string, services: readonly string[]): Promise<void> {
     await failPoint('coordinator.expect');
+    this.#stack = stack;
     const sources = this.old.agents.map(({ node, address }) => ({ node, address }));
     const order = { restoreId: this.id, stack, services: [...services], sources };
     await Promise.all(this.#agents.map((agent) => agent.expect(order)));
@@ -168,14 +171,16 @@ export class Relocation {
 
   /**
    * Gives up: new containers fail, old tasks go on. Never throws.
-   * @param servicesAreBack false: agents go on expecting containers, until the next command has put the services back
+   * @param undone of the services, which are back as they were. Undefined: they are not, and agents go on expecting containers until the next command
+   *   has put them back
    * @returns whether every agent knows
    */
-  async abort(reason: string, servicesAreBack: boolean): Promise<boolean> {
+  async abort(reason: string, undone: Undone | undefined): Promise<boolean> {
+    const servicesAreBack = undone !== undefined && (await this.#confirmUndone(undone));
     if (servicesAreBack) await this.#arrivals.passOthers();
     this.#arrivals.stop();
     const agents = new Set([...this.#agents, ...this.old.agents]);
-    let told = true;
+    let told = servicesAreBack;
     await Promise.all(
       [...agents].map(async (agent) => {
         try {
@@ -190,6 +195,22 @@ export class Relocation {
       }),
     );
     return told;
+  }
+
+  /** Never throws. @returns whether no new task can start any more */
+  async #confirmUndone(undone: Undone): Promise<boolean> {
+    try {
+      const question = { id: this.id, stack: this.#stack, undone, agents: this.#agents };
+      const open = await confirmUndone(this.#ctx, this.#session, question);
+      if (open.length === 0) return true;
+      this.#ctx.emit({ kind: 'warning', message: `${unconfirmedText(open)}; the next command looks again` });
+    } catch (error) {
+      this.#ctx.emit({
+        kind: 'warning',
+        message: `cannot see whether Swarm has ended the new tasks (${messageOf(error)}); the next command looks again`,
+      });
+    }
+    return false;
   }
 
   /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */

@@ -14,6 +14,7 @@ import {
   type ReservedNode,
 } from '../transaction/placement-window.ts';
 import { confirmRunning, type Confirmation } from '../transaction/confirmation.ts';
+import type { Undone } from '../transaction/undone.ts';
 import {
   ReplacementJournal,
   type CommitRecord,
@@ -64,6 +65,8 @@ export class ServiceReplacement {
   /** By name: the generations with which it begins. */
   readonly #first = new Map<string, number>();
   readonly #services = new Map<string, ClusterService>();
+  /** All generations that new tasks may have, by service id. */
+  readonly #made = new Map<string, Set<number>>();
   readonly #taken = new Set<string>();
   /** What we have made of services, by name: whatever differs from it is somebody else's. */
   readonly #ours = new Map<string, { readonly spec: ServiceSpec; readonly generation: number }>();
@@ -99,6 +102,11 @@ export class ServiceReplacement {
 
   get services(): readonly ClusterService[] {
     return [...this.#services.values()];
+  }
+
+  /** What was made, and counts no longer after {@link undo}. */
+  get made(): Undone {
+    return this.#made;
   }
 
   /** Ids of services whose old tasks end although the operation has failed: somebody else has had them replaced. */
@@ -256,6 +264,7 @@ export class ServiceReplacement {
       const generation = await cluster.nextGeneration(now, now.spec);
       this.#next.set(change.name, generation);
       await this.#journal.write(this.#record('replacing'));
+      this.#noteMade(now.id, generation);
       await cluster.replace(now, now.spec, generation);
       const again = await cluster.service(now.id);
       if (again === undefined) throw removed(change.name);
@@ -280,6 +289,7 @@ export class ServiceReplacement {
         const ours = this.#ours.get(change.name) ?? { spec, generation };
         return cluster.putBack(id, this.#withTheirs(change.name, present.spec), ours.spec, ours.generation);
       });
+      this.#noteMade(id, generation);
       await cluster.replace(present, spec, generation);
       const made = await cluster.service(id);
       if (made === undefined) throw removed(change.name);
@@ -288,6 +298,7 @@ export class ServiceReplacement {
       return;
     }
     const id = await cluster.create(spec, generation);
+    this.#noteMade(id, generation);
     this.#undos.push(() => cluster.remove(id));
     const made = await cluster.service(id);
     if (made === undefined) throw removed(change.name);
@@ -306,6 +317,11 @@ export class ServiceReplacement {
             kind: 'warning',
             message: `${key} comes to ${agent.node}, not to ${placement.only}: Swarm has placed it anew (\`docker service ps --no-trunc ${name}\` says why)`,
           });
+  }
+
+  #noteMade(serviceId: string, generation: number): void {
+    const all = this.#made.get(serviceId) ?? new Set();
+    this.#made.set(serviceId, all.add(generation));
   }
 
   #note(name: string, service: ClusterService, generation: number): void {

@@ -13,7 +13,17 @@ const KEEP_MARGIN_MS = 30_000;
 
 type Replacing = Pick<
   ServiceReplacement,
-  'begin' | 'adapt' | 'services' | 'generations' | 'tellElsewhere' | 'commit' | 'isOurs' | 'settle' | 'undo' | 'done'
+  | 'begin'
+  | 'adapt'
+  | 'services'
+  | 'made'
+  | 'generations'
+  | 'tellElsewhere'
+  | 'commit'
+  | 'isOurs'
+  | 'settle'
+  | 'undo'
+  | 'done'
 >;
 
 /** By task key, as {@link Arrival} says who waits. */
@@ -144,7 +154,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
     await relocation.old.resume(reason);
     // Services before the new containers: otherwise Swarm would make another task for each that fails, and start it empty.
     const back = await replacement.undo();
-    const told = await relocation.abort(reason, back);
+    const told = await relocation.abort(reason, back ? replacement.made : undefined);
     if (back) await replacement.done(told).catch(() => undefined);
     await steps.undo?.();
     if (rescued === undefined) throw error;

@@ -8,6 +8,7 @@ import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut, takeRewritesBack } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
+import { confirmUndone, unconfirmedText, type Undone, type UndoneQuestion } from './undone.ts';
 import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
@@ -41,7 +42,10 @@ export async function putServicesBack(
     ctx.log.warn({ id, phase }, 'finishing what a coordinator that is gone has left');
     const agents = agentsOf(session);
     const left = phase === 'released' ? await rollForward(ctx, session, record, journal) : record;
+    // While those that were to be made, and are removed then, are still found by their names.
+    const undone = left.commit === undefined ? await undoneOf(session, left) : undefined;
     if (left.phase === 'replacing') await rollBack(ctx, session, left, agents);
+    if (undone !== undefined) await nothingStarts(ctx, session, { id, stack, undone, agents });
     await journal.write({ ...left, phase: 'over' });
     // Not aborted after a commit: an old task that could not be told that it has moved must not go on beside its successor.
     const told = await tellAll(ctx, agents, 'end a restore', (agent) =>
@@ -76,6 +80,26 @@ async function rollBack(
   await giveBack(session.cluster, record.reserved);
   if (gone.length === 0) await forget(ctx, session, record);
   await remedy(ctx, session, record);
+}
+
+async function undoneOf(session: LockedSession, { services }: ReplacementRecord): Promise<Undone> {
+  const found = await Promise.all(
+    services.map(async ({ name, present, generation, next }) => {
+      const id = present?.id ?? (await session.cluster.service(name))?.id;
+      return id === undefined ? [] : [[id, new Set([generation, next ?? generation])] as const];
+    }),
+  );
+  return new Map(found.flat());
+}
+
+/** None does any more when agents have forgotten that they expect it. @throws SwarmcutError `failed` while one may; the next call tries again */
+async function nothingStarts(ctx: CoordinatorContext, session: LockedSession, question: UndoneQuestion): Promise<void> {
+  const open = await confirmUndone(ctx, session, question);
+  if (open.length === 0) return;
+  throw new SwarmcutError('failed', unconfirmedText(open), {
+    where: { stack: question.stack },
+    advice: 'look at `docker service ps --no-trunc SERVICE`, and run the command again',
+  });
 }
 
 /**

@@ -14,7 +14,7 @@ const UNDER_WAY: ReadonlySet<string> = new Set(['updating', 'rollback_started'])
 /** In these states a task has ended. */
 export const ENDED: ReadonlySet<string> = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
 /** Desired states of a task that is to run; `ready` waits for the end of another one of its slot. */
-const WANTED = new Set(['ready', 'running']);
+export const WANTED: ReadonlySet<string> = new Set(['ready', 'running']);
 
 /** A node as operations see it. @param agentPort of its agent, if its label does not say otherwise */
 export function toNode(raw: RawNode, agentPort: number): ClusterNode {

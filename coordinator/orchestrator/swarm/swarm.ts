@@ -12,8 +12,9 @@ import type {
   ServiceSpec,
   Stack,
   StackResources,
+  UndoneTask,
 } from '../index.ts';
-import { ENDED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './convert.ts';
+import { ENDED, WANTED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './convert.ts';
 import { Engine } from './engine.ts';
 import { SwarmRecords } from './records.ts';
 import { ensureResources, readResources } from './resources.ts';
@@ -118,6 +119,29 @@ export class Swarm implements Cluster {
     const tasks = present === undefined ? [] : await this.tasks([present], [], 'all');
     const had = tasks.map(({ generation }) => generation);
     return Math.max(present?.generation ?? 0, forceUpdateOf(spec), ...had) + 1;
+  }
+
+  async undoneTasks(
+    stack: string,
+    undone: ReadonlyMap<string, ReadonlySet<number>>,
+    nodes: readonly ClusterNode[],
+  ): Promise<UndoneTask[]> {
+    if (undone.size === 0) return [];
+    const filters = { label: [`${STACK_LABEL}=${stack}`] };
+    // The services last: what was read of one that changes meanwhile would be taken for undone.
+    const raw = await this.#engine.tasks(filters);
+    const present = new Map((await this.#services(filters)).map((service) => [service.id, service]));
+    const hostnames = new Map(nodes.map(({ id, hostname }) => [id, hostname]));
+    return raw.flatMap((task) => {
+      const { ID: taskId, ServiceID: id = '', NodeID: node = '', Status: status, Slot: slot } = task;
+      const generation = task.Spec.ForceUpdate ?? 0;
+      if (undone.get(id)?.has(generation) !== true || present.get(id)?.generation === generation) return [];
+      if (node === '' || status.State === 'running' || ENDED.has(status.State)) return [];
+      const hostname = hostnames.get(node) ?? node;
+      const name = `${present.get(id)?.name ?? id}${slot === undefined ? '' : `.${slot}`}`;
+      const text = `${name} on ${hostname} (${status.State})`;
+      return [{ taskId, text, node: hostname, wanted: WANTED.has(task.DesiredState) }];
+    });
   }
 
   async replace(service: ClusterService, spec: ServiceSpec, generation: number): Promise<void> {

@@ -2,7 +2,17 @@ import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { pathInHost } from '../../../examples/testbed/index.ts';
-import { PATIENCE_MS, expectGoesOn, expectNoTraces, others, placement, stacks, waitFor } from '../harness.ts';
+import {
+  PATIENCE_MS,
+  agentsAnswer,
+  expectGoesOn,
+  expectNoTraces,
+  killer,
+  others,
+  placement,
+  stacks,
+  waitFor,
+} from '../harness.ts';
 import type { MigrateReport } from '../harness.ts';
 
 const STACK = 'big';
@@ -117,4 +127,17 @@ test('a byte that is damaged while it is on its way: nothing of it is released, 
   expect(await whereIsIt()).toBe(from);
   await expectEveryWrite();
   expect((await largest(to, '')).bytes).toBe(0);
+});
+
+test('the agent that sends is killed in the middle: either of the two tasks goes on, with all there was', async () => {
+  const from = await whereIsIt();
+  const [to] = others(from);
+  const kill = await killer(from, 'agent');
+  const migration = stacks.coordinator(['migrate', `${STACK}_redis`, '--to', to, '--progress', 'json']);
+  await midway(to);
+  kill();
+  const { exitCode } = await migration;
+  await agentsAnswer();
+  await expectEveryWrite();
+  expect(await whereIsIt()).toBe(exitCode === 0 ? to : from);
 });

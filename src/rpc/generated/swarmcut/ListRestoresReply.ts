@@ -4,11 +4,13 @@
 export interface _swarmcut_ListRestoresReply_Entry {
   'restoreId'?: (string);
   'stack'?: (string);
+  'waiting'?: (string)[];
 }
 
 export interface _swarmcut_ListRestoresReply_Entry__Output {
   'restoreId': (string);
   'stack': (string);
+  'waiting': (string)[];
 }
 
 export interface ListRestoresReply {

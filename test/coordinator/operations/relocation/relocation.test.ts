@@ -48,6 +48,13 @@ class Bed {
             wanted: true,
           })),
         ),
+      undoneTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
+        this.done.push('ask for undone tasks');
+        expect([...undone]).toEqual([['a', new Set([2])]]);
+        // Swarm ends the first when it is asked for the second time.
+        const open = this.done.filter((step) => step === 'ask for undone tasks').length < 2;
+        return Promise.resolve(open ? [{ taskId: 'new-a', text: '', node: 'n3', wanted: true }] : []);
+      },
     },
   } as unknown as ClusterSession;
 
@@ -57,6 +64,7 @@ class Bed {
       ['a', 2],
       ['b', 2],
     ]),
+    made: new Map([['a', new Set([2])]]),
     begin: () => this.#step('begin'),
     adapt: () => Promise.resolve(),
     tellElsewhere: () => undefined,
@@ -86,7 +94,7 @@ class Bed {
         }
         if (node === this.away && name !== 'keep') throw new SwarmcutError('unreachable', `${node} does not answer`);
         await this.#step(`${name} ${request.containerId ?? node}`);
-        return { fetchedBytes: 1, wallMs: 2 };
+        return { fetchedBytes: 1, wallMs: 2, restores: [] };
       };
     const watch = async function* (_: unknown, { signal }: { signal: AbortSignal }) {
       if (node === 'n3') yield* arrived;
@@ -199,10 +207,19 @@ describe('a relocation', () => {
       const bed = new Bed();
       bed.broken = broken;
       await expect(bed.run('suspend')).rejects.toThrow(`${broken} is broken`);
-      const undone = ['undo services', 'abortRestore n3', 'forget the journal', 'undo the rest'];
+      const undone = [
+        'undo services',
+        'ask for undone tasks',
+        'abortRestore n3',
+        'forget the journal',
+        'undo the rest',
+      ];
       expect(ascending(bed.order('resume n1', ...undone))).toBe(true);
       expect(ascending(bed.order('resume n2', ...undone))).toBe(true);
       expect(bed.done.join()).not.toMatch(/releaseRestored|retire /);
+      // Agents expect containers until Swarm has ended all new tasks: what comes later would start empty.
+      expect(bed.done.lastIndexOf('ask for undone tasks')).toBeGreaterThan(bed.done.indexOf('ask for undone tasks'));
+      expect(bed.done.indexOf('abortRestore n3')).toBeGreaterThan(bed.done.lastIndexOf('ask for undone tasks'));
     },
   );
 

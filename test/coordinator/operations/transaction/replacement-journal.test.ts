@@ -77,6 +77,8 @@ describe('a service in the middle of a replacement', () => {
 describe('the next command', () => {
   let lock: JournalPlace;
   let updates: ServiceSpec[];
+  /** Generations that were looked for among tasks that may still start. */
+  let asked: number[][];
   let fails = false;
   let generation = 4;
   let nodes: { hostname: string; state: string }[] = [];
@@ -88,6 +90,7 @@ describe('the next command', () => {
   beforeEach(() => {
     lock = placeInMemory();
     updates = [];
+    asked = [];
     fails = false;
     generation = 4;
     nodes = [];
@@ -105,6 +108,10 @@ describe('the next command', () => {
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
+          undoneTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
+            asked.push([...undone].flatMap(([, generations]) => [...generations]));
+            return Promise.resolve([]);
+          },
           putBack: (_id: string, spec: ServiceSpec, replacement: ServiceSpec, ours: number) => {
             if (fails) return Promise.reject(new Error('out of sequence'));
             updates.push(formerNow(specAt(generation), spec, replacement, ours));
@@ -153,6 +160,11 @@ describe('the next command', () => {
       expect(await putBack()).toBe(true);
     }
     expect(updates).toEqual([before, before]);
+    // None of either may start when agents expect them no longer.
+    expect(asked).toEqual([
+      [4, 5],
+      [4, 5],
+    ]);
   });
 
   test('tries again when it could not', async () => {
@@ -216,6 +228,7 @@ describe('the next command', () => {
         service: () => Promise.resolve(serviceAt(4)),
         settle: note('settle'),
         putBack: note('put back'),
+        undoneTasks: () => Promise.resolve([]),
       },
     } as unknown as LockedSession;
     const ctx = {

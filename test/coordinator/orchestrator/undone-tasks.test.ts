@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import type { ClusterNode } from '../../../coordinator/orchestrator/index.ts';
+import type { Engine } from '../../../coordinator/orchestrator/swarm/engine.ts';
+import { Swarm } from '../../../coordinator/orchestrator/swarm/swarm.ts';
+
+const raw = (ID: string, ForceUpdate: number, more: object = {}): object => ({
+  ...{ ID, ServiceID: 's', NodeID: 'id-n1', Slot: 1, CreatedAt: '', DesiredState: 'shutdown' },
+  ...{ Spec: { ForceUpdate }, Status: { State: 'preparing' }, ...more },
+});
+
+/** @param generation of the service; undefined: it is gone */
+async function undone(tasks: readonly object[], generation?: number) {
+  const service = {
+    ID: 's',
+    Version: { Index: 1 },
+    Spec: { Name: 'bank_a', Mode: {}, TaskTemplate: { ForceUpdate: generation } },
+  };
+  const engine = {
+    tasks: () => Promise.resolve(tasks),
+    services: () => Promise.resolve(generation === undefined ? [] : [service]),
+  } as unknown as Engine;
+  const swarm = new Swarm({ socketPath: '/nowhere', agentPort: 0 }, engine);
+  const nodes = [{ id: 'id-n1', hostname: 'n1' }] as ClusterNode[];
+  const found = await swarm.undoneTasks('bank', new Map([['s', new Set([4, 5])]]), nodes);
+  return found.map(({ taskId, wanted }) => `${taskId}${wanted ? ' wanted' : ''}`);
+}
+
+test('tasks of an undone replacement that may still start are told', async () => {
+  const tasks = [
+    raw('old', 3),
+    raw('preparing', 4),
+    raw('wanted', 5, { DesiredState: 'running' }),
+    raw('no node', 4, { NodeID: undefined }),
+    raw('runs', 4, { Status: { State: 'running' } }),
+    raw('ended', 4, { Status: { State: 'failed' } }),
+    raw('other service', 4, { ServiceID: 'x' }),
+  ];
+  expect(await undone(tasks, 3)).toEqual(['preparing', 'wanted wanted']);
+  expect(await undone(tasks)).toEqual(['preparing', 'wanted wanted']);
+  // Somebody has given the service these settings again.
+  expect(await undone(tasks, 5)).toEqual(['preparing']);
+});

@@ -52,15 +52,14 @@ export interface Cluster {
   nextGeneration(present: ClusterService | undefined, spec: ServiceSpec): Promise<number>;
 
   /**
-   * Tasks of replacements that were undone, and that may still start: they have a node, and neither run nor have ended. Those of the generation that
-   * their service has now are not among them.
-   * @param undone generations of new tasks, by id of the service, which may be gone
+   * Tasks of these generations that may still start: they have a node, and neither run nor have ended.
+   * @param generations by id of the service, which may be gone
    */
-  undoneTasks(
+  startingTasks(
     stack: string,
-    undone: ReadonlyMap<string, ReadonlySet<number>>,
+    generations: ReadonlyMap<string, ReadonlySet<number>>,
     nodes: readonly ClusterNode[],
-  ): Promise<UndoneTask[]>;
+  ): Promise<StartingTask[]>;
 
   /**
    * New tasks for a service that is there; the old ones live on until the new ones run. Ends when they have been asked for. Nothing in the
@@ -228,14 +227,19 @@ export interface ClusterTask {
   readonly networks: readonly ClusterNetwork[];
 }
 
-/** A new task of a replacement that was undone. */
-export interface UndoneTask {
+/** A task that has not started yet, and may. */
+export interface StartingTask {
   readonly taskId: string;
+  readonly serviceId: string;
+  /** As in {@link ClusterTask}. */
+  readonly slot: string;
+  readonly node: string;
+  /** It is to run. */
+  readonly wanted: boolean;
+  /** It is of the generation that its service has now. */
+  readonly current: boolean;
   /** `bank_a.1 on n2 (preparing)`, for people. */
   readonly text: string;
-  readonly node: string;
-  /** It is still to run. */
-  readonly wanted: boolean;
 }
 
 export interface ClusterNetwork {

@@ -8,13 +8,13 @@ import type { Part } from '../../../src/model/checkpoint.ts';
 import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
-import type { ClusterService } from '../../orchestrator/index.ts';
+import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { Arrivals, type Arrival } from './arrivals.ts';
 import { carryOut } from '../transaction/commit.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTask, OldTasks } from './old-tasks.ts';
 import type { TaskPlan } from './plans.ts';
-import { confirmUndone, unconfirmedText, type Undone } from '../transaction/undone.ts';
+import { nothingStarts, startingText, type Generations } from '../transaction/starting.ts';
 import type { CommitRecord, Member } from '../transaction/replacement-journal.ts';
 import { failPoint } from '../../../src/platform/fail-points.ts';
 
@@ -175,8 +175,8 @@ export class Relocation {
    *   has put them back
    * @returns whether every agent knows
    */
-  async abort(reason: string, undone: Undone | undefined): Promise<boolean> {
-    const servicesAreBack = undone !== undefined && (await this.#confirmUndone(undone));
+  async abort(reason: string, undone: Generations | undefined): Promise<boolean> {
+    const servicesAreBack = undone !== undefined && (await this.#nothingStarts(undone, []));
     if (servicesAreBack) await this.#arrivals.passOthers();
     this.#arrivals.stop();
     const agents = new Set([...this.#agents, ...this.old.agents]);
@@ -197,25 +197,27 @@ export class Relocation {
     return told;
   }
 
-  /** Never throws. @returns whether no new task can start any more */
-  async #confirmUndone(undone: Undone): Promise<boolean> {
+  /** Never throws. @returns whether no task of it can start any more that is not to */
+  async #nothingStarts(made: Generations, released: readonly ClusterTask[]): Promise<boolean> {
     try {
-      const question = { id: this.id, stack: this.#stack, undone, agents: this.#agents };
-      const open = await confirmUndone(this.#ctx, this.#session, question);
+      const question = { id: this.id, stack: this.#stack, made, released, agents: this.#agents };
+      const open = await nothingStarts(this.#ctx, this.#session, question);
       if (open.length === 0) return true;
-      this.#ctx.emit({ kind: 'warning', message: `${unconfirmedText(open)}; the next command looks again` });
+      this.#ctx.emit({ kind: 'warning', message: startingText(this.id, open) });
     } catch (error) {
       this.#ctx.emit({
         kind: 'warning',
-        message: `cannot see whether Swarm has ended the new tasks (${messageOf(error)}); the next command looks again`,
+        message: `cannot see whether Swarm has ended all tasks of ${this.id} that are not to start: ${messageOf(error)}`,
       });
     }
     return false;
   }
 
-  /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */
-  async end(): Promise<boolean> {
+  /** The new tasks run: agents forget the relocation. Never throws. @param made for it @returns whether every agent knows */
+  async end(made: Generations): Promise<boolean> {
     await failPoint('coordinator.end');
+    const tasks = [...this.#arrivals.all.values()].map(({ task }) => task);
+    await this.#nothingStarts(made, tasks);
     await this.#arrivals.passOthers();
     this.#arrivals.stop();
     let told = true;

@@ -14,7 +14,7 @@ import {
   type ReservedNode,
 } from '../transaction/placement-window.ts';
 import { confirmRunning, type Confirmation } from '../transaction/confirmation.ts';
-import type { Undone } from '../transaction/undone.ts';
+import type { Generations } from '../transaction/starting.ts';
 import {
   ReplacementJournal,
   type CommitRecord,
@@ -104,8 +104,8 @@ export class ServiceReplacement {
     return [...this.#services.values()];
   }
 
-  /** What was made, and counts no longer after {@link undo}. */
-  get made(): Undone {
+  /** All that was made. */
+  get made(): Generations {
     return this.#made;
   }
 

@@ -107,7 +107,7 @@ async function tidyUp(
     if (confirmed.ended.length > 0)
       ctx.emit({ kind: 'warning', message: `Swarm has ended restored tasks: ${confirmed.ended.join(', ')}` });
     await steps.confirmed?.(confirmed);
-    await replacement.done(await relocation.end());
+    await replacement.done(await relocation.end(replacement.made));
   } catch (error) {
     ctx.log.error({ reason: messageOf(error) }, 'cannot tidy up after the commit');
     ctx.emit({

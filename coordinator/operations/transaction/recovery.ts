@@ -8,7 +8,7 @@ import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut, takeRewritesBack } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
-import { confirmUndone, unconfirmedText, type Undone, type UndoneQuestion } from './undone.ts';
+import { nothingStarts, startingText, type Generations } from './starting.ts';
 import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
 import { giveBack } from './placement-window.ts';
@@ -43,9 +43,9 @@ export async function putServicesBack(
     const agents = agentsOf(session);
     const left = phase === 'released' ? await rollForward(ctx, session, record, journal) : record;
     // While those that were to be made, and are removed then, are still found by their names.
-    const undone = left.commit === undefined ? await undoneOf(session, left) : undefined;
+    const made = await madeBy(session, left);
     if (left.phase === 'replacing') await rollBack(ctx, session, left, agents);
-    if (undone !== undefined) await nothingStarts(ctx, session, { id, stack, undone, agents });
+    await untilNothingStarts(ctx, session, left, made, agents);
     await journal.write({ ...left, phase: 'over' });
     // Not aborted after a commit: an old task that could not be told that it has moved must not go on beside its successor.
     const told = await tellAll(ctx, agents, 'end a restore', (agent) =>
@@ -82,7 +82,7 @@ async function rollBack(
   await remedy(ctx, session, record);
 }
 
-async function undoneOf(session: LockedSession, { services }: ReplacementRecord): Promise<Undone> {
+async function madeBy(session: LockedSession, { services }: ReplacementRecord): Promise<Generations> {
   const found = await Promise.all(
     services.map(async ({ name, present, generation, next }) => {
       const id = present?.id ?? (await session.cluster.service(name))?.id;
@@ -92,12 +92,27 @@ async function undoneOf(session: LockedSession, { services }: ReplacementRecord)
   return new Map(found.flat());
 }
 
-/** None does any more when agents have forgotten that they expect it. @throws SwarmcutError `failed` while one may; the next call tries again */
-async function nothingStarts(ctx: CoordinatorContext, session: LockedSession, question: UndoneQuestion): Promise<void> {
-  const open = await confirmUndone(ctx, session, question);
+/** Agents are told after it that they expect nothing any more. @throws SwarmcutError `failed` while something may start; the next call tries again */
+async function untilNothingStarts(
+  ctx: CoordinatorContext,
+  session: LockedSession,
+  record: ReplacementRecord,
+  made: Generations,
+  agents: readonly AgentClient[],
+): Promise<void> {
+  const { id, stack, commit } = record;
+  const tasks =
+    commit === undefined ? [] : await session.cluster.tasks(await servicesOf(session, record), session.nodes, 'all');
+  const released = tasks.filter(({ taskId }) => commit?.released.some((member) => member.taskId === taskId));
+  const open = await nothingStarts(ctx, session, { id, stack, made, released, agents });
   if (open.length === 0) return;
-  throw new SwarmcutError('failed', unconfirmedText(open), {
-    where: { stack: question.stack },
+  // What runs must not depend on it.
+  if (commit !== undefined) {
+    ctx.emit({ kind: 'warning', message: startingText(id, open) });
+    return;
+  }
+  throw new SwarmcutError('failed', startingText(id, open), {
+    where: { stack },
     advice: 'look at `docker service ps --no-trunc SERVICE`, and run the command again',
   });
 }

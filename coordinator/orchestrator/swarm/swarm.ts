@@ -12,7 +12,7 @@ import type {
   ServiceSpec,
   Stack,
   StackResources,
-  UndoneTask,
+  StartingTask,
 } from '../index.ts';
 import { ENDED, WANTED, endedTasks, STACK_LABEL, toNode, toService, toTask } from './convert.ts';
 import { Engine } from './engine.ts';
@@ -121,26 +121,27 @@ export class Swarm implements Cluster {
     return Math.max(present?.generation ?? 0, forceUpdateOf(spec), ...had) + 1;
   }
 
-  async undoneTasks(
+  async startingTasks(
     stack: string,
-    undone: ReadonlyMap<string, ReadonlySet<number>>,
+    generations: ReadonlyMap<string, ReadonlySet<number>>,
     nodes: readonly ClusterNode[],
-  ): Promise<UndoneTask[]> {
-    if (undone.size === 0) return [];
+  ): Promise<StartingTask[]> {
+    if (generations.size === 0) return [];
     const filters = { label: [`${STACK_LABEL}=${stack}`] };
-    // The services last: what was read of one that changes meanwhile would be taken for undone.
     const raw = await this.#engine.tasks(filters);
     const present = new Map((await this.#services(filters)).map((service) => [service.id, service]));
     const hostnames = new Map(nodes.map(({ id, hostname }) => [id, hostname]));
-    return raw.flatMap((task) => {
-      const { ID: taskId, ServiceID: id = '', NodeID: node = '', Status: status, Slot: slot } = task;
+    return raw.flatMap((task): StartingTask[] => {
+      const { ID: taskId, ServiceID: serviceId = '', NodeID: nodeId = '', Status: status } = task;
       const generation = task.Spec.ForceUpdate ?? 0;
-      if (undone.get(id)?.has(generation) !== true || present.get(id)?.generation === generation) return [];
-      if (node === '' || status.State === 'running' || ENDED.has(status.State)) return [];
-      const hostname = hostnames.get(node) ?? node;
-      const name = `${present.get(id)?.name ?? id}${slot === undefined ? '' : `.${slot}`}`;
-      const text = `${name} on ${hostname} (${status.State})`;
-      return [{ taskId, text, node: hostname, wanted: WANTED.has(task.DesiredState) }];
+      if (generations.get(serviceId)?.has(generation) !== true) return [];
+      if (nodeId === '' || status.State === 'running' || ENDED.has(status.State)) return [];
+      const node = hostnames.get(nodeId) ?? nodeId;
+      const slot = String(task.Slot ?? node);
+      const service = present.get(serviceId);
+      const text = `${service?.name ?? serviceId}.${slot} on ${node} (${status.State})`;
+      const wanted = WANTED.has(task.DesiredState);
+      return [{ taskId, serviceId, slot, node, wanted, current: service?.generation === generation, text }];
     });
   }
 

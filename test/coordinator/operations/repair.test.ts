@@ -68,7 +68,7 @@ describe('clearing what was left behind', () => {
         ...sharedBy('n1', new FakeRaft()),
         tasks: () => Promise.resolve([]),
         service: () => Promise.resolve({ id: 'id-a', name: 'bank_a', generation: 4 }),
-        undoneTasks: () => Promise.resolve([]),
+        startingTasks: () => Promise.resolve([]),
         putBack: () => (cannotPutBack ? Promise.reject(new Error('the engine is away')) : tell('put back')),
       },
     } as unknown as ClusterSession;

@@ -71,7 +71,8 @@ describe.each(Object.keys(SAMPLE))('events of a Swarm (%s)', (algorithm) => {
     // Without us, an update that makes tasks anew would end the old ones, too: a restore keeps none of these.
     if (answer.exitCode !== 0) await stacks.coordinate(['restore', saved.id]);
     const now = await status();
-    expect(now.connectedSinceMs).toBe(saved.connectedSinceMs);
+    const history = await stacks.must('n1', ['docker', 'service', 'ps', '--no-trunc', SERVICE]);
+    expect(now.connectedSinceMs, `${JSON.stringify(answer)}\n${history}`).toBe(saved.connectedSinceMs);
     expect(now.n).toBeGreaterThanOrEqual(saved.n);
     await goesOn();
   });

@@ -48,11 +48,11 @@ class Bed {
             wanted: true,
           })),
         ),
-      undoneTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
-        this.done.push('ask for undone tasks');
+      startingTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
+        this.done.push('look at starting tasks');
         expect([...undone]).toEqual([['a', new Set([2])]]);
         // Swarm ends the first when it is asked for the second time.
-        const open = this.done.filter((step) => step === 'ask for undone tasks').length < 2;
+        const open = this.done.filter((step) => step === 'look at starting tasks').length < 2;
         return Promise.resolve(open ? [{ taskId: 'new-a', text: '', node: 'n3', wanted: true }] : []);
       },
     },
@@ -209,7 +209,7 @@ describe('a relocation', () => {
       await expect(bed.run('suspend')).rejects.toThrow(`${broken} is broken`);
       const undone = [
         'undo services',
-        'ask for undone tasks',
+        'look at starting tasks',
         'abortRestore n3',
         'forget the journal',
         'undo the rest',
@@ -218,8 +218,8 @@ describe('a relocation', () => {
       expect(ascending(bed.order('resume n2', ...undone))).toBe(true);
       expect(bed.done.join()).not.toMatch(/releaseRestored|retire /);
       // Agents expect containers until Swarm has ended all new tasks: what comes later would start empty.
-      expect(bed.done.lastIndexOf('ask for undone tasks')).toBeGreaterThan(bed.done.indexOf('ask for undone tasks'));
-      expect(bed.done.indexOf('abortRestore n3')).toBeGreaterThan(bed.done.lastIndexOf('ask for undone tasks'));
+      expect(bed.done.lastIndexOf('look at starting tasks')).toBeGreaterThan(bed.done.indexOf('look at starting tasks'));
+      expect(bed.done.indexOf('abortRestore n3')).toBeGreaterThan(bed.done.lastIndexOf('look at starting tasks'));
     },
   );
 

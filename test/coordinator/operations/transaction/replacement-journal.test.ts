@@ -108,7 +108,7 @@ describe('the next command', () => {
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
-          undoneTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
+          startingTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
             asked.push([...undone].flatMap(([, generations]) => [...generations]));
             return Promise.resolve([]);
           },
@@ -228,7 +228,7 @@ describe('the next command', () => {
         service: () => Promise.resolve(serviceAt(4)),
         settle: note('settle'),
         putBack: note('put back'),
-        undoneTasks: () => Promise.resolve([]),
+        startingTasks: () => Promise.resolve([]),
       },
     } as unknown as LockedSession;
     const ctx = {

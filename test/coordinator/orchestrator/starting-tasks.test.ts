@@ -9,23 +9,22 @@ const raw = (ID: string, ForceUpdate: number, more: object = {}): object => ({
 });
 
 /** @param generation of the service; undefined: it is gone */
-async function undone(tasks: readonly object[], generation?: number) {
-  const service = {
-    ID: 's',
-    Version: { Index: 1 },
-    Spec: { Name: 'bank_a', Mode: {}, TaskTemplate: { ForceUpdate: generation } },
-  };
+async function starting(tasks: readonly object[], generation?: number) {
+  const template = { TaskTemplate: { ForceUpdate: generation } };
+  const service = { ID: 's', Version: { Index: 1 }, Spec: { Name: 'bank_a', Mode: {}, ...template } };
   const engine = {
     tasks: () => Promise.resolve(tasks),
     services: () => Promise.resolve(generation === undefined ? [] : [service]),
   } as unknown as Engine;
   const swarm = new Swarm({ socketPath: '/nowhere', agentPort: 0 }, engine);
   const nodes = [{ id: 'id-n1', hostname: 'n1' }] as ClusterNode[];
-  const found = await swarm.undoneTasks('bank', new Map([['s', new Set([4, 5])]]), nodes);
-  return found.map(({ taskId, wanted }) => `${taskId}${wanted ? ' wanted' : ''}`);
+  const found = await swarm.startingTasks('bank', new Map([['s', new Set([4, 5])]]), nodes);
+  return found.map(({ taskId, wanted, current }) =>
+    [taskId, wanted && 'wanted', current && 'current'].filter(Boolean).join(' '),
+  );
 }
 
-test('tasks of an undone replacement that may still start are told', async () => {
+test('tasks of given generations that have not started yet, also of a service that is gone', async () => {
   const tasks = [
     raw('old', 3),
     raw('preparing', 4),
@@ -35,8 +34,7 @@ test('tasks of an undone replacement that may still start are told', async () =>
     raw('ended', 4, { Status: { State: 'failed' } }),
     raw('other service', 4, { ServiceID: 'x' }),
   ];
-  expect(await undone(tasks, 3)).toEqual(['preparing', 'wanted wanted']);
-  expect(await undone(tasks)).toEqual(['preparing', 'wanted wanted']);
-  // Somebody has given the service these settings again.
-  expect(await undone(tasks, 5)).toEqual(['preparing']);
+  expect(await starting(tasks, 3)).toEqual(['preparing', 'wanted wanted']);
+  expect(await starting(tasks)).toEqual(['preparing', 'wanted wanted']);
+  expect(await starting(tasks, 5)).toEqual(['preparing', 'wanted wanted current']);
 });

@@ -21,6 +21,12 @@ export interface Arrival {
   readonly agent: AgentClient;
 }
 
+interface Candidate {
+  readonly agent: AgentClient;
+  readonly taskId: string;
+  readonly containerId: string;
+}
+
 interface Sought {
   readonly keys: ReadonlySet<string>;
   readonly services: readonly ClusterService[];
@@ -40,7 +46,7 @@ export class Arrivals {
   /** Of the new generation, by their own keys, which no saved task has. */
   readonly #strangers = new Map<string, Omit<Arrival, 'key'>>();
   /** Waiting containers on which nothing is decided: those that have just come, and spare ones. */
-  #candidates: WatchedEvent[] = [];
+  #candidates: Candidate[] = [];
   /** The old tasks stop: what is lost from now on cannot be made up for. */
   #complete = false;
   /** What {@link waitFor} waits for. */
@@ -112,9 +118,10 @@ export class Arrivals {
   async stillWanted(): Promise<void> {
     const { services, generations } = this.#sought;
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
+    const kept = keptTasks(tasks, generations);
     for (const { key, task, agent } of this.#arrivals.values()) {
       const now = tasks.find(({ taskId }) => taskId === task.taskId);
-      if (now !== undefined && isWanted(now, generations)) continue;
+      if (kept.has(task.taskId)) continue;
       const why = now?.error === undefined || now.error === '' ? '' : ` (${now.error})`;
       throw new SwarmcutError('failed', `Swarm has given up the new task of ${key} on ${agent.node} meanwhile${why}`, {
         where: { node: agent.node, service: task.service, slot: task.slot },
@@ -149,12 +156,12 @@ export class Arrivals {
       'restore event',
     );
     if (event.phase === 'FETCHING') this.#tellFetched(watched);
-    if (event.phase === 'ARRIVED') this.#candidates.push(watched);
+    if (event.phase === 'ARRIVED' && event.task !== null) this.#candidates.push({ agent, ...event.task });
     if (event.phase === 'FAILED') {
       const known = [...this.#arrivals.values()].find(({ containerId }) => containerId === event.task?.containerId);
       // Containers that Swarm gave up before we decided on them are not ours to worry about: it makes others.
       if (known !== undefined && !this.#complete) this.#arrivals.delete(known.key);
-      this.#candidates = this.#candidates.filter((one) => one.event.task?.containerId !== event.task?.containerId);
+      this.#candidates = this.#candidates.filter(({ containerId }) => containerId !== event.task?.containerId);
       for (const [key, { containerId }] of this.#strangers)
         if (containerId === event.task?.containerId) this.#strangers.delete(key);
       if (known !== undefined && this.#complete) {
@@ -197,38 +204,35 @@ export class Arrivals {
     const asked = [...this.#candidates];
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const byId = new Map(tasks.map((task) => [task.taskId, task]));
-    if (!this.#complete) {
-      for (const { key, task } of [...this.#arrivals.values()]) {
-        const now = byId.get(task.taskId);
-        if (now === undefined || !isWanted(now, generations)) this.#arrivals.delete(key);
-      }
-      for (const [key, { task }] of [...this.#strangers]) {
-        const now = byId.get(task.taskId);
-        if (now === undefined || !isWanted(now, generations)) this.#strangers.delete(key);
-      }
-    }
+    const kept = keptTasks(tasks, generations);
+    if (!this.#complete)
+      for (const places of [this.#arrivals, this.#strangers])
+        for (const [key, { task, agent, containerId }] of [...places]) {
+          if (kept.has(task.taskId)) continue;
+          places.delete(key);
+          // It goes on waiting: the one that counts instead may be given up, too.
+          if (byId.get(task.taskId)?.wanted === true) asked.push(this.#candidate(agent, task.taskId, containerId));
+        }
     for (const candidate of asked) {
       // It may have failed meanwhile.
       const index = this.#candidates.indexOf(candidate);
       if (index < 0) continue;
       this.#candidates.splice(index, 1);
-      const { agent, event } = candidate;
-      const ref = event.task;
-      if (ref === null) continue;
-      const task = byId.get(ref.taskId);
+      const { agent, taskId, containerId } = candidate;
+      const task = byId.get(taskId);
       // One that is not wanted any more fails in the end.
       if (task?.wanted === false) continue;
       const generation = task === undefined ? undefined : generations.get(task.serviceId);
       const ours =
         task !== undefined && generation !== undefined && task.generation >= (first.get(task.serviceId) ?? 0);
       if (!ours || (task.generation === generation && savedKeys(this.#sought, task.service).length === 0)) {
-        await agent.pass({ restoreId: this.#restoreId, containerId: ref.containerId });
+        await agent.pass({ restoreId: this.#restoreId, containerId });
         continue;
       }
       const key = taskKey(task);
-      const arrival = { task, containerId: ref.containerId, agent };
-      // One of a later generation may become ours; one of an earlier one waits, and fails in the end.
-      if (task.generation !== generation || this.#arrivals.has(key) || this.#strangers.has(key)) {
+      const arrival = { task, containerId, agent };
+      // One of a later generation may become ours, and so may one beside it; one of an earlier generation waits, and fails in the end.
+      if (!kept.has(taskId) || this.#arrivals.has(key) || this.#strangers.has(key)) {
         this.#candidates.push(candidate);
         continue;
       }
@@ -243,7 +247,8 @@ export class Arrivals {
    * service are alike, so that those whose slot nobody has saved take the places of saved tasks whose slot does not come.
    */
   async #assignStrangers(tasks: readonly ClusterTask[]): Promise<void> {
-    const coming = new Set(tasks.filter((task) => isWanted(task, this.#sought.generations)).map(taskKey));
+    const kept = keptTasks(tasks, this.#sought.generations);
+    const coming = new Set(tasks.filter(({ taskId }) => kept.has(taskId)).map(taskKey));
     for (const service of new Set([...this.#strangers.values()].map(({ task }) => task.service))) {
       const open = savedKeys(this.#sought, service).filter((key) => !this.#arrivals.has(key));
       const strangers = [...this.#strangers].filter(([, { task }]) => task.service === service);
@@ -264,6 +269,12 @@ export class Arrivals {
         await agent.pass({ restoreId: this.#restoreId, containerId });
       }
     }
+  }
+
+  #candidate(agent: AgentClient, taskId: string, containerId: string): Candidate {
+    const candidate = { agent, taskId, containerId };
+    this.#candidates.push(candidate);
+    return candidate;
   }
 
   #note(arrival: Arrival): void {
@@ -304,6 +315,20 @@ function bySlot(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
 }
 
-function isWanted(task: ClusterTask, generations: ReadonlyMap<string, number>): boolean {
-  return task.wanted && task.generation === generations.get(task.serviceId);
+/**
+ * Ids of the tasks that count, of these generations. When a node is drained, Swarm makes another task for a slot whose new one is there already, and
+ * wants both; when it looks at the service again, with its next update, it keeps the first that it finds: that of the lowest id (swarmkit,
+ * manager/orchestrator/update/updater.go, `worker`: of tasks that `store.ByServiceID` finds, which come in the order of their ids).
+ */
+export function keptTasks(
+  tasks: readonly ClusterTask[],
+  generations: ReadonlyMap<string, number>,
+): ReadonlySet<string> {
+  const kept = new Map<string, string>();
+  for (const task of tasks) {
+    if (!task.wanted || task.generation !== generations.get(task.serviceId)) continue;
+    const other = kept.get(taskKey(task));
+    if (other === undefined || task.taskId < other) kept.set(taskKey(task), task.taskId);
+  }
+  return new Set(kept.values());
 }

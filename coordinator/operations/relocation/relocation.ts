@@ -213,11 +213,15 @@ export class Relocation {
     return false;
   }
 
-  /** The new tasks run: agents forget the relocation. Never throws. @param made for it @returns whether every agent knows */
-  async end(made: Generations): Promise<boolean> {
+  /** Waits until nothing else that was made for it can start. To be called before {@link end}. Never throws. */
+  async othersEnd(made: Generations): Promise<void> {
+    const released = [...this.#arrivals.all.values()].map(({ task }) => task);
+    await this.#nothingStarts(made, released);
+  }
+
+  /** The new tasks run: agents forget the relocation. Never throws. @returns whether every agent knows */
+  async end(): Promise<boolean> {
     await failPoint('coordinator.end');
-    const tasks = [...this.#arrivals.all.values()].map(({ task }) => task);
-    await this.#nothingStarts(made, tasks);
     await this.#arrivals.passOthers();
     this.#arrivals.stop();
     let told = true;

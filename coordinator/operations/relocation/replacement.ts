@@ -13,7 +13,7 @@ import {
   withReserved,
   type ReservedNode,
 } from '../transaction/placement-window.ts';
-import { confirmRunning, type Confirmation } from '../transaction/confirmation.ts';
+import { confirmRunning, confirmation, type Confirmation } from '../transaction/confirmation.ts';
 import type { Generations } from '../transaction/starting.ts';
 import {
   ReplacementJournal,
@@ -193,13 +193,10 @@ export class ServiceReplacement {
     else await this.#journal.write(this.#record('over'));
   }
 
-  /**
-   * The new tasks are released: services keep their generation and get back everything else.
-   * @returns what the cluster, too, says of them
-   */
-  async settle(): Promise<Confirmation> {
+  /** The new tasks are released, and run: services keep their generation and get back everything else. */
+  async settle(): Promise<void> {
     await failPoint('coordinator.settle');
-    const confirmed = await confirmRunning(this.#session, this.services, this.#commit?.released ?? [], {
+    await confirmRunning(this.#session, this.services, this.#commit?.released ?? [], {
       limitMs: SETTLE_TIMEOUT_MS,
       patient: true,
     });
@@ -208,7 +205,12 @@ export class ServiceReplacement {
       if (service !== undefined)
         await this.#session.cluster.settle(service.id, this.#withTheirs(change.name, change.spec));
     }
-    return confirmed;
+  }
+
+  /** What the cluster says of the new tasks now. */
+  async confirmed(): Promise<Confirmation> {
+    const { cluster, nodes } = this.#session;
+    return confirmation(this.#commit?.released ?? [], await cluster.tasks(this.services, nodes, 'all'));
   }
 
   /**

@@ -22,6 +22,7 @@ type Replacing = Pick<
   | 'commit'
   | 'isOurs'
   | 'settle'
+  | 'confirmed'
   | 'undo'
   | 'done'
 >;
@@ -101,13 +102,16 @@ async function tidyUp(
   steps: Pick<RelocationSteps<never>, 'confirmed'>,
 ): Promise<void> {
   try {
-    const confirmed = await replacement.settle();
+    await replacement.settle();
+    // The cluster has looked at the services again: where it had made two tasks for a slot, it has given one up.
+    await relocation.othersEnd(replacement.made);
+    const confirmed = await replacement.confirmed();
     if (confirmed.late.length > 0)
       ctx.emit({ kind: 'warning', message: `not yet seen running by Swarm: ${confirmed.late.join(', ')}` });
     if (confirmed.ended.length > 0)
       ctx.emit({ kind: 'warning', message: `Swarm has ended restored tasks: ${confirmed.ended.join(', ')}` });
     await steps.confirmed?.(confirmed);
-    await replacement.done(await relocation.end(replacement.made));
+    await replacement.done(await relocation.end());
   } catch (error) {
     ctx.log.error({ reason: messageOf(error) }, 'cannot tidy up after the commit');
     ctx.emit({

@@ -70,7 +70,8 @@ class Bed {
     tellElsewhere: () => undefined,
     commit: () => this.#step('commit'),
     isOurs: () => Promise.resolve(this.ours),
-    settle: () => this.#step('settle').then(() => ({ late: [], ended: [] })),
+    settle: () => this.#step('settle'),
+    confirmed: () => Promise.resolve({ late: [], ended: [] }),
     undo: () =>
       this.#step('undo services').then(
         () => true,
@@ -218,7 +219,9 @@ describe('a relocation', () => {
       expect(ascending(bed.order('resume n2', ...undone))).toBe(true);
       expect(bed.done.join()).not.toMatch(/releaseRestored|retire /);
       // Agents expect containers until Swarm has ended all new tasks: what comes later would start empty.
-      expect(bed.done.lastIndexOf('look at starting tasks')).toBeGreaterThan(bed.done.indexOf('look at starting tasks'));
+      expect(bed.done.lastIndexOf('look at starting tasks')).toBeGreaterThan(
+        bed.done.indexOf('look at starting tasks'),
+      );
       expect(bed.done.indexOf('abortRestore n3')).toBeGreaterThan(bed.done.lastIndexOf('look at starting tasks'));
     },
   );

@@ -152,12 +152,23 @@ describe('new tasks that Swarm gives up before all have come', () => {
     expect(await sought(() => seen)).toEqual({ containerId: 'c2', passed: [] });
   });
 
-  test('a spare one of the same slot is no error, and is not started', async () => {
+  test('a spare one of the same slot is no error, and is not started: Swarm keeps that of the lowest id, whichever comes first', async () => {
     const seen = [
       { taskId: 't1', generation: 4 },
       { taskId: 't2', generation: 4 },
     ];
     expect(await sought(() => seen)).toEqual({ containerId: 'c1', passed: [] });
+    expect(await sought(() => seen.toReversed())).toEqual({ containerId: 'c1', passed: [] });
+  });
+
+  test('a spare one takes the place of the one that Swarm would keep, and has given up', async () => {
+    let looks = 0;
+    const adapt = (): Promise<void> => Promise.resolve(void looks++);
+    const seen = () => [
+      { taskId: 't1', generation: 4, wanted: looks < 1 },
+      { taskId: 't2', generation: 4 },
+    ];
+    expect(await sought(seen, undefined, adapt)).toEqual({ containerId: 'c2', passed: [] });
   });
 
   test('one of a later generation counts when that has become the service’s', async () => {

@@ -218,6 +218,8 @@ export interface ClusterTask {
   readonly error: string;
   /** It is to run. False: the orchestrator ends it, or has ended it, and never takes that back. */
   readonly wanted: boolean;
+  /** It is wanted, but not before another one of its slot has ended. */
+  readonly waits?: boolean;
   readonly createdAt: string;
   readonly generation: number;
   /** It was made from settings that its service has no longer. */

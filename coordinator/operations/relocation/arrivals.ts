@@ -6,6 +6,7 @@ import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
+import { keptTasks } from './kept-tasks.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
@@ -313,22 +314,4 @@ function savedKeys({ keys, services }: Sought, service: string): string[] {
 
 function bySlot(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
-}
-
-/**
- * Ids of the tasks that count, of these generations. When a node is drained, Swarm makes another task for a slot whose new one is there already, and
- * wants both; when it looks at the service again, with its next update, it keeps the first that it finds: that of the lowest id (swarmkit,
- * manager/orchestrator/update/updater.go, `worker`: of tasks that `store.ByServiceID` finds, which come in the order of their ids).
- */
-export function keptTasks(
-  tasks: readonly ClusterTask[],
-  generations: ReadonlyMap<string, number>,
-): ReadonlySet<string> {
-  const kept = new Map<string, string>();
-  for (const task of tasks) {
-    if (!task.wanted || task.generation !== generations.get(task.serviceId)) continue;
-    const other = kept.get(taskKey(task));
-    if (other === undefined || task.taskId < other) kept.set(taskKey(task), task.taskId);
-  }
-  return new Set(kept.values());
 }

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { ProgressDeadline, passedText, pause, type Passed } from '../../../src/platform/deadlines.ts';
+import { ProgressDeadline, passedText, pause, poll, type Passed } from '../../../src/platform/deadlines.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
 import type { Arrival } from './arrivals.ts';
+import { servicesWithSpares } from './kept-tasks.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
 import {
   PLACE_TIMEOUT_MS,
@@ -39,6 +40,10 @@ export interface ServiceChange {
 
 /** Between two looks at what the cluster does with new tasks, until they are placed. Milliseconds. */
 const PLACE_LOOK_MS = 20;
+
+/** The cluster gives up spare tasks within this time. Milliseconds. */
+const SPARES_TIMEOUT_MS = 10_000;
+const SPARES_LOOK_MS = 50;
 
 /** What whoever finds the journal must know besides. */
 export interface ReplacementPlace {
@@ -170,6 +175,26 @@ export class ServiceReplacement {
       this.#ctx.emit({ kind: 'information', message: `${what}: going on with it` });
       await this.#adopt(change, now, fields, renews);
     }
+  }
+
+  /**
+   * Before the commit, and before any old task ends: where the cluster wants several new tasks for a slot, it gives up all but one, and has done so when
+   * this ends. It would otherwise do so after the commit, and perhaps keep another one by then.
+   */
+  async dropSpares(): Promise<void> {
+    const { cluster, nodes } = this.#session;
+    const found = async (): Promise<ReadonlySet<string>> =>
+      servicesWithSpares(await cluster.tasks(this.services, nodes, 'all'), this.#generations);
+    const spares = await found();
+    if (spares.size === 0) return;
+    for (const { name, spec } of this.#changes) {
+      const id = this.#services.get(name)?.id ?? '';
+      if (!spares.has(id)) continue;
+      this.#ctx.log.warn({ service: name }, 'Swarm wants several new tasks for a slot');
+      await cluster.settle(id, this.#withTheirs(name, spec));
+    }
+    const none = async (): Promise<true | undefined> => ((await found()).size === 0 ? true : undefined);
+    await poll(none, { timeoutMs: SPARES_TIMEOUT_MS, intervalMs: SPARES_LOOK_MS, signal: this.#ctx.signal });
   }
 
   /**

@@ -19,6 +19,7 @@ type Replacing = Pick<
   | 'made'
   | 'generations'
   | 'tellElsewhere'
+  | 'dropSpares'
   | 'commit'
   | 'isOurs'
   | 'settle'
@@ -144,6 +145,7 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
       relocation.stage(saved, steps.inMemory, steps.snapshotKey),
     ]);
     const restored = await relocation.restore(saved, plans.plans);
+    await replacement.dropSpares();
     const [members] = await Promise.all([relocation.prepare(), steps.secured?.()]);
     const commit = { ...members, rewrites: [...(steps.rewrites?.(plans) ?? [])] };
     await replacement.commit(commit);

@@ -95,6 +95,7 @@ export function toTask(raw: RawTask, service: ClusterService, node: string): Clu
     state: raw.Status.State,
     error: raw.Status.Err ?? '',
     wanted: WANTED.has(raw.DesiredState),
+    waits: raw.DesiredState === 'ready',
     createdAt: raw.CreatedAt,
     generation: raw.Spec.ForceUpdate ?? 0,
     outdated: !isDeepStrictEqual(raw.Spec, service.spec.TaskTemplate),

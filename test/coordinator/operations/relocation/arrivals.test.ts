@@ -163,7 +163,10 @@ describe('new tasks that Swarm gives up before all have come', () => {
 
   test('a spare one takes the place of the one that Swarm would keep, and has given up', async () => {
     let looks = 0;
-    const adapt = (): Promise<void> => Promise.resolve(void looks++);
+    const adapt = (): Promise<void> => {
+      looks++;
+      return Promise.resolve();
+    };
     const seen = () => [
       { taskId: 't1', generation: 4, wanted: looks < 1 },
       { taskId: 't2', generation: 4 },

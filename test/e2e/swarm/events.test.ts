@@ -9,8 +9,7 @@ const SERVICE = `${STACK}_client`;
 
 /** Those that are tried in every run, in migrations, by algorithm; `SWARMCUT_EVENTS=<rounds>` (`npm run test:events`) tries all of them so many times, in restores, too. */
 const SAMPLE: Readonly<Record<string, readonly string[]>> = {
-  // Not the drain: once the client had no connection after it, and why is not known yet (docs/reliability.md).
-  'lai-yang': ['a label of the service', 'another stack is deployed and removed'],
+  'lai-yang': ['a label of the service', 'another stack is deployed and removed', 'the node is drained and comes back'],
   'chandy-lamport': ['an update by force'],
 };
 const ROUNDS = Number(process.env.SWARMCUT_EVENTS ?? 0);

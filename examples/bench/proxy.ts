@@ -2,6 +2,7 @@
  * What the sidecars cost a task that takes no snapshots: through two of them, through two haproxy in TCP mode, and direct, in turns. No test
  * bed: two pairs of namespaces, with the sidecars started as the agent starts them.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Reporter } from '../testbed/progress.ts';
 import { ensureRoot } from '../testbed/images/root.ts';
 import { median } from './bench.ts';
@@ -16,6 +17,8 @@ const ROUNDS = 5;
 const SECONDS = 3;
 /** Before the first round: compiles what runs often, fills caches. */
 const WARM_UP_SECONDS = 1;
+/** A sidecar gives back what only its start needed within this time. Milliseconds. */
+const IDLE_AFTER_MS = 3_000;
 
 type WayName = keyof Ways;
 type LoadName = keyof typeof LOADS;
@@ -128,6 +131,7 @@ export const proxy: BenchItem = {
     const root = await ensureRoot(new Reporter(({ message }) => say(message)));
     const { ways, close } = await startWays(root, signal);
     try {
+      await pause(IDLE_AFTER_MS, undefined, { signal });
       const idle = { haproxy: await memory(ways.haproxy), sidecars: await memory(ways.sidecars) };
       for (const pid of ways.sidecars.proxies) await resetMemoryPeak(pid);
       const loaded: Memory[] = [];

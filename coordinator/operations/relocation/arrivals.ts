@@ -6,7 +6,7 @@ import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
-import { keptTasks } from './kept-tasks.ts';
+import { keptTasks } from '../transaction/kept-tasks.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
@@ -115,8 +115,11 @@ export class Arrivals {
     }
   }
 
-  /** @throws SwarmcutError `failed` when Swarm has given up one of the new tasks: it would be ended as soon as it runs */
-  async stillWanted(): Promise<void> {
+  /**
+   * @returns all tasks of the services, as the cluster has them now
+   * @throws SwarmcutError `failed` when Swarm has given up one of the new tasks: it would be ended as soon as it runs
+   */
+  async stillWanted(): Promise<readonly ClusterTask[]> {
     const { services, generations } = this.#sought;
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const kept = keptTasks(tasks, generations);
@@ -129,6 +132,7 @@ export class Arrivals {
         advice: 'somebody has updated, scaled or removed the service, or its node: run the command again',
       });
     }
+    return tasks;
   }
 
   /** Throws what has gone wrong meanwhile: an agent lost, a waiting container gone, the user's Ctrl-C. */

@@ -145,12 +145,19 @@ export class Relocation {
   /**
    * The last question before the commit: nothing is lost, and every old task stands still until it is told that its successor runs, or that it
    * goes on itself.
+   * @param dropSpares of what the cluster says of the services' tasks: has it give up what it wants beside the new ones. True: it did
    * @returns who is released and who is retired by the commit
    */
-  async prepare(): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
+  async prepare(
+    dropSpares: (tasks: readonly ClusterTask[]) => Promise<boolean>,
+  ): Promise<Pick<CommitRecord, 'released' | 'retired'>> {
     this.#arrivals.check();
     await failPoint('coordinator.prepare-retirement');
-    await Promise.all([this.old.prepareRetirement(), this.#arrivals.stillWanted()]);
+    const wanted = async (): Promise<void> => {
+      const tasks = await this.#arrivals.stillWanted();
+      if (await dropSpares(tasks)) await this.#arrivals.stillWanted();
+    };
+    await Promise.all([this.old.prepareRetirement(), wanted()]);
     const released = [...this.#arrivals.all.values()].map((arrival) => ({
       ...memberOf(arrival),
       taskId: arrival.task.taskId,

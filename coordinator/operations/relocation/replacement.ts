@@ -5,7 +5,7 @@ import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
 import type { Arrival } from './arrivals.ts';
-import { servicesWithSpares } from './kept-tasks.ts';
+import { servicesWithSpares } from '../transaction/kept-tasks.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
 import {
   PLACE_TIMEOUT_MS,
@@ -178,23 +178,27 @@ export class ServiceReplacement {
   }
 
   /**
-   * Before the commit, and before any old task ends: where the cluster wants several new tasks for a slot, it gives up all but one, and has done so when
-   * this ends. It would otherwise do so after the commit, and perhaps keep another one by then.
+   * Just before the commit: where the cluster wants several new tasks for a slot, it gives up all but one, and has done so when this ends. It would
+   * otherwise do so after the commit, and perhaps keep another one by then.
+   * @param tasks of the services, as the cluster has them now
+   * @returns whether there were any
    */
-  async dropSpares(): Promise<void> {
+  async dropSpares(tasks: readonly ClusterTask[]): Promise<boolean> {
     const { cluster, nodes } = this.#session;
-    const found = async (): Promise<ReadonlySet<string>> =>
-      servicesWithSpares(await cluster.tasks(this.services, nodes, 'all'), this.#generations);
-    const spares = await found();
-    if (spares.size === 0) return;
+    const spares = servicesWithSpares(tasks, this.#generations);
     for (const { name, spec } of this.#changes) {
       const id = this.#services.get(name)?.id ?? '';
       if (!spares.has(id)) continue;
       this.#ctx.log.warn({ service: name }, 'Swarm wants several new tasks for a slot');
       await cluster.settle(id, this.#withTheirs(name, spec));
     }
-    const none = async (): Promise<true | undefined> => ((await found()).size === 0 ? true : undefined);
-    await poll(none, { timeoutMs: SPARES_TIMEOUT_MS, intervalMs: SPARES_LOOK_MS, signal: this.#ctx.signal });
+    if (spares.size === 0) return false;
+    const gone = async (): Promise<true | undefined> => {
+      const now = await cluster.tasks(this.services, nodes, 'all');
+      return servicesWithSpares(now, this.#generations).size === 0 ? true : undefined;
+    };
+    await poll(gone, { timeoutMs: SPARES_TIMEOUT_MS, intervalMs: SPARES_LOOK_MS, signal: this.#ctx.signal });
+    return true;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
+import type { ClusterTask } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { Arrival } from './arrivals.ts';
 import type { TaskPlan } from './plans.ts';
@@ -145,8 +146,8 @@ async function untilCommit<Plans extends { readonly plans: ReadonlyMap<string, T
       relocation.stage(saved, steps.inMemory, steps.snapshotKey),
     ]);
     const restored = await relocation.restore(saved, plans.plans);
-    await replacement.dropSpares();
-    const [members] = await Promise.all([relocation.prepare(), steps.secured?.()]);
+    const dropSpares = (tasks: readonly ClusterTask[]): Promise<boolean> => replacement.dropSpares(tasks);
+    const [members] = await Promise.all([relocation.prepare(dropSpares), steps.secured?.()]);
     const commit = { ...members, rewrites: [...(steps.rewrites?.(plans) ?? [])] };
     await replacement.commit(commit);
     return { arrivals, plans, fetched, restored, commit };

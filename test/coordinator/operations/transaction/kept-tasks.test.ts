@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keptTasks, servicesWithSpares } from '../../../../coordinator/operations/relocation/kept-tasks.ts';
+import { keptTasks, servicesWithSpares } from '../../../../coordinator/operations/transaction/kept-tasks.ts';
 import type { ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
 
 const task = (taskId: string, more: Partial<ClusterTask> = {}): ClusterTask =>

@@ -46,7 +46,8 @@ describe('a container of an expected service', () => {
   /** What the shim is answered, as soon as it is. */
   function create(restores: Restores, containerId: string): { answer: CreateAnswer | undefined } {
     const asked: { answer: CreateAnswer | undefined } = { answer: undefined };
-    const request = { containerId, service: SERVICE, bundle: '/b', options: [], globals: [], labels: {} };
+    const labels = { 'com.docker.swarm.task.id': `task of ${containerId}` };
+    const request = { containerId, service: SERVICE, bundle: '/b', options: [], globals: [], labels };
     void restores.create(request, new AbortController().signal).then((answer) => (asked.answer = answer));
     return asked;
   }
@@ -61,7 +62,8 @@ describe('a container of an expected service', () => {
     const late = create(restores, 'c2');
     await settled();
     expect([asked.answer, late.answer]).toEqual([undefined, undefined]);
-    expect(restores.list()).toEqual([{ restoreId: 'r1', stack: 'bank' }]);
+    const waiting = ['task of c1', 'task of c2'];
+    expect(restores.list()).toEqual([{ restoreId: 'r1', stack: 'bank', waiting }]);
 
     await restores.abort('r1', 'x', true);
     await settled();

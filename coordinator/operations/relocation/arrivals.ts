@@ -22,6 +22,7 @@ export interface Arrival {
   readonly agent: AgentClient;
 }
 
+/** A container that waits, and on which nothing is decided. */
 interface Candidate {
   readonly agent: AgentClient;
   readonly taskId: string;
@@ -124,8 +125,8 @@ export class Arrivals {
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const kept = keptTasks(tasks, generations);
     for (const { key, task, agent } of this.#arrivals.values()) {
-      const now = tasks.find(({ taskId }) => taskId === task.taskId);
       if (kept.has(task.taskId)) continue;
+      const now = tasks.find(({ taskId }) => taskId === task.taskId);
       const why = now?.error === undefined || now.error === '' ? '' : ` (${now.error})`;
       throw new SwarmcutError('failed', `Swarm has given up the new task of ${key} on ${agent.node} meanwhile${why}`, {
         where: { node: agent.node, service: task.service, slot: task.slot },
@@ -210,14 +211,7 @@ export class Arrivals {
     const tasks = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const byId = new Map(tasks.map((task) => [task.taskId, task]));
     const kept = keptTasks(tasks, generations);
-    if (!this.#complete)
-      for (const places of [this.#arrivals, this.#strangers])
-        for (const [key, { task, agent, containerId }] of [...places]) {
-          if (kept.has(task.taskId)) continue;
-          places.delete(key);
-          // It goes on waiting: the one that counts instead may be given up, too.
-          if (byId.get(task.taskId)?.wanted === true) asked.push(this.#candidate(agent, task.taskId, containerId));
-        }
+    if (!this.#complete) asked.push(...this.#displace(kept, byId));
     for (const candidate of asked) {
       // It may have failed meanwhile.
       const index = this.#candidates.indexOf(candidate);
@@ -276,10 +270,17 @@ export class Arrivals {
     }
   }
 
-  #candidate(agent: AgentClient, taskId: string, containerId: string): Candidate {
-    const candidate = { agent, taskId, containerId };
-    this.#candidates.push(candidate);
-    return candidate;
+  /** Arrivals that do not count any more. @returns those that go on waiting: the one that counts instead may be given up, too */
+  #displace(kept: ReadonlySet<string>, byId: ReadonlyMap<string, ClusterTask>): Candidate[] {
+    const waiting: Candidate[] = [];
+    for (const places of [this.#arrivals, this.#strangers])
+      for (const [key, { task, agent, containerId }] of [...places]) {
+        if (kept.has(task.taskId)) continue;
+        places.delete(key);
+        if (byId.get(task.taskId)?.wanted === true) waiting.push({ agent, taskId: task.taskId, containerId });
+      }
+    this.#candidates.push(...waiting);
+    return waiting;
   }
 
   #note(arrival: Arrival): void {

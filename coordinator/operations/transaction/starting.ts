@@ -1,5 +1,5 @@
 import { messageOf } from '../../../src/model/errors.ts';
-import { pause } from '../../../src/platform/deadlines.ts';
+import { poll } from '../../../src/platform/deadlines.ts';
 import type { AgentClient } from '../../../src/rpc/index.ts';
 import type { StartingTask } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
@@ -42,25 +42,25 @@ export async function nothingStarts(
   limitMs = CONFIRM_MS,
 ): Promise<readonly StartingTask[]> {
   const { stack, made, released } = question;
-  const until = performance.now() + limitMs;
-  for (;;) {
+  const taken = ({ serviceId, slot }: StartingTask): boolean =>
+    released.some((task) => task.serviceId === serviceId && task.slot === slot);
+  // An ordinary one, as after scaling up, starts as what it is.
+  const ordinary = (task: StartingTask): boolean => task.wanted && task.current && !taken(task);
+  let open: readonly StartingTask[] = [];
+  const look = async (): Promise<true | undefined> => {
     const tasks = await session.cluster.startingTasks(stack, made, session.nodes);
-    const taken = ({ serviceId, slot }: StartingTask): boolean =>
-      released.some((task) => task.serviceId === serviceId && task.slot === slot);
-    // An ordinary one, as after scaling up, starts as what it is.
-    const ordinary = (task: StartingTask): boolean => task.wanted && task.current && !taken(task);
     const unwelcome = tasks.filter((task) => !ordinary(task) && released.every(({ taskId }) => taskId !== task.taskId));
     // Asked after the cluster: what has come meanwhile is no harm, what has gone meanwhile is seen the next time.
     const held = unwelcome.length === 0 ? [] : await heldBack(ctx, question);
-    const open = unwelcome.filter(({ taskId, wanted, node }) => {
+    open = unwelcome.filter(({ taskId, wanted, node }) => {
       const at = held.find((one) => one.node === node);
       // For one that is wanted, and fails, another one is made. Nobody can tell an agent that is away that it is over: it goes on expecting them.
       return wanted || (at !== undefined && !at.waiting.includes(taskId));
     });
-    if (open.length === 0) return open;
-    if (performance.now() >= until) return open.filter(({ wanted }) => wanted);
-    await pause(LOOK_MS);
-  }
+    return open.length === 0 ? true : undefined;
+  };
+  await poll(look, { timeoutMs: limitMs, intervalMs: LOOK_MS });
+  return open.filter(({ wanted }) => wanted);
 }
 
 /** What waits, of agents that answer. */

@@ -6,6 +6,7 @@ import type { NetworkPlan__Output } from '../../src/rpc/generated/swarmcut/Netwo
 import { listConnections, resetConnections } from '../network/rewriting/connections.ts';
 import { namesCome } from '../network/coming-names.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
+import { leaveOutTrackedFlows } from '../network/tracked-flows.ts';
 import { markUnsent } from '../network/rewriting/mark-unsent.ts';
 import { restoreHook } from '../network/rewriting/restore-hook.ts';
 import { prepareSurroundings } from '../surroundings/restore.ts';
@@ -53,6 +54,7 @@ export class RestoredNetwork {
   }): Promise<void> {
     const { bundle, dir, startDir, imageDir, plan, proxied, hasSidecar, blockTimeoutMs } = options;
     await mkdir(dir, { recursive: true, mode: 0o700 });
+    await leaveOutTrackedFlows(imageDir);
     await markUnsent(imageDir, [...plan.unsent, ...proxied.unsent]);
     const { close, ...rest } = checked(plan);
     // Their remote addresses need a route, too, when the sockets are made; the sidecar's rules are not there yet.

@@ -47,6 +47,16 @@ export function restoredEngineFiles(saved: Readonly<Record<string, string>>, mou
 }
 
 /**
+ * `put FROM TO`: the program runs by now, and the file must never be empty for it, not even for a moment. (A lookup that finds no name server in
+ * `/etc/resolv.conf` goes to 127.0.0.1, where there is none, and fails.) Nor may the file be replaced by another: it is mounted.
+ */
+const PUT = `put() {
+  if cmp -s "$1" "$2"; then return; fi
+  cat "$1" 1<>"$2" || return
+  dd if=/dev/null of="$2" bs=1 seek="$(wc -c <"$1")" 2>/dev/null
+}`;
+
+/**
  * When `runc create` has returned, the engine writes `/etc/hosts` anew (libnetwork, `Sandbox.FinishConfig`), with the new container's name alone. A
  * `sh` script for the moment after that, when it calls `runc start`: the files are those of the cut again, but the program's own addresses in
  * `/etc/hosts` are those with which the engine names the new container.
@@ -64,7 +74,8 @@ export function startScript(files: readonly RestoredFile[], dir: string, freshNa
   return [
     `cd ${quoted(dir)} || exit 0`,
     'set -f',
-    ...others.map(({ path, file }) => `cat ${basename(path)} >${quoted(file)}`),
+    PUT,
+    ...others.map(({ path, file }) => `put ${basename(path)} ${quoted(file)}`),
     ...(hosts === undefined || name === '' ? [] : [hostsScript(hosts.file, name, freshName)]),
     `rm -rf ${quoted(dir)}`,
     '',
@@ -106,7 +117,7 @@ if [ -n "$v4$v6" ]; then
     done <hosts
     # It may be in more networks than it was.
     for address in $v4 $v6; do printf '%s\\t%s\\n' "$address" ${quoted(name)}; done
-  } >merged && cat merged >${quoted(file)}
+  } >merged && put merged ${quoted(file)}
 fi`;
 }
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startScript } from '../../../agent/surroundings/engine-files.ts';
 
@@ -46,5 +46,29 @@ test.each<[string, string, string, string]>([
   expect(readFileSync(join(base, 'hosts'), 'utf8')).toBe(LOCAL + (expected === '' ? fresh : expected));
   expect(readFileSync(join(base, 'hostname'), 'utf8')).toBe('old\n');
   expect(existsSync(dir)).toBe(false);
+  rmSync(base, { recursive: true });
+});
+
+test('none of them is empty for the running program, not even while it is written; nothing of what was in it before is left', () => {
+  const base = mkdtempSync(join(tmpdir(), 'engine-'));
+  const [dir, bin] = [join(base, 'at-start'), join(base, 'bin')];
+  [dir, bin].forEach((each) => mkdirSync(each));
+  const contents = { hosts: `${LOCAL}10.0.1.5\told\n`, hostname: 'old\n', 'resolv.conf': 'nameserver 127.0.0.11\n' };
+  const files = Object.entries(contents).map(([name, text]) => {
+    writeFileSync(join(dir, name), text);
+    writeFileSync(join(base, name), `${LOCAL}10.0.1.9\tnew\n${'# of the engine\n'.repeat(9)}`);
+    return { path: `/etc/${name}`, file: join(base, name), contents: Buffer.from(text) };
+  });
+  // Stands for a node without a free processor: looks at the files when the shell has opened one for it, before anything is written.
+  const empty = join(base, 'empty');
+  const looks = files.map(({ file }) => `[ -s '${file}' ] || echo '${file}' >>'${empty}'`);
+  writeFileSync(join(bin, 'cat'), ['#!/bin/sh', ...looks, 'exec /bin/cat "$@"', ''].join('\n'));
+  chmodSync(join(bin, 'cat'), 0o755);
+  execFileSync('dash', ['-c', startScript(files, dir, 'new')], {
+    env: { PATH: `${bin}:${String(process.env.PATH)}` },
+  });
+  expect(existsSync(empty)).toBe(false);
+  const after = Object.fromEntries(files.map(({ file }) => [basename(file), readFileSync(file, 'utf8')]));
+  expect(after).toEqual({ ...contents, hosts: `${LOCAL}10.0.1.9\told\n` });
   rmSync(base, { recursive: true });
 });

@@ -2,10 +2,8 @@ import type { Algorithm } from '../../src/algorithms/index.ts';
 import { connectionKey } from '../../src/model/connection.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import type { TaskRef } from '../../src/model/task.ts';
+import { firstFew } from '../../src/model/visible.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
-
-/** How many connections an error names. */
-const NAMED = 5;
 
 /**
  * The sidecar that runs this task's part of a round; undefined for the algorithms of the kernel interceptor.
@@ -39,11 +37,10 @@ export async function sidecarFor<Known extends Pick<TaskSidecar, 'alive' | 'stat
     });
   const { direct } = await sidecar.status();
   if (direct.length === 0) return sidecar;
-  const names = direct.slice(0, NAMED).map(connectionKey).join(', ');
-  const more = direct.length > NAMED ? ` and ${direct.length - NAMED} more` : '';
+  const names = firstFew(direct.map(connectionKey));
   throw new SwarmcutError(
     'precondition',
-    `${direct.length} connections with peers are older than the task's sidecar and pass it by: ${names}${more}`,
+    `${direct.length} connections with peers are older than the task's sidecar and pass it by: ${names}`,
     { where, advice: 'wait until they have ended, restart the services, or use --algorithm lai-yang after a detach' },
   );
 }

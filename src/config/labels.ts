@@ -1,6 +1,6 @@
 import { SwarmcutError } from '../model/errors.ts';
 import { nearest } from '../model/near.ts';
-import { excerpt } from '../model/visible.ts';
+import { excerpt, firstFew } from '../model/visible.ts';
 import { durationAdvice, parseDurationMs } from './duration.ts';
 
 /** Every label of ours begins like this; the rest of the name is not free to use. */
@@ -144,26 +144,12 @@ export function opinions(
   return [...found.values()];
 }
 
-/** How many opinions, and services of each, are named in a message. */
-const NAMED = 8;
-
 /** `lai-yang: bank_a, bank_b; sync: bank_c`. */
 export function opinionsText(all: ReturnType<typeof opinions>): string {
   return firstFew(
-    all.map(
-      ({ value, services }) =>
-        `${excerpt(value)}: ${firstFew(
-          services.map((name) => excerpt(name)),
-          ', ',
-        )}`,
-    ),
+    all.map(({ value, services }) => `${excerpt(value)}: ${firstFew(services.map((name) => excerpt(name)))}`),
     '; ',
   );
-}
-
-function firstFew(texts: readonly string[], separator: string): string {
-  const more = texts.length - NAMED;
-  return `${texts.slice(0, NAMED).join(separator)}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function agreed(

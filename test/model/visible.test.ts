@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { excerpt, visible, visibleJson, visibleLines } from '../../src/model/visible.ts';
+import { excerpt, firstFew, visible, visibleJson, visibleLines } from '../../src/model/visible.ts';
 
 test('what a terminal would obey is written out', () => {
   expect(visible('a\u001b[2Jb')).toBe('a\\x1b[2Jb');
@@ -27,4 +27,11 @@ test('JSON stays the same JSON', () => {
 test('an excerpt has an end', () => {
   expect(excerpt('x'.repeat(81))).toBe(`${'x'.repeat(80)}…`);
   expect(excerpt('\u001b')).toBe('\\x1b');
+});
+
+test('of a long list a message names the first few, and says how many more there are', () => {
+  const names = Array.from({ length: 500 }, (_, index) => `c${index}`);
+  expect(firstFew(names)).toBe('c0, c1, c2, c3, c4 and 495 more');
+  expect(firstFew(names.slice(0, 2), '; ')).toBe('c0; c1');
+  expect(firstFew([])).toBe('');
 });

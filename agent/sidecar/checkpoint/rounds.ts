@@ -5,6 +5,7 @@ import {
 import { RealTimeExecutor, type RealPart, type TaskHost } from '../../../src/execution/real-time-executor.ts';
 import { endpointText } from '../../../src/model/connection.ts';
 import { SwarmcutError } from '../../../src/model/errors.ts';
+import { firstFew } from '../../../src/model/visible.ts';
 import { poll } from '../../../src/platform/deadlines.ts';
 import type { PrepareParams } from '../../../src/rpc/control/methods.ts';
 import type { RoundRecord } from '../../../src/storage/channel-records.ts';
@@ -19,8 +20,6 @@ const SETTLE_PATIENCE_MS = 20_000;
 const SETTLE_LOOK_MS = 50;
 /** A round waits so long until every peer has answered, or is known to be gone. Nothing stands still meanwhile. */
 const PEERS_PATIENCE_MS = 10_000;
-/** Most connections that an error names. */
-const NAMED = 5;
 
 export interface SidecarRoundsOptions {
   /** The task, for reports. */
@@ -154,7 +153,7 @@ export class SidecarRounds {
     const seconds = PEERS_PATIENCE_MS / 1000;
     throw new SwarmcutError(
       'precondition',
-      `${this.#options.task} has connections with ${unknown.slice(0, NAMED).join(', ')}, whose sidecar has not answered for ${seconds} s`,
+      `${this.#options.task} has connections with ${firstFew(unknown)}, whose sidecar has not answered for ${seconds} s`,
       {
         advice:
           'look at its node (docker node ls) and try again: it is busy, stands still, or is about to be found gone',
@@ -163,9 +162,8 @@ export class SidecarRounds {
   }
 
   #unsettled(awaiting: readonly StreamIdentity[]): SwarmcutError {
-    const named = awaiting.slice(0, NAMED).map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`);
-    if (awaiting.length > NAMED) named.push('…');
-    const connections = `${awaiting.length} connections of ${this.#options.task} (${named.join(', ')})`;
+    const named = firstFew(awaiting.map((end) => `${endpointText(end.client)} -> ${endpointText(end.server)}`));
+    const connections = `${awaiting.length} connections of ${this.#options.task} (${named})`;
     return new SwarmcutError(
       'precondition',
       `${connections} still wait for their other end after a restore or a migration`,

@@ -10,7 +10,7 @@ const LOOKS = 2;
 export interface DoubtsOptions {
   /** Whether the kernel at the other end of a link with this address has acknowledged something new in time. Undefined: no link stands. */
   readonly acknowledged: (address: string, withinMs: number) => Promise<boolean | undefined>;
-  /** Calls it. A link that comes of it is the callee's business. Takes a second at most. */
+  /** Calls it. A link that comes of it is the callee's business. Takes a second at most, or as long as the process takes that has to answer. */
   readonly dial: (address: string) => Promise<DialResult>;
   /** A link with it stands, and the agent calls it a task of the stack (or has said nothing at all). */
   readonly vouchedFor: (address: string) => boolean;

@@ -12,8 +12,13 @@ import { PORTS } from '../../linux/proxy-table.ts';
 import { connectFrom } from '../sockets/sockets.ts';
 import { IPPROTO_TCP, TCP_KEEPIDLE, TCP_KEEPINTVL, localEnd, remoteEnd, setOption } from '../../linux/sys.ts';
 
-/** How long another sidecar may take to answer a call. One that is there answers in a few milliseconds. */
+/** How long another node's kernel may take to take a call. One that is there does so in a few milliseconds. */
 const DIAL_TIMEOUT_MS = 1_000;
+/**
+ * How long the other sidecar may take to answer what its kernel has taken. One with hundreds of loaded streams on a node without a free processor needs
+ * seconds, and whoever gave up sooner and called again, time after time, never came through.
+ */
+const ANSWER_TIMEOUT_MS = 5_000;
 /**
  * A link on which nothing has come back for so long is broken: the other node is gone without a word. As long as Swarm waits for a node (three
  * heartbeats of 5 s), and longer than a node that is busy, or whose virtual machine is moved, stands still.
@@ -172,10 +177,11 @@ export function dialPeer({ netns, key, epoch }: DialOptions, address: string): P
     let connected = false;
     const silent = (reason: string, local: boolean): DialResult => ({ kind: 'silent', reason, connected, local });
     const beganAt = performance.now();
-    const timer = setTimeout(() => {
+    let timer = setTimeout(() => {
       connected ||= isConnected(link.fd);
+      if (connected) timer = setTimeout(() => end(silent('no answer', false)), ANSWER_TIMEOUT_MS - DIAL_TIMEOUT_MS);
       // A process that had no processor itself has not read what may have come.
-      end(silent('no answer', performance.now() - beganAt > 2 * DIAL_TIMEOUT_MS));
+      else end(silent('no answer', performance.now() - beganAt > 2 * DIAL_TIMEOUT_MS));
     }, DIAL_TIMEOUT_MS);
     const to: Endpoint = { address, port: PORTS.tunnel };
     try {

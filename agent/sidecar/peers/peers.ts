@@ -31,6 +31,8 @@ const DIRECT_MS = 2_000;
 /** A task of the stack that has not answered is called again; after a while less often: one that gets a sidecar calls by itself. */
 const RETRY_MS = 1_000;
 const EAGER_TRIES = 10;
+/** So many calls may be taken by a kernel and answered by nobody. */
+const UNANSWERED_TRIES = 4;
 const SLOW_RETRY_MS = 5_000;
 const BUSY_RETRY_MS = 100;
 /** Most calls at once. */
@@ -374,5 +376,6 @@ export class Peers {
 
 /** It is there, or may be: it only does not come to answer. Not for ever, or a stranger's server could keep connections waiting. */
 function slow(result: DialResult, tries: number): boolean {
-  return result.kind === 'silent' && (result.connected || result.local) && tries <= EAGER_TRIES;
+  if (result.kind !== 'silent') return false;
+  return result.connected ? tries <= UNANSWERED_TRIES : result.local && tries <= EAGER_TRIES;
 }

@@ -8,6 +8,7 @@ import type {
   ParticipantOptions,
   TimeMs,
 } from '../contract.ts';
+import { firstFew } from '../../model/visible.ts';
 import { TwoPhaseRound } from './two-phase-round.ts';
 
 /** Most bytes recorded for one channel before it is paused: far more than two socket buffers hold. */
@@ -214,8 +215,8 @@ export class ChandyLamportParticipant implements Participant {
     if (channels.length === 0) return 'the deadline has passed';
     const unsaved = this.#saving ? 'the checkpoint was not saved in time, and ' : '';
     const paused = channels.filter((channel) => this.#recording.get(channel) === true);
-    const full = paused.length === 0 ? '' : `; recording limit reached on ${paused.join(', ')}`;
-    return `${unsaved}no marker came in time on channel ${channels.join(', ')}${full}`;
+    const full = paused.length === 0 ? '' : `; recording limit reached on ${firstFew(paused)}`;
+    return `${unsaved}no marker came in time on channel ${firstFew(channels)}${full}`;
   }
 
   #abort(reason: string): readonly ParticipantEffect[] {

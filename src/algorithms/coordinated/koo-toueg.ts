@@ -1,4 +1,5 @@
 import type { Algorithm, ProcessId, Round, RoundEffect, RoundInput, RoundOptions, RoundPhase } from '../contract.ts';
+import { firstFew } from '../../model/visible.ts';
 import { KernelParticipant } from './kernel-participant.ts';
 
 /** What puts the deadline off. */
@@ -212,7 +213,7 @@ export class KooTouegRound implements Round {
   #lateness(): string {
     const open = [...this.#asked].filter(([, { state, hasAsked }]) => state !== 'declined' && !hasAsked);
     const names = this.#phase === 'releasing' ? [...this.#missing] : open.map(([name]) => name);
-    return `nothing has got on for ${this.#options.deadlineMs / 1000} s while ${this.#phase}; no answer from ${names.join(', ') || 'a process that saves'}`;
+    return `nothing has got on for ${this.#options.deadlineMs / 1000} s while ${this.#phase}; no answer from ${firstFew(names) || 'a process that saves'}`;
   }
 
   #abort(reason: string): readonly RoundEffect[] {

@@ -1,4 +1,5 @@
 import type { ProcessId, Round, RoundEffect, RoundInput, RoundOptions, RoundPhase } from '../contract.ts';
+import { firstFew } from '../../model/visible.ts';
 
 /** How coordinated algorithms differ in the coordinator's eyes. */
 export interface TwoPhaseRules {
@@ -104,7 +105,7 @@ export class TwoPhaseRound implements Round {
       return doing === undefined ? process : `${process} (last heard: ${doing})`;
     });
     const limit = `${this.#options.deadlineMs / 1000} s`;
-    return `nothing has got on for ${limit} while ${this.#phase}; no answer from ${missing.join(', ')}`;
+    return `nothing has got on for ${limit} while ${this.#phase}; no answer from ${firstFew(missing)}`;
   }
 
   #abort(reason: string): readonly RoundEffect[] {

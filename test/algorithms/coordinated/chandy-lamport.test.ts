@@ -98,6 +98,15 @@ describe('ChandyLamportParticipant', () => {
     expect(p.step({ kind: 'marker', channel: 'b', epoch: 1, now: 1001 })).toEqual([]);
   });
 
+  it('names a few of many channels without a marker, and says how many more there are', () => {
+    const p = participant({ in: Array.from({ length: 500 }, (_, index) => `c${index}`) });
+    p.step({ kind: 'start', epoch: 1, now: 0 });
+    p.step({ kind: 'saved', now: 900 });
+    expect(p.step({ kind: 'tick', now: 950 })).toEqual([]);
+    const said = text(p.step({ kind: 'tick', now: 10_000 })).at(-1);
+    expect(said).toBe('aborted 1: no marker came in time on channel c0, c1, c2, c3, c4 and 495 more');
+  });
+
   it('waits for markers of slow peers for as long as some come, once the process runs again', () => {
     const p = participant({ in: ['a', 'b', 'c'] });
     p.step({ kind: 'start', epoch: 1, now: 0 });

@@ -15,10 +15,11 @@ import { ProxyBed } from './proxy-bed.ts';
 import { RawApp, connectionOf } from '../network/raw-app.ts';
 import type { Manners, SavedEnd } from '../network/raw-app.ts';
 
-const BLOCK_MS = 30_000;
+const BLOCK_MS = 90_000;
 
-export const LONG = { timeout: 20_000 };
-export const LONGER = { timeout: 120_000 };
+/** No measures of speed, as in proxy-bed.ts. */
+export const LONG = { timeout: 60_000 };
+export const LONGER = { timeout: 300_000 };
 
 /** What each port's server does, and what its client does. */
 export type Kinds = Readonly<Record<number, { readonly server: Manners; readonly client: Manners }>>;
@@ -196,7 +197,7 @@ export class TaskRound {
     this.#epoch = epoch;
   }
 
-  async prepare(keepFrozen: boolean, deadlineMs = 20_000): Promise<void> {
+  async prepare(keepFrozen: boolean, deadlineMs = 60_000): Promise<void> {
     const kernel = this.#bed.kernel(this.#task);
     const app = this.#bed.app(this.#task);
     this.control = await this.#bed.proxies.interceptor(this.#task).control({

@@ -181,6 +181,23 @@ describe('a peer that only seems to be gone', () => {
     await expectStreams('a', 1);
   });
 
+  test('comes to answer after two seconds only: it is waited for, not called again', async () => {
+    // Both may be so busy that no call would ever come through otherwise.
+    const pid = bed.interceptor('b').pid ?? Number.NaN;
+    process.kill(pid, 'SIGSTOP');
+    await bed.call('a', 'networkView', only('a', 'b'));
+    const call = async (): Promise<string> => {
+      const lines = await bed.bed.run('a', ['ss', '-Htn', 'state', 'established', 'dport', '=', ':15072']);
+      return lines.trim().split(/\s+/)[2] ?? '';
+    };
+    await expect.poll(call, SOON).toMatch(/^10\.98\.0\.1:/);
+    const first = await call();
+    await new Promise((resolve) => setTimeout(resolve, 2_000)); // the time is what this is about
+    process.kill(pid, 'SIGCONT');
+    await expect.poll(async () => (await bed.status('a')).peers, SOON).toEqual([ADDRESSES.b]);
+    expect(await call()).toBe(first);
+  });
+
   test('does not answer for some seconds: no round begins, and then all goes on', async () => {
     await server('a');
     await introduce('a');

@@ -7,7 +7,8 @@ import type { InfoReply } from '../src/rpc/generated/swarmcut/InfoReply.ts';
 import { CAPABILITIES, hasCapability } from '../src/platform/capabilities.ts';
 import type { Logger } from '../src/platform/logger.ts';
 import { swarmcutVersion } from '../src/platform/version.ts';
-import { preflight, type Preflight } from './preflight/index.ts';
+import { judgePeers, preflight, type Preflight } from './preflight/index.ts';
+import { unreachedListeners, type PartSource } from './transfer/index.ts';
 
 /** Looking at a node takes half a second of CPU; rounds and restores that only want versions take what was found this long ago. */
 const FRESH_MS = 60_000;
@@ -42,9 +43,24 @@ export class NodeInfo {
     }
   }
 
-  /** @param withChecks look now, and judge; else what was found lately will do */
-  async info(withChecks: boolean): Promise<InfoReply> {
-    const { facts, checks } = await this.#look(withChecks ? 0 : FRESH_MS);
+  /**
+   * @param withChecks look now, and judge; else what was found lately will do
+   * @param peers other nodes, of which it is judged whether they are reached where they send parts
+   */
+  async info(withChecks: boolean, peers: readonly PartSource[] = []): Promise<InfoReply> {
+    const [{ facts, checks }, unreached] = await Promise.all([
+      this.#look(withChecks ? 0 : FRESH_MS),
+      withChecks ? unreachedListeners(peers) : [],
+    ]);
+    const ofPeers =
+      peers.length > 0
+        ? [
+            judgePeers(
+              peers.map(({ node }) => node),
+              unreached,
+            ),
+          ]
+        : [];
     return {
       node: this.#options.node,
       version: swarmcutVersion(),
@@ -57,7 +73,7 @@ export class NodeInfo {
       memoryAvailableBytes: facts.memoryAvailableBytes,
       diskAvailableBytes: facts.diskAvailableBytes,
       memDirtyTrack: facts.memDirtyTrack,
-      checks: withChecks ? [...checks] : [],
+      checks: withChecks ? [...checks, ...ofPeers] : [],
       agentRssBytes: process.memoryUsage.rss(),
     };
   }

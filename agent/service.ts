@@ -68,7 +68,7 @@ export function agentService(parts: AgentParts): AgentImplementation {
     certificates,
   } = parts;
   return {
-    info: ({ preflight }) => nodeInfo.info(preflight),
+    info: ({ preflight, peers }) => nodeInfo.info(preflight, peers),
     leftovers: ({ clear }) => repair.run(clear),
     look: async ({ containerId }) => {
       const facts = await containers.facts(containerId);

@@ -1,3 +1,4 @@
+import { firstFew } from '../../src/model/visible.ts';
 import { isOlder } from './version.ts';
 import type { NodeFacts } from './facts.ts';
 
@@ -69,6 +70,22 @@ export function judge(facts: NodeFacts): PreflightCheck[] {
       ? ok('ip_vs', 'yes')
       : warning('ip_vs', 'no', 'services need endpoint_mode dnsrr here, or load the kernel module ip_vs'),
   ];
+}
+
+/** Whether parts of other nodes come the quick way. @param peers their names @param unreached those whose listener does not answer */
+export function judgePeers(
+  peers: readonly string[],
+  unreached: readonly { readonly node: string; readonly address: string; readonly why: string }[],
+): PreflightCheck {
+  const name = 'parts from';
+  if (unreached.length === 0) return ok(name, firstFew(peers));
+  const found = firstFew(unreached.map(({ node, address, why }) => `not ${node} (${address}: ${why})`));
+  const ports = [...new Set(unreached.map(({ address }) => address.slice(address.lastIndexOf(':') + 1)))];
+  return warning(
+    name,
+    found,
+    `parts of these nodes come by gRPC, which takes more processor time: open TCP ${ports.join(', ')} between the nodes, and see that their agents run`,
+  );
 }
 
 /** The CRIU that a kernel needs. */

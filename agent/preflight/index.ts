@@ -1,7 +1,7 @@
 import { judge, type PreflightCheck } from './checks.ts';
 import { probe, type NodeFacts, type ProbeOptions } from './facts.ts';
 
-export { neededCriu, type PreflightCheck } from './checks.ts';
+export { judgePeers, neededCriu, type PreflightCheck } from './checks.ts';
 export { type NodeFacts } from './facts.ts';
 
 export interface Preflight {

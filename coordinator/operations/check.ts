@@ -14,9 +14,12 @@ export async function checkNodes(ctx: CoordinatorContext): Promise<NodeInfo[]> {
       .toSorted((a, b) => a.hostname.localeCompare(b.hostname))
       .map(async ({ hostname }): Promise<NodeInfo> => {
         try {
+          const peers = session.nodes
+            .filter((other) => other.hostname !== hostname)
+            .map((other) => ({ node: other.hostname, address: other.agentAddress }));
           return await session.agents
             .of(hostname)
-            .info({ preflight: true }, { deadlineMs: 60_000, signal: ctx.signal });
+            .info({ preflight: true, peers }, { deadlineMs: 60_000, signal: ctx.signal });
         } catch (error) {
           if (isOurs(error)) throw error;
           return { node: hostname, error: textOf(error) };

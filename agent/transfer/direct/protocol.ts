@@ -9,6 +9,15 @@ export function transferPort(agentPort: number): number {
   return agentPort + PORT_OFFSET;
 }
 
+/** Where an agent sends parts, by the address (`host:port`, IPv6 in brackets) at which it is called. */
+export function transferEndpoint(agentAddress: string): { readonly host: string; readonly port: number } {
+  const end = agentAddress.lastIndexOf(':');
+  return {
+    host: agentAddress.slice(0, end).replace(/^\[(.*)\]$/, '$1'),
+    port: transferPort(Number(agentAddress.slice(end + 1))),
+  };
+}
+
 const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What is asked for: src/formats/part-frames.ts. */

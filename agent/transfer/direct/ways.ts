@@ -3,7 +3,7 @@ import { messageOf } from '../../../src/model/errors.ts';
 import { pause } from '../../../src/platform/deadlines.ts';
 import type { LiveIdentity } from '../../../src/rpc/index.ts';
 import { LostConnection, PartsConnection, type Called } from './connection.ts';
-import { transferPort } from './protocol.ts';
+import { transferEndpoint } from './protocol.ts';
 import { PartsReceiver, type ReceiverOptions } from './receiver.ts';
 import type { PartSource, Wanted } from '../wanted.ts';
 
@@ -31,7 +31,7 @@ export interface DirectFetch extends Omit<ReceiverOptions, 'node'> {
 
 export interface DirectWaysOptions {
   readonly identity: LiveIdentity;
-  /** Where a source's listener is; default: beside its agent ({@link transferPort}). */
+  /** Where a source's listener is; default: beside its agent ({@link transferEndpoint}). */
   readonly portOf?: (source: PartSource) => number;
 }
 
@@ -132,10 +132,8 @@ export class DirectWays {
 
   #calledAt(source: PartSource): Called {
     const { node, address } = source;
-    const end = address.lastIndexOf(':');
-    const host = address.slice(0, end).replace(/^\[(.*)\]$/, '$1');
-    const port = this.#options.portOf?.(source) ?? transferPort(Number(address.slice(end + 1)));
-    return { node, host, port };
+    const { host, port } = transferEndpoint(address);
+    return { node, host, port: this.#options.portOf?.(source) ?? port };
   }
 }
 

@@ -105,7 +105,7 @@ const cutAgent = (seconds: number): Fault => ({
   what: `the agent cannot be reached for ${seconds} s`,
   lastsMs: seconds * 1000,
   strike: async ({ ground, victim }) => {
-    await drop(victim, ground, ['input tcp dport 7433', 'output tcp sport 7433']);
+    await drop(victim, ground, ['input tcp dport { 7433, 7435 }', 'output tcp sport { 7433, 7435 }']);
   },
   heal: undrop,
   applies: everywhere,

@@ -23,6 +23,7 @@ import {
   tcpSocket,
   tryAccept,
 } from '../../linux/sys.ts';
+import { withoutBandwidthModel } from './congestion.ts';
 import type { LinkSocket } from './link.ts';
 import { TUNNEL_KEEP_ALIVE } from './tunnels.ts';
 import { Watch } from './watch.ts';
@@ -45,6 +46,7 @@ export const APP_BUFFER_BYTES = 1024 * 1024;
 
 function setUp(fd: number, bytes: number): void {
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  withoutBandwidthModel(fd);
   setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes);
   setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
 }

@@ -8,6 +8,7 @@ import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { unpackFiles } from '../../../agent/files/unpack.ts';
 import { saveLinkRemaps } from '../../../agent/files/link-remaps.ts';
 import { saveFiles } from '../../../agent/files/save.ts';
+import { pause } from '../../../src/platform/deadlines.ts';
 import { CriuHost, type Container } from './criu-host.ts';
 
 let host: CriuHost;
@@ -109,11 +110,20 @@ async function counted(container: Container, count: number): Promise<void> {
   });
 }
 
+/** What a container wrote before it was frozen may still be on its way. */
+async function silent(container: Container): Promise<void> {
+  for (let seen = -1; seen !== container.lines.length;) {
+    seen = container.lines.length;
+    await pause(100);
+  }
+}
+
 /** Saves a container as an agent does; leaves it frozen. */
 async function save(container: Container, dir: string) {
   const facts = await container.facts();
   const { paths } = await watchedPaths(facts.pid);
   await host.runc.pause(container.id);
+  await silent(container);
   const before = container.lines.length;
   const criuDir = join(dir, 'criu');
   const [, files] = await Promise.all([

@@ -124,6 +124,7 @@ test('queues of both directions move along, each byte once', async () => {
   await moved.wake();
   const text = await read(moved.fd, 1_000_005);
   expect(text === `${'m'.repeat(1_000_000)}hello`).toBe(true);
+  await app.line((line) => line === 'got hello'); // comes by a pipe
   expect(app.lines).toEqual(['listening', 'got more', 'got hello']);
 });
 

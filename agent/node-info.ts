@@ -52,15 +52,7 @@ export class NodeInfo {
       this.#look(withChecks ? 0 : FRESH_MS),
       withChecks ? unreachedListeners(peers) : [],
     ]);
-    const ofPeers =
-      peers.length > 0
-        ? [
-            judgePeers(
-              peers.map(({ node }) => node),
-              unreached,
-            ),
-          ]
-        : [];
+    const ofPeers = peers.length > 0 ? [judgePeers(peers, unreached)] : [];
     return {
       node: this.#options.node,
       version: swarmcutVersion(),

@@ -1,3 +1,4 @@
+import { endpointOf } from '../../src/model/connection.ts';
 import { firstFew } from '../../src/model/visible.ts';
 import { isOlder } from './version.ts';
 import type { NodeFacts } from './facts.ts';
@@ -72,15 +73,15 @@ export function judge(facts: NodeFacts): PreflightCheck[] {
   ];
 }
 
-/** Whether parts of other nodes come the quick way. @param peers their names @param unreached those whose listener does not answer */
+/** Whether parts of other nodes come the quick way. @param peers the other nodes @param unreached those whose listener does not answer */
 export function judgePeers(
-  peers: readonly string[],
+  peers: readonly { readonly node: string }[],
   unreached: readonly { readonly node: string; readonly address: string; readonly why: string }[],
 ): PreflightCheck {
   const name = 'parts from';
-  if (unreached.length === 0) return ok(name, firstFew(peers));
+  if (unreached.length === 0) return ok(name, firstFew(peers.map(({ node }) => node)));
   const found = firstFew(unreached.map(({ node, address, why }) => `not ${node} (${address}: ${why})`));
-  const ports = [...new Set(unreached.map(({ address }) => address.slice(address.lastIndexOf(':') + 1)))];
+  const ports = [...new Set(unreached.map(({ address }) => endpointOf(address).port))];
   return warning(
     name,
     found,

@@ -144,11 +144,17 @@ export function opinions(
   return [...found.values()];
 }
 
+/** How many opinions, and services of each, are named in a message. */
+const NAMED = 8;
+
 /** `lai-yang: bank_a, bank_b; sync: bank_c`. */
 export function opinionsText(all: ReturnType<typeof opinions>): string {
   return firstFew(
-    all.map(({ value, services }) => `${excerpt(value)}: ${firstFew(services.map((name) => excerpt(name)))}`),
-    '; ',
+    all.map(({ value, services }) => {
+      const names = services.map((name) => excerpt(name));
+      return `${excerpt(value)}: ${firstFew(names, { most: NAMED })}`;
+    }),
+    { separator: '; ', most: NAMED },
   );
 }
 

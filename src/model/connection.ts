@@ -56,6 +56,12 @@ export function endpointText(endpoint: Endpoint): string {
   return `${address}:${endpoint.port}`;
 }
 
+/** The endpoint that {@link endpointText} has written. */
+export function endpointOf(text: string): Endpoint {
+  const end = text.lastIndexOf(':');
+  return { address: text.slice(0, end).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(end + 1)) };
+}
+
 /** `local>remote`: names one end of a connection within a task. */
 export function connectionKey(connection: Pick<Connection, 'local' | 'remote'>): string {
   return `${endpointText(connection.local)}>${endpointText(connection.remote)}`;

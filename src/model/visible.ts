@@ -29,13 +29,10 @@ export function excerpt(text: string, limit = 80): string {
   return text.length <= limit ? visible(text) : `${visible(text.slice(0, limit))}…`;
 }
 
-/** So many of a long list are named in a message. */
-const NAMED = 5;
-
-/** The first few of a list for a message, and how many more there are: `a, b and 3 more`. */
-export function firstFew(texts: readonly string[], separator = ', '): string {
-  const more = texts.length - NAMED;
-  return `${texts.slice(0, NAMED).join(separator)}${more > 0 ? ` and ${more} more` : ''}`;
+/** The first few of a list for a message, and how many more there are: `a, b and 3 more`. @param most so many are named */
+export function firstFew(texts: readonly string[], { separator = ', ', most = 5 } = {}): string {
+  const more = texts.length - most;
+  return `${texts.slice(0, most).join(separator)}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function escaped(character: string): string {

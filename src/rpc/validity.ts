@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { endpointOf } from '../model/connection.ts';
 import { SwarmcutError } from '../model/errors.ts';
 import { pemCertificates } from './identity/authorities.ts';
 import { CERTIFICATE_FILES } from './identity/identity-files.ts';
@@ -66,12 +67,11 @@ export async function expiredError(place: CallPlace, cause: Error, now: Date): P
 
 /** When the certificate that is shown at this address ends. It is only looked at: nothing is sent, and nobody is trusted. */
 function lookAtCertificate({ node, address }: CallPlace): Promise<Date | undefined> {
-  const end = address.lastIndexOf(':');
-  const host = address.slice(0, end).replace(/^\[(.*)\]$/, '$1');
+  const { address: host, port } = endpointOf(address);
   return new Promise((resolve, reject) => {
     const socket = connect({
       host,
-      port: Number(address.slice(end + 1)),
+      port,
       rejectUnauthorized: false,
       ...(isIP(node) === 0 ? { servername: node } : {}),
     });

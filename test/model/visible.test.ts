@@ -32,6 +32,6 @@ test('an excerpt has an end', () => {
 test('of a long list a message names the first few, and says how many more there are', () => {
   const names = Array.from({ length: 500 }, (_, index) => `c${index}`);
   expect(firstFew(names)).toBe('c0, c1, c2, c3, c4 and 495 more');
-  expect(firstFew(names.slice(0, 2), '; ')).toBe('c0; c1');
+  expect(firstFew(names.slice(0, 3), { separator: '; ', most: 2 })).toBe('c0; c1 and 1 more');
   expect(firstFew([])).toBe('');
 });

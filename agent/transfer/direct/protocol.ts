@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { endpointOf, type Endpoint } from '../../../src/model/connection.ts';
 import { EXIT_CODES, type ErrorCode } from '../../../src/model/errors.ts';
 
 /** The port for parts is so much above that of the agent; the one between them is the coordinator's, for nodes that join. */
@@ -10,12 +11,9 @@ export function transferPort(agentPort: number): number {
 }
 
 /** Where an agent sends parts, by the address (`host:port`, IPv6 in brackets) at which it is called. */
-export function transferEndpoint(agentAddress: string): { readonly host: string; readonly port: number } {
-  const end = agentAddress.lastIndexOf(':');
-  return {
-    host: agentAddress.slice(0, end).replace(/^\[(.*)\]$/, '$1'),
-    port: transferPort(Number(agentAddress.slice(end + 1))),
-  };
+export function transferEndpoint(agentAddress: string): Endpoint {
+  const { address, port } = endpointOf(agentAddress);
+  return { address, port: transferPort(port) };
 }
 
 const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);

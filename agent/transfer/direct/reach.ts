@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { endpointText } from '../../../src/model/connection.ts';
 import { messageOf } from '../../../src/model/errors.ts';
 import type { PartSource } from '../wanted.ts';
 import { transferEndpoint } from './protocol.ts';
@@ -20,14 +21,14 @@ export async function unreachedListeners(peers: readonly PartSource[], patienceM
   const found = await Promise.all(
     peers.map(async ({ node, address }): Promise<Unreached[]> => {
       const to = transferEndpoint(address);
-      const socket = connect(to);
+      const socket = connect({ host: to.address, port: to.port });
       try {
         await once(socket, 'connect', { signal: AbortSignal.timeout(patienceMs) });
         return [];
       } catch (error) {
         const silent = error instanceof Error && error.name === 'AbortError';
         const why = silent ? `no answer for ${patienceMs / 1000} s` : messageOf(error);
-        return [{ node, address: `${to.host.includes(':') ? `[${to.host}]` : to.host}:${to.port}`, why }];
+        return [{ node, address: endpointText(to), why }];
       } finally {
         // An error that comes late is nobody's.
         socket.on('error', () => undefined);

@@ -131,9 +131,8 @@ export class DirectWays {
   }
 
   #calledAt(source: PartSource): Called {
-    const { node, address } = source;
-    const { host, port } = transferEndpoint(address);
-    return { node, host, port: this.#options.portOf?.(source) ?? port };
+    const { address: host, port } = transferEndpoint(source.address);
+    return { node: source.node, host, port: this.#options.portOf?.(source) ?? port };
   }
 }
 

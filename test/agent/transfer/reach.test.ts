@@ -29,7 +29,7 @@ test('a node whose listener for parts does not answer is named, with address and
   expect(unreached).toEqual([
     { node: 'n3', address: `127.0.0.1:${gone.port}`, why: expect.stringContaining('ECONNREFUSED') as string },
   ]);
-  expect(judgePeers(['n2', 'n3'], unreached)).toMatchObject({
+  expect(judgePeers(peers, unreached)).toMatchObject({
     name: 'parts from',
     verdict: 'WARNING',
     found: expect.stringMatching(/^not n3 \(127\.0\.0\.1:\d+: .*ECONNREFUSED/) as string,
@@ -39,6 +39,11 @@ test('a node whose listener for parts does not answer is named, with address and
 
 test('nodes that answer are named, and nothing is advised', async () => {
   const { address } = await listens(true);
-  const unreached = await unreachedListeners([{ node: 'n2', address }]);
-  expect(judgePeers(['n2'], unreached)).toEqual({ name: 'parts from', verdict: 'OK', found: 'n2', advice: '' });
+  const peers = [{ node: 'n2', address }];
+  expect(judgePeers(peers, await unreachedListeners(peers))).toEqual({
+    name: 'parts from',
+    verdict: 'OK',
+    found: 'n2',
+    advice: '',
+  });
 });

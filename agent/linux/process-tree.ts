@@ -36,6 +36,8 @@ export async function innerPids(pids: readonly number[]): Promise<Map<number, nu
 export interface ProcessStat {
   /** Name of the program, or what it calls itself. */
   readonly command: string;
+  /** One letter; proc_pid_stat(5). */
+  readonly state: string;
   readonly parent: number;
   /** Seconds after the start of the node. */
   readonly startedAtS: number;
@@ -48,11 +50,11 @@ const TICKS_PER_SECOND = 100;
 export async function processStat(pid: number): Promise<ProcessStat | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   // The command may hold anything, also spaces and parentheses.
-  const match = /^\d+ \((.*)\) \S (.*)$/s.exec(text ?? '');
+  const match = /^\d+ \((.*)\) (\S) (.*)$/s.exec(text ?? '');
   if (match === null) return undefined;
-  const [, command = '', rest = ''] = match;
+  const [, command = '', state = '', rest = ''] = match;
   const fields = rest.split(' ').map(Number);
-  return { command, parent: fields[0] ?? 0, startedAtS: (fields[18] ?? 0) / TICKS_PER_SECOND };
+  return { command, state, parent: fields[0] ?? 0, startedAtS: (fields[18] ?? 0) / TICKS_PER_SECOND };
 }
 
 /** An open file of a process: where `/proc/<pid>/fd/<fd>` points to. */

@@ -1,20 +1,20 @@
 import { readlink } from 'node:fs/promises';
 import { uptime } from 'node:os';
-import { childrenOf, processStat } from '../../linux/process-tree.ts';
+import { childrenOf, processStat, processTree } from '../../linux/process-tree.ts';
 import { ProgressDeadline, pause } from '../../../src/platform/deadlines.ts';
 import { processorTime } from '../../../src/platform/processor-time.ts';
 import type { HealthCheck } from './health.ts';
 
-/** Longest wait for a probe that does nothing: it waits for something. It is frozen with its container then, and may be called failed. Milliseconds. */
+/** Longest wait for a probe that neither works nor waits for a processor or a disk: it waits for something. It is frozen with its container then, and may be called failed. Milliseconds. */
 const PATIENCE_MS = 1_000;
 
-/** Longest wait for one that works, or would if it had a processor. Milliseconds. */
+/** Longest wait for one that works, or would if it had a processor or its file. Milliseconds. */
 const LONGEST_MS = 5_000;
 
 /** Milliseconds. */
 const INTERVAL_MS = 10;
 
-/** As the process that runs a command in a container calls itself until it has become that command. */
+/** As the process that runs a command in a container calls itself until it has become that command; our shim too, from before its look for a mark. */
 const RUNC = 'runc';
 
 /**
@@ -34,8 +34,18 @@ export async function probesEnd(pid: number, { timeoutMs }: Pick<HealthCheck, 't
     if (probes.length === 0) return;
     const times = await Promise.all(probes.map((probe) => processorTime(probe)));
     deadline.note({ doing: 'a probe', mark: times.join(' ') });
+    if ((await Promise.all(probes.map((probe) => isHeldUp(probe)))).includes(true)) deadline.touch();
     await pause(INTERVAL_MS);
   }
+}
+
+/** Whether a process or one that it waits for would go on if the machine let it: it waits for a processor (R) or a disk (D); proc_pid_stat(5). */
+async function isHeldUp(pid: number): Promise<boolean> {
+  for (const each of await processTree(pid)) {
+    const state = (await processStat(each))?.state;
+    if (state === 'R' || state === 'D') return true;
+  }
+  return false;
 }
 
 /**

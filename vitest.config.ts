@@ -19,6 +19,8 @@ export default defineConfig({
           exclude: ['test/e2e/**', 'test/system/**'],
           // The machine may be busy with other things: only what hangs is late.
           testTimeout: 30_000,
+          // vitest would leave one core of two idle.
+          maxWorkers: '100%',
           sequence: { groupOrder: 1 },
         },
       },

@@ -5,6 +5,10 @@ import { parse } from 'yaml';
 import { execOn, waitFor } from '../testbed/index.ts';
 import type { BedOptions, ExecOptions, ExecResult } from '../testbed/index.ts';
 import { projectDir } from '../testbed/layout.ts';
+import { Engines } from './engines.ts';
+import type { RunningTask } from './engines.ts';
+
+export type { RunningTask };
 
 /** Longest time for a stack to come up or to go, milliseconds; 2-12 s were seen, and more on a busy machine. */
 const STACK_TIMEOUT_MS = 180_000;
@@ -35,15 +39,6 @@ export interface ComposeService {
 export interface Compose {
   services: Record<string, ComposeService>;
   [key: string]: unknown;
-}
-
-/** A container that belongs to a stack's task, running or not. */
-export interface RunningTask {
-  /** `bank_branch-a` */
-  readonly service: string;
-  readonly slot: string;
-  readonly node: string;
-  readonly containerId: string;
 }
 
 /** What `coordinator … --json` answered. */
@@ -107,9 +102,11 @@ export type Example = 'bank' | 'pair' | 'redis' | `apps/${string}`;
 export class Stacks {
   readonly bed: BedOptions;
   readonly nodes: readonly string[];
+  readonly engines: Engines;
 
   constructor(bed: string, nodes: readonly string[] = ['n1', 'n2', 'n3']) {
     this.bed = { name: bed };
+    this.engines = new Engines(this.bed);
     this.nodes = nodes;
   }
 
@@ -162,15 +159,10 @@ export class Stacks {
 
   /** Waits until every service of the stack has all its replicas. */
   async waitForReplicas(stack: string): Promise<void> {
-    await waitFor(
-      `all tasks of ${stack}`,
-      async () => {
-        const lines = await this.must('n1', ['docker', 'stack', 'services', '--format', '{{.Replicas}}', stack]);
-        const replicas = lines.split('\n').map((line) => /^(\d+)\/(\d+)/.exec(line));
-        return lines !== '' && replicas.every((match) => match !== null && match[1] === match[2]);
-      },
-      { timeoutMs: STACK_TIMEOUT_MS, hint: `docker stack ps ${stack}` },
-    );
+    await waitFor(`all tasks of ${stack}`, () => this.engines.complete(stack), {
+      timeoutMs: STACK_TIMEOUT_MS,
+      hint: `docker stack ps ${stack}`,
+    });
   }
 
   /** Whether an example has traffic and no errors. */
@@ -185,29 +177,13 @@ export class Stacks {
 
   /** The running containers of a stack that Swarm wants to run, by service and slot: old ones may take a while to end. */
   async tasks(stack: string): Promise<RunningTask[]> {
-    const shown = '{{.ID}} {{.Label "com.docker.swarm.task.id"}} {{.Label "com.docker.swarm.task.name"}}';
-    const filter = `label=com.docker.stack.namespace=${stack}`;
-    const wanted = ['docker', 'stack', 'ps', '--no-trunc', '-f', 'desired-state=running', '--format', '{{.ID}}', stack];
-    const [ids, ...perNode] = await Promise.all([
-      this.run('n1', wanted),
-      ...this.nodes.map(async (node) => {
-        const lines = await this.must(node, ['docker', 'ps', '--no-trunc', '-f', filter, '--format', shown]);
-        return lines
-          .split('\n')
-          .filter((line) => line !== '')
-          .map((line) => ({ node, words: line.split(' ') }));
-      }),
+    const [wanted, ...perNode] = await Promise.all([
+      this.engines.wantedTasks(stack),
+      ...this.nodes.map((node) => this.engines.containers(node, stack)),
     ]);
-    const live = new Set(ids.stdout.split('\n'));
     return perNode
       .flat()
-      .filter(({ words }) => live.has(words[1] ?? ''))
-      .map(({ node, words }): RunningTask => {
-        // `service.slot.id`, or `service.node.id` for a global one
-        const [containerId = '', , name = ''] = words;
-        const [service = '', slot = ''] = name.split('.');
-        return { service, slot, node, containerId };
-      })
+      .filter(({ taskId }) => wanted.has(taskId))
       .sort((a, b) => `${a.service}.${a.slot}`.localeCompare(`${b.service}.${b.slot}`));
   }
 
@@ -218,15 +194,18 @@ export class Stacks {
     );
     const [first] = all;
     if (first === undefined || all.length > 1) {
-      throw new CommandFailed(`${stack}_${service} has ${all.length} running tasks, not 1`);
+      const history = await this.engines.history(`${stack}_${service}`).catch(() => []);
+      throw new CommandFailed(`${stack}_${service} has ${all.length} running tasks, not 1: ${history.join('; ')}`);
     }
     return first;
   }
 
   /** Runs a command in a task's container that must succeed. */
-  inTask(task: RunningTask, argv: readonly string[], options: ExecOptions = {}): Promise<string> {
-    const interactive = options.input === undefined ? [] : ['-i'];
-    return this.must(task.node, ['docker', 'exec', ...interactive, task.containerId, ...argv], options);
+  async inTask(task: RunningTask, argv: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.engines.exec(task, argv);
+    if (exitCode === 0) return stdout;
+    const what = `${argv.join(' ')} in ${task.service}.${task.slot} on ${task.node}`;
+    throw new CommandFailed(`${what}: exit code ${exitCode}: ${[stderr, stdout].filter(Boolean).join('\n')}`);
   }
 
   /** Removes a stack and waits until its tasks, networks and names are gone. */
@@ -256,29 +235,23 @@ export class Stacks {
    * agent there is never told of them.
    */
   private async removeForgotten(stack: string): Promise<void> {
-    const ended = ['-f', 'status=exited', '-f', `label=com.docker.stack.namespace=${stack}`];
-    const format = '{{.ID}} {{.Label "com.docker.swarm.task.id"}}';
     for (const node of this.nodes)
-      for (const line of (await this.must(node, ['docker', 'ps', '-a', '--format', format, ...ended])).split('\n')) {
-        const [container = '', task = ''] = line.split(' ');
-        if (task === '' || (await this.run('n1', ['docker', 'inspect', '--type', 'task', task])).exitCode === 0)
-          continue;
+      for (const { containerId, taskId, state } of await this.engines.containers(node, stack, true)) {
+        if (state !== 'exited' || taskId === '' || (await this.engines.knowsTask(taskId))) continue;
         // Its own engine may be about to remove it.
-        await this.run(node, ['docker', 'rm', container]);
+        await this.run(node, ['docker', 'rm', containerId]);
       }
   }
 
   /** Containers, services and networks that still bear the stack's name. */
   private async leftOf(stack: string): Promise<string[]> {
-    const filter = ['-f', `label=com.docker.stack.namespace=${stack}`];
-    const found = await Promise.all([
-      this.must('n1', ['docker', 'service', 'ls', '--format', 'service {{.Name}}', ...filter]),
-      this.must('n1', ['docker', 'network', 'ls', '--format', 'network {{.Name}}', ...filter]),
-      ...this.nodes.map((node) =>
-        this.must(node, ['docker', 'ps', '-a', '--format', `container {{.Names}} on ${node} ({{.Status}})`, ...filter]),
-      ),
-    ]);
-    return found.flatMap((lines) => lines.split('\n')).filter((line) => line !== '');
+    const containers = await Promise.all(this.nodes.map((node) => this.engines.containers(node, stack, true)));
+    return [
+      ...(await this.engines.named(stack)),
+      ...containers
+        .flat()
+        .map(({ service, slot, node, status }) => `container ${service}.${slot} on ${node} (${status})`),
+    ];
   }
 
   /** Runs the coordinator on the manager with `--json`. A failing command is no error. */
@@ -312,11 +285,14 @@ export class Stacks {
     const task = options.task ?? (await this.tasks(stack))[0];
     if (task === undefined) throw new CommandFailed(`stack ${stack} has no running task`);
     const program = ['node', '/app/examples/bank/check.js', '--json', ...args];
-    const argv = ['docker', 'exec', '-i', task.containerId, ...program];
     const result =
       options.notBefore === undefined
-        ? await this.run(task.node, argv)
-        : await this.run(task.node, [...argv, '--not-before', '/dev/stdin'], { input: options.notBefore.text });
+        ? await this.engines.exec(task, program)
+        : await this.run(
+            task.node,
+            ['docker', 'exec', '-i', task.containerId, ...program, '--not-before', '/dev/stdin'],
+            { input: options.notBefore.text },
+          );
     if (result.stdout === '') throw new CommandFailed(`the checker said nothing: ${result.stderr}`);
     const answer = JSON.parse(result.stdout) as Partial<BankCheck> & Omit<BankCheck, 'violations'>;
     return { ...answer, violations: answer.violations ?? [], exitCode: result.exitCode, text: result.stdout };

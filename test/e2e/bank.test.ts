@@ -13,8 +13,8 @@ import {
 } from './harness.ts';
 import type { VerifyReport } from './harness.ts';
 
-/** Rounds in a row, over both algorithms. */
-const ROUNDS = 20;
+/** Rounds in a row: each kind of round with both algorithms. `SWARMCUT_BANK_ROUNDS`, a multiple of 8, for more. */
+const ROUNDS = Number(process.env.SWARMCUT_BANK_ROUNDS ?? 8);
 
 /**
  * Four tasks in three services (one with two replicas), each connected with each other, thousands of transfers a second, never stopped but by

@@ -1,7 +1,6 @@
 /** What the end-to-end tests have in common: the stacks of the bed under test, and a look behind the scenes of its nodes. */
 import { readFile, readdir } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
-import Docker from 'dockerode';
 import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
 import { Stacks } from '../../examples/demo/stacks.ts';
@@ -242,7 +241,7 @@ export async function startCoordinator(
  * @param node a manager
  */
 export async function journalOf(stack: string, node = 'n1'): Promise<{ readonly phase: string } | undefined> {
-  const engine = new Docker({ socketPath: await pathInHost(stacks.bed, node, 'run/docker.sock') });
+  const engine = await stacks.engines.on(node);
   const found: unknown = await engine
     .getConfig(`swarmcut-stack-${stack}`)
     .inspect()

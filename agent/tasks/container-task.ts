@@ -47,6 +47,12 @@ export interface StagedDump {
   readonly followed: ReadonlyMap<string, FollowedFile>;
 }
 
+/** CRIU's own limit for stopping all processes. Seconds. */
+const CRIU_STOPS_WITHIN_S = 10;
+
+/** CRIU puts right what it has stopped before the dead man's switch thaws it. */
+const STOPPING_SHARE = 0.8;
+
 const SAVING = 'it is being saved';
 
 /** One running container in a round, under either interceptor: block and freeze it, dump it, let it go. */
@@ -168,7 +174,7 @@ export class ContainerTask implements TaskHandle {
 
   /** Dump and files at the same time: both only read, and the task is frozen until both have ended. */
   async #save(): Promise<void> {
-    const { facts, held, runc, stageDir, inotifyPaths, surroundings, notes, hashEarly } = this.#options;
+    const { facts, held, runc, stageDir, deadlineMs, inotifyPaths, surroundings, notes, hashEarly } = this.#options;
     await failPoint('agent.dump');
     const { imageDir, workDir, filesDir } = foldersOf(stageDir);
     for (const dir of [imageDir, workDir, filesDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -176,7 +182,7 @@ export class ContainerTask implements TaskHandle {
     const begun = performance.now();
     const since = (): number => Math.round((performance.now() - begun) * 1000);
     using following = hashEarly ? new FollowingDump(imageDir) : undefined;
-    const criu = { inotifyPaths };
+    const criu = { inotifyPaths, stopTimeoutS: stopTimeoutS(deadlineMs) };
     const dump = runc.checkpoint(facts.id, { imagePath: imageDir, workPath: workDir, criu, signal }).then(since);
     const files = saveFiles(facts, filesDir, { signal }).then((saved) => ({ saved, wallUs: since() }));
     const sockets = processTree(facts.pid).then(openFiles);
@@ -196,6 +202,11 @@ export class ContainerTask implements TaskHandle {
     const followed = (await following?.ended()) ?? new Map<string, FollowedFile>();
     this.#staged = { imageDir, workDir, files: { ...saved, notes: [...saved.notes, ...notes] }, followed };
   }
+}
+
+/** Not less than CRIU takes by itself. */
+function stopTimeoutS(deadlineMs: number): number {
+  return Math.max(CRIU_STOPS_WITHIN_S, Math.floor((STOPPING_SHARE * deadlineMs) / 1000));
 }
 
 function foldersOf(stageDir: string): { imageDir: string; workDir: string; filesDir: string } {

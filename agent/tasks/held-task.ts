@@ -3,7 +3,10 @@ import type { Deadman, DeadmanOptions } from '../runtime/criu/deadman.ts';
 import type { WaitingConnections } from '../network/rewriting/push-unsent.ts';
 import type { TaskInterceptor } from '../network/task-interceptor.ts';
 import { SwarmcutError } from '../../src/model/errors.ts';
+import { kindOf, obstacleText } from '../../src/model/obstacles.ts';
 import { didSome } from '../../src/platform/activity.ts';
+import type { Spawns } from '../linux/spawns.ts';
+import { readProcess } from '../obstacles/processes.ts';
 import type { Lookups } from '../network/lookups.ts';
 import type { HealthCheck } from '../runtime/docker/health.ts';
 import type { Standstills } from '../runtime/shim/standstills.ts';
@@ -26,6 +29,9 @@ const MOVED_GRACE_MS = 60_000;
 /** A task in which names are looked up all the time is frozen at last. */
 const MOST_FREEZES = 4;
 
+/** One that starts programs all the time is frozen between two of them, or not at all: CRIU could not dump it. */
+const MOST_FREEZES_SPAWNING = 30;
+
 /**
  * - `running`: nothing is done to it, whether somebody has taken it or not.
  * - `blocked`: cut off from the network, but not frozen.
@@ -44,6 +50,8 @@ export interface HeldTaskOptions {
   readonly probesEnd: (health: HealthCheck) => Promise<void>;
   /** Of names, in it. */
   readonly lookups: Pick<Lookups, 'end' | 'underWay'>;
+  /** Of programs, in it. */
+  readonly spawns: Pick<Spawns, 'end' | 'underWay'>;
   /** Its connections, which wait for timers when the block is opened unless they are told. */
   readonly connections: () => Promise<WaitingConnections>;
   readonly standstills: Pick<Standstills, 'mark' | 'unmark'>;
@@ -120,12 +128,15 @@ export class HeldTask {
       // This agent has stood still for so long: nothing would undo it if it died now.
       if (await this.thawedByDeadman())
         throw new SwarmcutError('interrupted', 'the deadline had passed before the task was frozen');
-      const { runc, lookups } = this.#options;
+      const { runc, lookups, spawns } = this.#options;
       await runc.pause(this.containerId);
-      // One has begun meanwhile. Nothing of the freeze has been told to anybody yet.
-      for (let turn = 1; turn < MOST_FREEZES && (await lookups.underWay()); turn++) {
+      // Something has begun meanwhile. Nothing of the freeze has been told to anybody yet.
+      for (let turn = 1; ; turn++) {
+        const spawning = await spawns.underWay();
+        if (spawning === undefined && (turn >= MOST_FREEZES || !(await lookups.underWay()))) break;
         await runc.resume(this.containerId);
-        await lookups.end();
+        if (spawning !== undefined && turn === MOST_FREEZES_SPAWNING) throw await alwaysSpawns(spawning);
+        await (spawning === undefined ? lookups.end() : spawns.end());
         await runc.pause(this.containerId);
       }
       this.#state = 'frozen';
@@ -247,4 +258,12 @@ export class HeldTask {
     this.#deadman = undefined;
     await deadman?.cancel();
   }
+}
+
+async function alwaysSpawns(pid: number): Promise<SwarmcutError> {
+  const process = await readProcess(pid);
+  const named = { pid: process?.innerPid ?? 0, command: process?.command ?? '' };
+  return new SwarmcutError('precondition', obstacleText({ kind: 'vfork-waiting', ...named, object: '' }), {
+    advice: kindOf({ kind: 'vfork-waiting' }).advice,
+  });
 }

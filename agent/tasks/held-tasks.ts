@@ -1,6 +1,7 @@
 import { messageOf } from '../../src/model/errors.ts';
 import type { Logger } from '../../src/platform/logger.ts';
 import type { Deadman } from '../runtime/criu/deadman.ts';
+import { Spawns } from '../linux/spawns.ts';
 import { Lookups } from '../network/lookups.ts';
 import { probesEnd } from '../runtime/docker/probes.ts';
 import type { Expectations } from '../runtime/shim/expectations.ts';
@@ -223,6 +224,7 @@ export class HeldTasks {
       connections: () => connections(opened.pid),
       probesEnd: (check) => probesEnd(opened.pid, check),
       lookups: new Lookups(opened.pid),
+      spawns: new Spawns(opened.pid),
       ...(standing === undefined ? {} : { standing }),
     });
   }

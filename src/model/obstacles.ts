@@ -191,7 +191,10 @@ export function kindOfCriuLine(line: string): ObstacleKind | undefined {
   return kinds.find(({ criu }) => criu?.test(line));
 }
 
-/** Whether a dump that failed with this message is worth another try. */
+/** Whether a round that failed with this message, CRIU's or {@link obstacleText}'s, is worth another try. */
 export function passesByItself(message: string): boolean {
-  return kindOfCriuLine(message)?.passes === true;
+  const kinds: readonly ObstacleKind[] = Object.values(OBSTACLES);
+  return kinds.some(
+    ({ passes, what, criu }) => passes === true && (criu?.test(message) === true || message.includes(what)),
+  );
 }

@@ -13,6 +13,8 @@ export interface CriuOptions {
    * so the caller must save them (see `saveLinkRemaps`). Default true.
    */
   readonly linkRemap?: boolean;
+  /** How long CRIU may take to stop all processes for a dump, seconds (criu(8), `--timeout`). Default: CRIU's own 10, which a busy machine may need more than. */
+  readonly stopTimeoutS?: number;
   /** Paths inside the container on which somebody watches with inotify (see `watchedPaths`). */
   readonly inotifyPaths?: readonly string[];
 }
@@ -31,6 +33,7 @@ export function criuConfig(options: CriuOptions = {}): string {
     'skip-in-flight',
     `ghost-limit ${options.ghostLimitBytes ?? DEFAULT_GHOST_LIMIT_BYTES}`,
   ];
+  if (options.stopTimeoutS !== undefined) lines.push(`timeout ${options.stopTimeoutS}`);
   if (options.linkRemap !== false) lines.push('link-remap');
   const paths = (options.inotifyPaths ?? []).filter(isWritable);
   if (paths.length > 0) {

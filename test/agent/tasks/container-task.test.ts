@@ -12,11 +12,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stageDir, { recursive: true, force: true }));
 
+type Checkpoint = ContainerTaskOptions['runc']['checkpoint'];
+
 const done = (): Promise<void> => Promise.resolve();
 
 /** A task whose dump gets as far as the test says. */
-function task(): ContainerTask {
-  const checkpoint: ContainerTaskOptions['runc']['checkpoint'] = async (_id, { signal }) => {
+function task(
+  deadlineMs = 60_000,
+  seen: (options: Parameters<Checkpoint>[1]) => void = () => undefined,
+): ContainerTask {
+  const checkpoint: Checkpoint = async (_id, options) => {
+    const { signal } = options;
+    seen(options);
     await pause(600_000, signal).catch(() => undefined);
     throw new Error('it was given up');
   };
@@ -25,7 +32,7 @@ function task(): ContainerTask {
     held: { block: done, freeze: done, thawedByDeadman: () => Promise.resolve(false) },
     runc: { checkpoint },
     stageDir,
-    deadlineMs: 60_000,
+    deadlineMs,
     estimatedBytes: 1_130_000_000,
     inotifyPaths: [],
   } as unknown as ContainerTaskOptions);
@@ -59,3 +66,21 @@ it('says how far its dump is, and when it is given up how far it was', async () 
   );
   await saving;
 });
+
+it.each([
+  [5_000, 10],
+  [60_000, 48],
+])(
+  'CRIU may take most of a deadline of %d ms to stop all processes, and as much as it takes by itself',
+  async (deadlineMs, expected) => {
+    let stopTimeoutS: number | undefined;
+    const one = task(deadlineMs, ({ criu }) => (stopTimeoutS = criu?.stopTimeoutS));
+    await one.block();
+    await one.freeze();
+    const saving = one.save().catch((error: unknown) => error);
+    await vi.waitUntil(() => stopTimeoutS !== undefined);
+    await one.discard();
+    await saving;
+    expect(stopTimeoutS).toBe(expected);
+  },
+);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { writeCriuConfig } from '../../../agent/runtime/criu/config.ts';
 import { watchedPaths } from '../../../agent/linux/inotify.ts';
+import { Spawns } from '../../../agent/linux/spawns.ts';
 import { readDump } from '../../../agent/runtime/criu/read-dump.ts';
 import { KernelInterceptor } from '../../../agent/network/interceptor.ts';
 import { unpackFiles } from '../../../agent/files/unpack.ts';
@@ -118,11 +119,22 @@ async function silent(container: Container): Promise<void> {
   }
 }
 
+/** Between two programs that it starts (agent/tasks/held-task.ts). */
+async function freeze(container: Container, pid: number): Promise<void> {
+  const spawns = new Spawns(pid);
+  await host.runc.pause(container.id);
+  while ((await spawns.underWay()) !== undefined) {
+    await host.runc.resume(container.id);
+    await spawns.end();
+    await host.runc.pause(container.id);
+  }
+}
+
 /** Saves a container as an agent does; leaves it frozen. */
 async function save(container: Container, dir: string) {
   const facts = await container.facts();
   const { paths } = await watchedPaths(facts.pid);
-  await host.runc.pause(container.id);
+  await freeze(container, facts.pid);
   await silent(container);
   const before = container.lines.length;
   const criuDir = join(dir, 'criu');
@@ -130,7 +142,7 @@ async function save(container: Container, dir: string) {
     host.runc.checkpoint(container.id, {
       imagePath: criuDir,
       workPath: join(dir, 'work'),
-      criu: { inotifyPaths: paths },
+      criu: { inotifyPaths: paths, stopTimeoutS: 60 },
     }),
     saveFiles(facts, join(dir, 'files')),
   ]);
@@ -297,4 +309,22 @@ describe('a dump', () => {
     await container.remove();
     rmSync(join(host.dir, 'described-saved'), { recursive: true });
   });
+});
+
+it('a shell that starts programs all the time can be dumped whenever it is frozen', async () => {
+  const container = await host.container('spawning', [
+    'sh',
+    '-c',
+    'n=0; while :; do /bin/true; n=$((n+1)); echo $n; done',
+  ]);
+  await container.start();
+  await counted(container, 5);
+  const { pid } = await container.facts();
+  for (let turn = 0; turn < 10; turn++) {
+    await freeze(container, pid);
+    const [imagePath, workPath] = [join(host.dir, `spawning-${turn}`), join(host.dir, `spawning-${turn}-work`)];
+    await host.runc.checkpoint(container.id, { imagePath, workPath });
+    await host.runc.resume(container.id);
+  }
+  await container.remove();
 });

@@ -184,6 +184,7 @@ export class Stacks {
     return perNode
       .flat()
       .filter(({ taskId }) => wanted.has(taskId))
+      .map(({ service, slot, node, containerId }) => ({ service, slot, node, containerId }))
       .sort((a, b) => `${a.service}.${a.slot}`.localeCompare(`${b.service}.${b.slot}`));
   }
 

@@ -191,6 +191,9 @@ export class Ledger {
       // A migration has put it there; a snapshot has it on disk.
       else await this.#store.leaveMemory(sha256);
     }
+    // Also those that could not leave it when it was their turn: their disk was away.
+    for (const sha256 of await this.#store.list('memory'))
+      if (needed.has(sha256) && !this.#store.isPinned(sha256)) await this.#store.leaveMemory(sha256);
   }
 
   #needed(): Set<string> {

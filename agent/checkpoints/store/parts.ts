@@ -294,10 +294,10 @@ export class PartStore {
       await rm(place(this.#memory, sha256), { force: true });
   }
 
-  /** The hashes of all parts here. */
-  async list(): Promise<Set<string>> {
+  /** The hashes of all parts here. @param where everywhere, or only in memory */
+  async list(where: 'everywhere' | 'memory' = 'everywhere'): Promise<Set<string>> {
     const all = new Set<string>();
-    for (const base of [this.#disk, this.#memory]) {
+    for (const base of where === 'memory' ? [this.#memory] : [this.#disk, this.#memory]) {
       for (const folder of await readdir(base)) {
         for (const name of await readdir(join(base, folder))) if (SHA256.test(name)) all.add(name);
       }

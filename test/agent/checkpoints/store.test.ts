@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -270,6 +271,19 @@ describe('Ledger', () => {
     await ledger.record(S2, checkpoint('1', ['shared']));
     await ledger.remove(S2);
     expect((await store.path(sha256('shared'))).startsWith(directories.state)).toBe(true);
+  });
+
+  it('does not keep in memory what had to stay there while the disk was away', async () => {
+    const ledger = await opened();
+    await save(ledger, S1, '1', ['shared']);
+    await store.adopt(file('shared'), { owner: 'migration', memory: true });
+    const [parts, away] = [join(directories.state, 'parts'), join(base, 'away')];
+    renameSync(parts, away);
+    await ledger.release('migration');
+    expect(await store.path(sha256('shared'))).toMatch(directories.run);
+    renameSync(away, parts);
+    await ledger.release('the next operation');
+    expect(await store.path(sha256('shared'))).toMatch(directories.state);
   });
 
   it('sweeps at its start what no snapshot names', async () => {

@@ -28,25 +28,35 @@ const HELP = `npm run test:faults [-- options]
 SWARMCUT_BED names the test bed (faults); one that is up stays up.
 `;
 
-const { values } = parseArgs({
-  options: {
-    faults: { type: 'string' },
-    steps: { type: 'string' },
-    operations: { type: 'string' },
-    algorithms: { type: 'string' },
-    sample: { type: 'string' },
-    from: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    again: { type: 'boolean', default: false },
-    red: { type: 'boolean', default: false },
-    minutes: { type: 'string' },
-    list: { type: 'boolean', default: false },
-    tables: { type: 'boolean', default: false },
-    legend: { type: 'boolean', default: false },
-    dry: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+function readArguments() {
+  return parseArgs({
+    options: {
+      faults: { type: 'string' },
+      steps: { type: 'string' },
+      operations: { type: 'string' },
+      algorithms: { type: 'string' },
+      sample: { type: 'string' },
+      from: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+      again: { type: 'boolean', default: false },
+      red: { type: 'boolean', default: false },
+      minutes: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      tables: { type: 'boolean', default: false },
+      legend: { type: 'boolean', default: false },
+      dry: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  }).values;
+}
+
+let values: ReturnType<typeof readArguments>;
+try {
+  values = readArguments();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+  process.exit(2);
+}
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const list = (text: string | undefined): string[] | undefined => text?.split(',').filter((item) => item !== '');

@@ -199,7 +199,7 @@ export class Restores implements ShimHandler {
       // CRIU may have met with what was wrong in it before it was found.
       const damage = await staged.checked.then(() => undefined, swarmcutError);
       const error = damage ?? (await this.#options.stager.restoreError(containerId, staged, outcome.log));
-      container.fail(error.message);
+      container.break(error.message);
       session.event(container, 'FAILED', { detail: error.message });
       throw error;
     }
@@ -256,7 +256,7 @@ export class Restores implements ShimHandler {
     const resumed = this.#options.held.release(relocation(restoreId), reason);
     if (servicesAreBack) this.#options.expectations.remove(restoreId);
     for (const container of session?.containers ?? []) {
-      if (container.phase === 'arrived' && !servicesAreBack) continue;
+      if ((container.phase === 'arrived' || container.phase === 'broken') && !servicesAreBack) continue;
       await this.#fail(container, `the restore was given up: ${reason}`);
     }
     await resumed;
@@ -339,7 +339,7 @@ export class Restores implements ShimHandler {
       container.mustBe('restoring');
     } catch (error) {
       await this.#options.sidecars.end(container.task.containerId).catch(() => undefined);
-      container.fail(messageOf(error));
+      container.break(messageOf(error));
       session.event(container, 'FAILED', { detail: messageOf(error) });
       throw error;
     }

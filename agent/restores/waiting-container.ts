@@ -7,7 +7,9 @@ import type { UnpackedFiles } from '../files/unpack.ts';
 import type { CreateAnswer, CreateRequest, RestoredAnswer, RestoredRequest } from '../runtime/shim/protocol.ts';
 import type { TaskSidecar } from '../sidecars/task-sidecar.ts';
 
-export type WaitingPhase = 'arrived' | 'staged' | 'restoring' | 'restored' | 'released' | 'passed' | 'failed';
+/** `broken`: its restore has failed, which neither the shim nor the engine knows yet. */
+export type WaitingPhase =
+  'arrived' | 'staged' | 'restoring' | 'broken' | 'restored' | 'released' | 'passed' | 'failed';
 
 /** What `stage` has prepared for the restore. */
 export interface StagedState {
@@ -40,6 +42,8 @@ export class WaitingContainer {
   plan: NetworkPlan__Output | undefined;
   /** Started from the record of the checkpoint; its streams wait for the release. */
   sidecar: TaskSidecar | undefined;
+  /** What its restore has failed for. */
+  #broken: string | undefined;
 
   constructor(request: CreateRequest) {
     this.request = request;
@@ -76,9 +80,20 @@ export class WaitingContainer {
     );
   }
 
-  /** The container fails in whatever phase it is: the shim tells the engine why. */
-  fail(message: string): void {
+  /**
+   * Its restore has failed. The shim is not told before {@link fail}: for a task that fails while it is still wanted, Swarm makes another one, and that one may come
+   * when nobody expects it any more: it would start empty.
+   */
+  break(message: string): void {
     if (this.decided) return;
+    this.phase = 'broken';
+    this.#broken = message;
+  }
+
+  /** The container fails in whatever phase it is: the shim tells the engine why. @param reason if it is not broken */
+  fail(reason: string): void {
+    if (this.decided) return;
+    const message = this.#broken ?? reason;
     this.phase = 'failed';
     this.decision.resolve({ action: 'fail', message });
     this.outcome.reject(new SwarmcutError('failed', message));

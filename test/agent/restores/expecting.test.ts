@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { unpackedFiles } from '../../../agent/files/unpack.ts';
 import { Restores, type RestoresOptions } from '../../../agent/restores/restores.ts';
 import { RestoredRecords, type RestoredRecord } from '../../../agent/restores/restored-records.ts';
@@ -35,8 +35,11 @@ describe('a container of an expected service', () => {
         warmUp: () => undefined,
         cleanUp: note('clean up'),
         adoptFiles: () => Promise.resolve(() => unpackedFiles([])),
+        stage: () => Promise.resolve({ checked: Promise.resolve(), files: unpackedFiles([]), fetchedBytes: 0 }),
+        criuConfig: () => Promise.resolve(''),
+        restoreError: () => Promise.resolve(new Error('CRIU could not')),
       },
-      network: { release: note('open the block'), tidy: note('tidy') },
+      network: { prepare: note('prepare'), release: note('open the block'), tidy: note('tidy') },
       held: { release: note('release'), releaseUndecided: note('release undecided') },
       sidecars: { end: note('end sidecar'), of: () => undefined, afterRestore: note('after restore') },
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -106,6 +109,28 @@ describe('a container of an expected service', () => {
     expect(await verdict).toEqual({ action: 'ok' });
     expect(told).toContain('open the block');
     expect(await new RestoredRecords(fixture.run).all()).toEqual([]);
+  });
+
+  it('whose restore has failed says so when the services are back: for one that fails before, Swarm would make another task', async () => {
+    const restores = agent();
+    restores.expect('r1', 'bank', [SERVICE]);
+    const asked = create(restores, 'c1');
+    const { signal } = new AbortController();
+    await restores.stage('r1', 'c1', { saved: undefined, parts: [], sources: [] } as never, signal);
+    const failed = restores
+      .restore('r1', 'c1', { subnets: [] } as never, [], null)
+      .catch((error: unknown) => (error as Error).message);
+    await vi.waitUntil(() => asked.answer);
+    expect(asked.answer).toMatchObject({ action: 'restore' });
+    let verdict: unknown;
+    void restores.restored({ containerId: 'c1', code: 1, log: '' }, signal).then((answer) => (verdict = answer));
+    expect(await failed).toBe('CRIU could not');
+    await restores.abort('r1', 'x', false);
+    await settled();
+    expect(verdict).toBeUndefined();
+    await restores.abort('r1', 'x', true);
+    await settled();
+    expect(verdict).toEqual({ action: 'fail', message: 'CRIU could not' });
   });
 
   it('that comes late fails when the restore has ended, unless it was passed', async () => {

@@ -3,6 +3,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Directories } from '../../src/model/paths.ts';
 import { runProcess } from '../../src/platform/processes.ts';
+import { removeTree } from '../files/remove-tree.ts';
 import { mountsOf } from '../linux/mountinfo.ts';
 import { findDeadmen, isDeadman } from '../runtime/criu/deadman.ts';
 import type { Containers } from '../runtime/docker/containers.ts';
@@ -135,7 +136,7 @@ async function staged({ directories, rounds, restores }: FileParts): Promise<Lef
         if (owner.has(id)) continue;
         const subject = join(base, folder, name);
         const detail = `${folder === 'stage' ? 'round' : 'restore'} ${id} is over`;
-        found.push({ kind: 'stage', subject, detail, clear: () => rm(subject, { recursive: true, force: true }) });
+        found.push({ kind: 'stage', subject, detail, clear: () => removeTree(subject) });
       }
   return found;
 }

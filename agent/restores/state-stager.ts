@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSealed, type Part } from '../../src/model/checkpoint.ts';
 import { messageOf, type SwarmcutError } from '../../src/model/errors.ts';
@@ -12,6 +12,7 @@ import { keptLogsFolder } from '../runtime/criu/kept-logs.ts';
 import { criuError } from '../runtime/criu/runc.ts';
 import { waitingFacts } from '../runtime/docker/waiting.ts';
 import { unpackFiles, unpackedFiles, type UnpackedFiles } from '../files/unpack.ts';
+import { removeTree } from '../files/remove-tree.ts';
 import { findSwaps, isSealed as isDecided, volumeOf } from '../files/volume-swaps.ts';
 import type { PartStore } from '../checkpoints/store/index.ts';
 import { refuseOtherSurroundings } from '../surroundings/restore.ts';
@@ -191,6 +192,10 @@ export class StateStager {
     await Promise.allSettled(late.map((parts) => parts.settle()));
     await this.#options.unpin(restoreId);
     const { state, run } = this.#options.directories;
-    for (const base of [state, run]) await rm(join(base, 'restore', restoreId), { recursive: true, force: true });
+    for (const base of [state, run])
+      await removeTree(join(base, 'restore', restoreId)).catch((error: unknown) =>
+        // The restore is over all the same.
+        this.#options.log.error({ restoreId, reason: messageOf(error) }, 'something of a restore is left'),
+      );
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../src/model/errors.ts';
 import type { Directories } from '../../src/model/paths.ts';
 import type { Logger } from '../../src/platform/logger.ts';
+import { removeTree } from '../files/remove-tree.ts';
 import { findDeadmen, type Deadman } from '../runtime/criu/deadman.ts';
 import { findRuncRoot, Runc } from '../runtime/criu/runc.ts';
 import { KernelInterceptor } from '../network/interceptor.ts';
@@ -85,7 +86,9 @@ export async function recoverTasks(
   standstills.clear(undecided);
   for (const base of [directories.run, directories.state]) {
     await rm(join(base, 'stage'), { recursive: true, force: true });
-    await rm(join(base, 'restore'), { recursive: true, force: true });
+    await removeTree(join(base, 'restore')).catch((error: unknown) =>
+      log.warn({ reason: messageOf(error) }, 'something of a restore is left'),
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { SwarmcutError } from '../../src/model/errors.ts';
-import { pause } from '../../src/platform/deadlines.ts';
-import { run } from '../../src/platform/processes.ts';
+import { poll } from '../../src/platform/deadlines.ts';
+import { runProcess, run } from '../../src/platform/processes.ts';
 import { mountsOf } from '../linux/mountinfo.ts';
 
 /** Longest time in which somebody may still be busy there. Milliseconds. */
@@ -20,18 +20,23 @@ const COMMAND_TIMEOUT_MS = 60_000;
 export async function removeTree(path: string, withinMs = WITHIN_MS): Promise<void> {
   const folder = await realpath(path).catch(() => undefined);
   if (folder === undefined) return;
-  const until = performance.now() + withinMs;
-  for (;;) {
+  let why = '';
+  const removed = async (): Promise<true | undefined> => {
     const mounts = (await mountsOf('self')).filter(({ mountPoint }) => mountPoint.startsWith(`${folder}/`));
-    for (const { mountPoint } of mounts.reverse())
-      await run(['umount', '-l', mountPoint], { timeoutMs: COMMAND_TIMEOUT_MS });
+    // Whoever made one may undo it just now.
+    for (const { mountPoint } of mounts.reverse()) await unmount(mountPoint).catch(() => undefined);
     const ended = await run(['rm', '-rf', '--one-file-system', '--', folder], { timeoutMs: COMMAND_TIMEOUT_MS });
-    if (ended.exitCode === 0) return;
-    if (performance.now() > until)
-      throw new SwarmcutError('failed', `${folder} cannot be removed: ${ended.stderr.trim()}`, {
-        where: { file: folder },
-        advice: '`coordinator check --repair` removes it when nobody uses it any more',
-      });
-    await pause(AGAIN_MS);
-  }
+    why = ended.stderr.trim();
+    return ended.exitCode === 0 ? true : undefined;
+  };
+  if (await poll(removed, { timeoutMs: withinMs, intervalMs: AGAIN_MS })) return;
+  throw new SwarmcutError('failed', `${folder} cannot be removed: ${why}`, {
+    where: { file: folder },
+    advice: '`coordinator check --repair` removes it when nobody uses it any more',
+  });
+}
+
+/** Also of one that is in use: it is gone when nobody uses it any more. @throws SwarmcutError `failed` if nothing is mounted there */
+export async function unmount(mountPoint: string): Promise<void> {
+  await runProcess(['umount', '-l', mountPoint]);
 }

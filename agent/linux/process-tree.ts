@@ -2,11 +2,17 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /** A process and all its descendants, as this node numbers them. Those that end meanwhile are left out. */
 export async function processTree(pid: number): Promise<number[]> {
-  const found: number[] = [];
+  return [pid, ...(await descendants(pid)).map((one) => one.pid)];
+}
+
+/** All descendants of a process, each with its parent, those nearest to it first. */
+export async function descendants(pid: number): Promise<{ readonly pid: number; readonly parent: number }[]> {
+  const found: { pid: number; parent: number }[] = [];
   const queue = [pid];
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    found.push(next);
-    queue.push(...(await childrenOf(next)));
+  for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
+    const children = await childrenOf(parent);
+    for (const child of children) found.push({ pid: child, parent });
+    queue.push(...children);
   }
   return found;
 }

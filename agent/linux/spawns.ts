@@ -1,6 +1,6 @@
 import { arch } from 'node:process';
-import { pause } from '../../src/platform/deadlines.ts';
-import { processStat, processTree } from './process-tree.ts';
+import { poll } from '../../src/platform/deadlines.ts';
+import { descendants } from './process-tree.ts';
 import { libc } from './sys.ts';
 
 /** kcmp(2) has no function in the C library, and another number on each architecture. */
@@ -29,18 +29,13 @@ export class Spawns {
 
   /** @returns the process that waits, as this node numbers it; undefined if there is none, or where the kernel does not tell */
   async underWay(): Promise<number | undefined> {
-    for (const pid of await processTree(this.#pid)) {
-      if (pid === this.#pid) continue;
-      const parent = (await processStat(pid))?.parent;
-      if (parent !== undefined && shareMemory(parent, pid)) return parent;
-    }
-    return undefined;
+    return (await descendants(this.#pid)).find(({ pid, parent }) => shareMemory(parent, pid))?.parent;
   }
 
   /** Waits until there is none, for a moment. */
   async end(): Promise<void> {
-    const until = performance.now() + LONGEST_MS;
-    while (performance.now() < until && (await this.underWay()) !== undefined) await pause(INTERVAL_MS);
+    const none = async (): Promise<true | undefined> => ((await this.underWay()) === undefined ? true : undefined);
+    await poll(none, { timeoutMs: LONGEST_MS, intervalMs: INTERVAL_MS });
   }
 }
 

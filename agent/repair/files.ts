@@ -2,8 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Directories } from '../../src/model/paths.ts';
-import { runProcess } from '../../src/platform/processes.ts';
-import { removeTree } from '../files/remove-tree.ts';
+import { removeTree, unmount } from '../files/remove-tree.ts';
 import { mountsOf } from '../linux/mountinfo.ts';
 import { findDeadmen, isDeadman } from '../runtime/criu/deadman.ts';
 import type { Containers } from '../runtime/docker/containers.ts';
@@ -149,9 +148,7 @@ async function mounts({ directories }: FileParts): Promise<Leftover[]> {
   return (await mountsOf('self'))
     .filter(({ mountPoint }) => folders.some((folder) => mountPoint.startsWith(folder)))
     .map(({ mountPoint, fsType }): Leftover => {
-      const clear = async (): Promise<void> => {
-        await runProcess(['umount', '-l', mountPoint]);
-      };
+      const clear = (): Promise<void> => unmount(mountPoint);
       return { kind: 'mount', subject: mountPoint, detail: `a file system of type ${fsType}`, clear };
     });
 }

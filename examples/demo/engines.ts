@@ -6,14 +6,15 @@ import { PassThrough } from 'node:stream';
 import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
-import Docker from 'dockerode';
-import { pathInHost, waitFor } from '../testbed/index.ts';
-import type { BedOptions, ExecResult } from '../testbed/index.ts';
+import type Docker from 'dockerode';
+import { engineOf, waitFor } from '../testbed/index.ts';
+import type { ExecResult } from '../testbed/index.ts';
 
 /** Longest wait for an answer, milliseconds. */
 const ANSWER_TIMEOUT_MS = 300_000;
 
-const OF_STACK = 'com.docker.stack.namespace';
+/** The filter by which an engine finds what belongs to a stack. */
+const ofStack = (stack: string): { label: string[] } => ({ label: [`com.docker.stack.namespace=${stack}`] });
 
 /** A container that belongs to a stack's task, running or not. */
 export interface RunningTask {
@@ -49,21 +50,22 @@ interface Demultiplexer {
 
 /** The engines of one bed. */
 export class Engines {
-  readonly #bed: BedOptions;
+  readonly #bed: string;
 
-  constructor(bed: BedOptions) {
+  /** @param bed its name */
+  constructor(bed: string) {
     this.#bed = bed;
   }
 
-  /** A client of a node's engine. Not kept: a host that was started anew has another path. */
-  async on(node: string): Promise<Docker> {
-    return new Docker({ socketPath: await pathInHost(this.#bed, node, 'run/docker.sock'), timeout: ANSWER_TIMEOUT_MS });
+  /** A client of a node's engine, as {@link engineOf} has it. */
+  on(node: string): Promise<Docker> {
+    return engineOf(this.#bed, node, ANSWER_TIMEOUT_MS);
   }
 
   /** A stack's containers on a node. @param all also those that do not run */
   async containers(node: string, stack: string, all = false): Promise<StackContainer[]> {
     const engine = await this.on(node);
-    const found = await engine.listContainers({ all, filters: { label: [`${OF_STACK}=${stack}`] } });
+    const found = await engine.listContainers({ all, filters: ofStack(stack) });
     return found.map(({ Id, Labels, State, Status }) => {
       // `<service>.<slot>.<id>`, or `<service>.<node's id>.<id>` for a global one
       const [service = '', slot = ''] = (Labels['com.docker.swarm.task.name'] ?? '').split('.');
@@ -74,7 +76,7 @@ export class Engines {
 
   /** Ids of a stack's tasks that Swarm wants to run. */
   async wantedTasks(stack: string): Promise<Set<string>> {
-    const tasks = await this.#tasks({ label: [`${OF_STACK}=${stack}`], 'desired-state': ['running'] });
+    const tasks = await this.#tasks({ ...ofStack(stack), 'desired-state': ['running'] });
     return new Set(tasks.map(({ ID }) => ID));
   }
 
@@ -101,7 +103,7 @@ export class Engines {
     const services = (await (
       await this.on('n1')
     ).listServices({
-      filters: { label: [`${OF_STACK}=${stack}`] },
+      filters: ofStack(stack),
       status: true,
     })) as { ServiceStatus?: { RunningTasks?: number; DesiredTasks?: number } }[];
     return (
@@ -113,10 +115,10 @@ export class Engines {
   /** Names of a stack's services and networks. */
   async named(stack: string): Promise<string[]> {
     const engine = await this.on('n1');
-    const filters = { label: [`${OF_STACK}=${stack}`] };
+    const filters = ofStack(stack);
     const [services, networks] = await Promise.all([
       engine.listServices({ filters }),
-      engine.listNetworks({ filters: { label: filters.label } }),
+      engine.listNetworks({ filters }),
     ]);
     return [
       ...services.map(({ Spec }) => `service ${Spec?.Name ?? ''}`),

@@ -106,7 +106,7 @@ export class Stacks {
 
   constructor(bed: string, nodes: readonly string[] = ['n1', 'n2', 'n3']) {
     this.bed = { name: bed };
-    this.engines = new Engines(this.bed);
+    this.engines = new Engines(bed);
     this.nodes = nodes;
   }
 
@@ -117,10 +117,7 @@ export class Stacks {
 
   /** Runs a command on a node that must succeed. @returns its standard output. @throws CommandFailed with what it said */
   async must(node: string, argv: readonly string[], options: ExecOptions = {}): Promise<string> {
-    const result = await this.run(node, argv, options);
-    if (result.exitCode === 0) return result.stdout;
-    const said = [result.stderr, result.stdout].filter((text) => text !== '').join('\n');
-    throw new CommandFailed(`${argv.join(' ')} on ${node}: exit code ${result.exitCode}: ${said}`);
+    return outputOf(`${argv.join(' ')} on ${node}`, await this.run(node, argv, options));
   }
 
   /**
@@ -203,10 +200,8 @@ export class Stacks {
 
   /** Runs a command in a task's container that must succeed. */
   async inTask(task: RunningTask, argv: readonly string[]): Promise<string> {
-    const { exitCode, stdout, stderr } = await this.engines.exec(task, argv);
-    if (exitCode === 0) return stdout;
-    const what = `${argv.join(' ')} in ${task.service}.${task.slot} on ${task.node}`;
-    throw new CommandFailed(`${what}: exit code ${exitCode}: ${[stderr, stdout].filter(Boolean).join('\n')}`);
+    const { service, slot, node } = task;
+    return outputOf(`${argv.join(' ')} in ${service}.${slot} on ${node}`, await this.engines.exec(task, argv));
   }
 
   /** Removes a stack and waits until its tasks, networks and names are gone. */
@@ -309,6 +304,13 @@ export class Stacks {
   async resetGaps(task: RunningTask): Promise<void> {
     await this.inTask(task, ['busybox', 'wget', '-qO-', 'http://127.0.0.1:8080/reset']);
   }
+}
+
+/** What a command said that must succeed. @param what for the error */
+function outputOf(what: string, { exitCode, stdout, stderr }: ExecResult): string {
+  if (exitCode === 0) return stdout;
+  const said = [stderr, stdout].filter((text) => text !== '').join('\n');
+  throw new CommandFailed(`${what}: exit code ${exitCode}: ${said}`);
 }
 
 /** An example's compose file, anchors and merge keys resolved. */

@@ -31,6 +31,7 @@ export type { Progress, Report } from './progress.ts';
 export { claimBed } from './locks/claim.ts';
 export type { Claim } from './locks/claim.ts';
 export { execOn, pathInHost } from './hosts.ts';
+export { engineOf } from './swarm.ts';
 export type { ExecOptions, ExecResult } from './hosts.ts';
 export { killHost, startKilledHost } from './power.ts';
 export { waitFor } from './progress.ts';

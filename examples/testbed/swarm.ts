@@ -11,9 +11,14 @@ import { waitFor } from './progress.ts';
 
 const SWARM_PORT = 2377;
 
-/** A client of a host's engine, through the host's own socket. */
-async function engineOf(bed: string, node: string): Promise<Docker> {
-  return new Docker({ socketPath: await pathInHost({ name: bed }, node, 'run/docker.sock') });
+/**
+ * A client of a host's engine, through the host's own socket. Not to be kept: a host that was started anew has another path.
+ *
+ * @param timeoutMs longest wait for an answer. Default: none
+ */
+export async function engineOf(bed: string, node: string, timeoutMs?: number): Promise<Docker> {
+  const socketPath = await pathInHost({ name: bed }, node, 'run/docker.sock');
+  return new Docker({ socketPath, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) });
 }
 
 /** Waits until the host's engine answers. */

@@ -47,8 +47,6 @@ interface SwarmTask {
 
 const STACK = 'health';
 
-// On a busy machine the checks themselves took up to 2 s: far from their timeout, which is not what is tested here.
-
 beforeAll(async () => {
   const service = (healthcheck: object): ComposeService => ({
     image: 'swarmcut/examples:latest',
@@ -61,6 +59,7 @@ beforeAll(async () => {
   });
   await stacks.deployCompose(STACK, {
     services: {
+      // On a busy machine the checks themselves took up to 2 s: far from their timeout, which is not what is tested here.
       tight: service({ interval: '1s', timeout: '10s', retries: 1, start_period: '20s' }),
       long: service({ interval: '30s', timeout: '10s', retries: 1 }),
     },

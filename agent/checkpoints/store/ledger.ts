@@ -45,6 +45,8 @@ export class Ledger {
   readonly #store: PartStore;
   readonly #entries = new Map<string, LedgerEntry>();
   #damaged: string[] = [];
+  /** Parts that could not leave the memory when it was their turn, for want of a copy on disk. */
+  readonly #lingering = new Set<string>();
   /** Changes happen one after another: each reads what the one before has written. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -185,15 +187,13 @@ export class Ledger {
   /** Deletes those of the candidates that no snapshot names and nobody has pinned; of the others, a second copy in memory. */
   async #sweep(candidates: ReadonlySet<string>): Promise<void> {
     const needed = this.#needed();
-    for (const sha256 of candidates) {
+    for (const sha256 of new Set([...candidates, ...this.#lingering])) {
+      this.#lingering.delete(sha256);
       if (this.#store.isPinned(sha256)) continue;
       if (!needed.has(sha256)) await this.#store.remove(sha256);
       // A migration has put it there; a snapshot has it on disk.
-      else await this.#store.leaveMemory(sha256);
+      else if (!(await this.#store.leaveMemory(sha256))) this.#lingering.add(sha256);
     }
-    // Also those that could not leave it when it was their turn: their disk was away.
-    for (const sha256 of await this.#store.list('memory'))
-      if (needed.has(sha256) && !this.#store.isPinned(sha256)) await this.#store.leaveMemory(sha256);
   }
 
   #needed(): Set<string> {

@@ -287,17 +287,22 @@ export class PartStore {
     await rm(place(this.#disk, sha256), { force: true });
   }
 
-  /** Deletes a part from memory if it is on disk, too: whoever had it in memory does not need it any more. */
-  async leaveMemory(sha256: string): Promise<void> {
+  /**
+   * Deletes a part from memory if it is on disk, too: whoever had it in memory does not need it any more.
+   * @returns whether it is not in memory
+   */
+  async leaveMemory(sha256: string): Promise<boolean> {
     const inMemory = await stat(place(this.#memory, sha256)).catch(() => undefined);
-    if (inMemory !== undefined && (await isFile(place(this.#disk, sha256), inMemory.size)))
-      await rm(place(this.#memory, sha256), { force: true });
+    if (inMemory === undefined) return true;
+    if (!(await isFile(place(this.#disk, sha256), inMemory.size))) return false;
+    await rm(place(this.#memory, sha256), { force: true });
+    return true;
   }
 
-  /** The hashes of all parts here. @param where everywhere, or only in memory */
-  async list(where: 'everywhere' | 'memory' = 'everywhere'): Promise<Set<string>> {
+  /** The hashes of all parts here. */
+  async list(): Promise<Set<string>> {
     const all = new Set<string>();
-    for (const base of where === 'memory' ? [this.#memory] : [this.#disk, this.#memory]) {
+    for (const base of [this.#disk, this.#memory]) {
       for (const folder of await readdir(base)) {
         for (const name of await readdir(join(base, folder))) if (SHA256.test(name)) all.add(name);
       }

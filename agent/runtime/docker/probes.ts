@@ -33,8 +33,8 @@ export async function probesEnd(pid: number, { timeoutMs }: Pick<HealthCheck, 't
     const probes = children.filter((_child, index) => maybe[index]);
     if (probes.length === 0) return;
     const times = await Promise.all(probes.map((probe) => processorTime(probe)));
-    deadline.note({ doing: 'a probe', mark: times.join(' ') });
-    if ((await Promise.all(probes.map((probe) => isHeldUp(probe)))).includes(true)) deadline.touch();
+    const worked = deadline.note({ doing: 'a probe', mark: times.join(' ') });
+    if (!worked && (await Promise.all(probes.map((probe) => isHeldUp(probe)))).includes(true)) deadline.touch();
     await pause(INTERVAL_MS);
   }
 }

@@ -15,7 +15,6 @@ import {
   type ReservedNode,
 } from '../transaction/placement-window.ts';
 import { confirmRunning, confirmation, type Confirmation } from '../transaction/confirmation.ts';
-import { untilUnwanted } from '../transaction/unwanted.ts';
 import type { Generations } from '../transaction/starting.ts';
 import {
   ReplacementJournal,
@@ -262,11 +261,6 @@ export class ServiceReplacement {
         this.#ctx.log.error({ reason: messageOf(error) }, 'undo of a service failed');
       });
     }
-    // Those that were made are removed, tasks and all.
-    const back = this.#changes.flatMap(({ name, present }) =>
-      present === undefined || this.#taken.has(present.id) ? [] : (this.#services.get(name) ?? []),
-    );
-    if (failures.length === 0) await untilUnwanted(this.#ctx, this.#session, back, this.#made);
     return failures.length === 0;
   }
 

@@ -8,7 +8,6 @@ import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterSession } from '../session/session.ts';
 import { NotReleased, carryOut, takeRewritesBack } from './commit.ts';
 import { confirmRunning } from './confirmation.ts';
-import { untilUnwanted } from './unwanted.ts';
 import { nothingStarts, startingText, type Generations } from './starting.ts';
 import { findCut, forgetCut, keepCut, keptText, perhapsText } from './cut-on-disk.ts';
 import { outcomeOf } from './lost.ts';
@@ -83,7 +82,7 @@ async function rollBack(
   await remedy(ctx, session, record);
 }
 
-async function madeBy(session: ClusterSession, { services }: ReplacementRecord): Promise<Generations> {
+async function madeBy(session: LockedSession, { services }: ReplacementRecord): Promise<Generations> {
   const found = await Promise.all(
     services.map(async ({ name, present, generation, next }) => {
       const id = present?.id ?? (await session.cluster.service(name))?.id;
@@ -232,7 +231,6 @@ async function goneOf(session: ClusterSession, record: ReplacementRecord): Promi
 async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: ReplacementRecord): Promise<void> {
   const { cluster } = session;
   const failed: string[] = [];
-  const back: ClusterService[] = [];
   for (const entry of record.services) {
     try {
       const now = await cluster.service(entry.present?.id ?? entry.name);
@@ -244,10 +242,7 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
       }
       if (found.kind === 'remove') await cluster.remove(now.id);
       else if (found.kind === 'settle') await cluster.settle(now.id, found.spec);
-      else {
-        await cluster.putBack(now.id, found.spec, entry.spec, generationNow(entry, now));
-        back.push(now);
-      }
+      else await cluster.putBack(now.id, found.spec, entry.spec, generationNow(entry, now));
       ctx.emit({
         kind: 'warning',
         message: `service ${entry.name} ${found.kind === 'remove' ? 'was removed' : 'has its settings back'}: ${record.id} was cut short`,
@@ -256,7 +251,6 @@ async function remedy(ctx: CoordinatorContext, session: ClusterSession, record: 
       failed.push(`${entry.name} (${messageOf(error)})`);
     }
   }
-  await untilUnwanted(ctx, session, back, await madeBy(session, record));
   if (failed.length === 0) return;
   throw new SwarmcutError(
     'failed',

@@ -108,7 +108,6 @@ describe('the next command', () => {
         catalogue: { ids: () => Promise.resolve([]) },
         cluster: {
           service: () => Promise.resolve({ ...serviceAt(generation), spec: specAt(generation) }),
-          tasks: () => Promise.resolve([]),
           startingTasks: (_stack: string, undone: ReadonlyMap<string, ReadonlySet<number>>) => {
             asked.push([...undone].flatMap(([, generations]) => [...generations]));
             return Promise.resolve([]);

@@ -43,7 +43,7 @@ function placeInMemory(): JournalPlace {
 }
 
 function serviceAt(generation: number): ClusterService {
-  return { id: 'id-a', name: 'bank_a', generation } as ClusterService;
+  return { id: 'id-a', name: 'bank_a', generation, verdictMs: 0 } as ClusterService;
 }
 
 const entryOf = (phase: ReplacementRecord['phase'], present = true) => {

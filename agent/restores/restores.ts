@@ -135,6 +135,7 @@ export class Restores implements ShimHandler {
     if (container.staged !== undefined) return container.staged.fetchedBytes;
     container.mustBe('arrived');
     await failPoint('agent.stage');
+    container.mustBe('arrived'); // else what is begun now would be ended by nobody
     const { bundle } = container.request;
     if (request.parts.some(({ kind }) => kind === 'CHANNELS')) this.#options.sidecars.warmUp(containerId);
     const staged = await this.#options.stager.stage({ restoreId, containerId, bundle, ...request }, signal, {

@@ -122,7 +122,12 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
     this.#watching = false;
     await this.#stop();
     if (!this.taskAlive) return;
-    await this.#nft(detachScript());
+    try {
+      await this.#nft(detachScript());
+    } catch (error) {
+      if (this.taskAlive) throw error;
+      return; // the task has ended meanwhile, and its rules with it
+    }
     await this.#ip(routeUndoLines(), true);
   }
 

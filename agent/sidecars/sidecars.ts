@@ -171,16 +171,23 @@ export class Sidecars {
       .catch(() => undefined);
   }
 
-  /** Ends the sidecar of a container, also one that is only being prepared. None is no error. */
+  /** Ends the sidecar of a container, also one that is only being prepared or started. None is no error. */
   async end(containerId: string): Promise<void> {
-    const spare = this.#spares.get(containerId);
-    if (spare !== undefined) {
-      this.#spares.delete(containerId);
-      spare.kill('SIGKILL');
-      await rm(join(this.#dir, containerId), { recursive: true, force: true });
+    const attaching = this.#attaching.get(containerId);
+    if (attaching !== undefined) {
+      this.#spares.get(containerId)?.kill('SIGKILL'); // what is attached with it fails at once
+      await attaching.catch(() => undefined);
     }
     const sidecar = this.#sidecars.get(containerId);
     if (sidecar !== undefined) await this.#end(sidecar);
+    await this.#clear(containerId);
+  }
+
+  /** Ends a process that waits to be told whose sidecar it is, and removes the folder, which may also be there without one. */
+  async #clear(containerId: string): Promise<void> {
+    this.#spares.get(containerId)?.kill('SIGKILL');
+    this.#spares.delete(containerId);
+    await rm(join(this.#dir, containerId), { recursive: true, force: true });
   }
 
   /** A restored container that goes on: if its checkpoint had no sidecar and its service wants one, it gets it now. */
@@ -212,7 +219,7 @@ export class Sidecars {
       log.info({ task: taskKey(task), own, ms: Math.round(performance.now() - begun) }, 'attached a sidecar');
       return sidecar;
     } catch (error) {
-      await this.end(containerId);
+      await this.#clear(containerId);
       throw error;
     }
   }

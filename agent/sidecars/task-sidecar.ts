@@ -62,6 +62,8 @@ export class TaskSidecar implements Caller<SidecarMethods> {
   readonly #options: TaskSidecarOptions;
   readonly #interceptor: ProxyInterceptor;
   readonly #lost = new Set<(reason: string) => void>();
+  /** The last write of its file; its folder is not removed under it. */
+  #writing = Promise.resolve();
 
   constructor(options: TaskSidecarOptions) {
     const { dir, config, key, spare } = options;
@@ -85,7 +87,7 @@ export class TaskSidecar implements Caller<SidecarMethods> {
       starts: config.starts,
       ...(spare === undefined ? {} : { spare }),
       onReady: () => {
-        void this.#write().catch(() => undefined); // only the count of starts would be wrong
+        this.#writing = this.#write().catch(() => undefined); // only the count of starts would be wrong
         options.onReady(this);
       },
       onCrash: (reason) => {
@@ -143,10 +145,13 @@ export class TaskSidecar implements Caller<SidecarMethods> {
     await this.#interceptor.adopt();
   }
 
-  /** Ends it and takes its rules away: what it carries is reset. */
+  /** Ends it and takes its rules away: what it carries is reset. Its folder goes also if that fails. */
   async detach(): Promise<void> {
-    await this.#interceptor.detach();
-    await this.#remove();
+    try {
+      await this.#interceptor.detach();
+    } finally {
+      await this.#remove();
+    }
   }
 
   /** The agent ends, the sidecar does not. */
@@ -183,6 +188,7 @@ export class TaskSidecar implements Caller<SidecarMethods> {
   }
 
   async #remove(): Promise<void> {
+    await this.#writing;
     await rm(this.#options.dir, { recursive: true, force: true });
   }
 }

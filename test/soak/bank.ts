@@ -12,6 +12,18 @@ const TOTAL = 4_000_000;
 /** New tasks, and connections after a restore, get so long to be as they shall be. Milliseconds. */
 const PATIENCE_MS = 60_000;
 
+/** @param rate transfers a second and task; undefined: as the compose file says */
+export async function deployBank(stacks: Stacks, algorithm: string, rate: number | undefined): Promise<void> {
+  await stacks.deploy('bank', {
+    algorithm,
+    change: ({ services }) => {
+      if (rate === undefined) return;
+      for (const service of Object.values(services))
+        service.environment = { ...service.environment, BANK_RATE: String(rate) };
+    },
+  });
+}
+
 /** Figures without stopping anything. @throws Lost when a branch knows of an error */
 export async function statusOf(stacks: Stacks): Promise<BankCheck> {
   const check = await stacks.checkBank(STACK, ['--status', '--timeout', '30000']);

@@ -9,6 +9,7 @@ A bank under load on a test bed of its own: snapshots, restores and migrations w
 
   --minutes N       for how long, all algorithms together (default 10)
   --operations N    instead: so many restores and migrations, each with a random kill or Swarm event or both
+  --rate N          transfers a second that each of the bank's four tasks begins (default: as its compose file says; 0: as many as it can)
   --seed S          repeats a run's choices (default: a random one, which is printed)
   --algorithm NAME  chandy-lamport, lai-yang or both (default), one after the other
   --go-on           after a failure, deploy the bank anew and go on, instead of ending
@@ -24,6 +25,8 @@ export interface SoakOptions {
   readonly milliseconds: number | undefined;
   /** How many restores and migrations, each algorithm; undefined when it goes by time. */
   readonly operations: number | undefined;
+  /** Transfers a second and task; undefined: as the compose file says. */
+  readonly rate: number | undefined;
   readonly seed: number;
   readonly algorithms: readonly AlgorithmName[];
   readonly goOn: boolean;
@@ -43,6 +46,7 @@ export function readArguments(
     options: {
       minutes: { type: 'string' },
       operations: { type: 'string' },
+      rate: { type: 'string' },
       seed: { type: 'string' },
       algorithm: { type: 'string', default: 'both' },
       'go-on': { type: 'boolean', default: false },
@@ -66,6 +70,7 @@ export function readArguments(
   return {
     milliseconds: operations === undefined ? (minutes * 60_000) / algorithms.length : undefined,
     operations: operations === undefined ? undefined : Math.ceil(operations / algorithms.length),
+    rate: values.rate === undefined ? undefined : whole('--rate', values.rate),
     seed: values.seed === undefined ? randomSeed : whole('--seed', values.seed),
     algorithms,
     goOn: values['go-on'],

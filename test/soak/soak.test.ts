@@ -82,8 +82,9 @@ describe('the command line of a soak', () => {
 
   test('shares time and operations among the algorithms', () => {
     expect(readArguments([], surroundings)).toMatchObject({ milliseconds: 300_000, seed: 5, bed: 'soak' });
-    expect(readArguments(['--operations', '200', '--seed', '3'], surroundings)).toMatchObject({
+    expect(readArguments(['--operations', '200', '--seed', '3', '--rate', '200'], surroundings)).toMatchObject({
       operations: 100,
+      rate: 200,
       seed: 3,
     });
     expect(readArguments(['--minutes', '4', '--algorithm', 'lai-yang'], surroundings)).toMatchObject({
@@ -95,6 +96,7 @@ describe('the command line of a soak', () => {
   test.for([
     ['--minutes', '0'],
     ['--seed', '-1'],
+    ['--rate', '-1'],
     ['--algorithm', 'lamport'],
     ['--minutes', '1', '--operations', '2'],
     ['--what'],

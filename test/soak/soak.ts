@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stacks } from '../../examples/demo/stacks.ts';
-import { STACK, statusOf } from './bank.ts';
+import { STACK, deployBank, statusOf } from './bank.ts';
 import { EVENTS, deployBystander, BYSTANDER } from './events.ts';
 import { SoakFailure } from './failures.ts';
 import { logEnds, saveLogs } from './failure-logs.ts';
@@ -81,7 +81,7 @@ async function play(context: SoakContext, progress: Progress): Promise<void> {
     events: EVENTS.map(({ name }) => name),
     quietSteps: QUIET_STEPS,
   };
-  await stacks.deploy('bank', { algorithm });
+  await deployBank(stacks, algorithm, options.rate);
   let first: Figures | undefined;
   const enough = (): boolean =>
     options.operations === undefined
@@ -150,12 +150,12 @@ async function attempt(context: SoakContext, world: World, step: Step, tally: Ta
 }
 
 /** A bank without a past, for a run that goes on after a failure. */
-async function anew({ stacks, algorithm, say }: SoakContext, world: World): Promise<void> {
+async function anew({ stacks, options, algorithm, say }: SoakContext, world: World): Promise<void> {
   say('a new bank is deployed');
   await stacks.remove(STACK, { volumes: true });
   for (const { id } of world.kept) await stacks.coordinator(['rm', id]);
   world.kept = [];
-  await stacks.deploy('bank', { algorithm });
+  await deployBank(stacks, algorithm, options.rate);
   world.kept.push(await snapshotNow(stacks));
 }
 

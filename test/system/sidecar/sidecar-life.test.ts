@@ -1,10 +1,12 @@
 import { execa } from 'execa';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ProxyInterceptor } from '../../../agent/sidecars/interceptor.ts';
 import type { ProxyInterceptorOptions } from '../../../agent/sidecars/interceptor.ts';
+import { spawnSidecar } from '../../../agent/sidecars/sidecar-process.ts';
+import { TaskSidecar } from '../../../agent/sidecars/task-sidecar.ts';
 import type { Caller, Method } from '../../../src/rpc/control/method.ts';
 import { PROXY_TABLE } from '../../../agent/linux/proxy-table.ts';
 import { Bed } from '../network/kernel-bed.ts';
@@ -33,6 +35,16 @@ net.createServer((socket) => {
   });
 }).listen(config.socket, () => process.stdout.write('ready\\n'));
 `;
+
+const CONFIG = {
+  task: { service: 'bank_a', slot: '1', taskId: 't1', containerId: 'c1' },
+  stack: 'bank',
+  epoch: 4,
+  subnets: ['10.99.0.0/24'],
+  own: [{ address: '10.99.0.1', network: 'bank_n' }],
+  previousAddresses: [],
+  starts: 0,
+};
 
 interface Status {
   readonly pid: number;
@@ -150,6 +162,38 @@ describe('a sidecar’s life', () => {
     process.kill(pid, 'SIGTERM');
     await expect.poll(() => events, { timeout: 10_000 }).toEqual(['ready', 'end']);
     await one.detach();
+  });
+
+  it('leaves nothing when its task ends while it is being detached', async () => {
+    await interceptor();
+    const { pid } = task;
+    const dir = join(folder, 'c1');
+    const spare = spawnSidecar(undefined, join(folder, 'main.mjs'));
+    const sidecar = new TaskSidecar({
+      dir,
+      config: { ...CONFIG, pid },
+      key: Buffer.alloc(32, 1),
+      spare,
+      log: () => undefined,
+      onReady: () => undefined,
+      onEnd: () => undefined,
+    });
+    await sidecar.attach();
+    // The way into its namespace ends the task first.
+    const real = (await execa('which', ['nsenter'])).stdout;
+    writeFileSync(
+      join(folder, 'nsenter'),
+      `#!/bin/sh\nkill -9 ${pid} 2>/dev/null\nwhile [ -e /proc/${pid}/ns/net ]; do sleep 0.01; done\nexec ${real} "$@"\n`,
+      { mode: 0o755 },
+    );
+    const { PATH } = process.env;
+    process.env['PATH'] = `${folder}:${PATH}`;
+    try {
+      await sidecar.detach();
+      expect(existsSync(dir)).toBe(false);
+    } finally {
+      process.env['PATH'] = PATH;
+    }
   });
 
   it('asks its agent in a round, and is told when there is none', async () => {

@@ -95,7 +95,7 @@ function transportError(error: ServiceError, place: CallPlace): SwarmcutError {
       }
       return make(
         'unreachable',
-        `${agent} cannot be reached for ${method}: ${error.details}`,
+        `${agent} cannot be reached for ${method}: ${innermost(error.details)}`,
         `See on the node: \`systemctl status swarmcut-agent\`, \`journalctl -u swarmcut-agent\`, and that the port is open.`,
       );
     case status.CANCELLED:
@@ -119,4 +119,10 @@ function transportError(error: ServiceError, place: CallPlace): SwarmcutError {
     default:
       return make('failed', `${method} on node ${node} failed: ${error.details}`);
   }
+}
+
+/** What the system said, without the load balancer's words around it. Another text is given as it is. */
+function innermost(details: string): string {
+  const said = /^No connection established\. Last error: (?:Error: )?(.*?)\. Resolution note: .*$/s.exec(details);
+  return said?.[1] ?? details;
 }

@@ -297,6 +297,7 @@ describe('calls over mutual TLS', () => {
     await new Promise((resolve) => probe.close(resolve));
     const error = await failure(connect(port).info({}));
     expect(error).toMatchObject({ code: 'unreachable', where: { node: 'n1' } });
+    expect(error.message).toMatch(/cannot be reached for \w+: connect ECONNREFUSED [\d.:]+$/);
     expect(error.message).toContain('Info');
   });
 

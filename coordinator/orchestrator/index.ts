@@ -198,6 +198,8 @@ export interface ClusterService {
   readonly publishesHostPorts: boolean;
   /** Its tasks may come to an end and are not started again then: a job, or one whose restart condition says so. */
   readonly endsByItself?: boolean;
+  /** A task of it that has ended, for whatever reason, is not made again. */
+  readonly neverRestarted?: boolean;
   /** The orchestrator is replacing its tasks. */
   readonly updating?: boolean;
   /** Addresses that stand for its tasks, by the network's id. */

@@ -41,6 +41,14 @@ export interface Compose {
   [key: string]: unknown;
 }
 
+/** A change for {@link Stacks.deploy}: each task of the bank begins so many transfers a second. 0: as many as it can. */
+export function bankRate(transfersPerS: number): (compose: Compose) => void {
+  return ({ services }) => {
+    for (const service of Object.values(services))
+      service.environment = { ...service.environment, BANK_RATE: String(transfersPerS) };
+  };
+}
+
 /** What `coordinator … --json` answered. */
 export interface CoordinatorAnswer<T> {
   readonly exitCode: number;

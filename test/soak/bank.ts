@@ -1,5 +1,6 @@
 /** The bank under test: what it must be like after an operation. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bankRate } from '../../examples/demo/stacks.ts';
 import type { BankCheck, RunningTask, Stacks } from '../../examples/demo/stacks.ts';
 import { Lost } from './failures.ts';
 
@@ -14,14 +15,7 @@ const PATIENCE_MS = 60_000;
 
 /** @param rate transfers a second and task; undefined: as the compose file says */
 export async function deployBank(stacks: Stacks, algorithm: string, rate: number | undefined): Promise<void> {
-  await stacks.deploy('bank', {
-    algorithm,
-    change: ({ services }) => {
-      if (rate === undefined) return;
-      for (const service of Object.values(services))
-        service.environment = { ...service.environment, BANK_RATE: String(rate) };
-    },
-  });
+  await stacks.deploy('bank', { algorithm, ...(rate === undefined ? {} : { change: bankRate(rate) }) });
 }
 
 /** Figures without stopping anything. @throws Lost when a branch knows of an error */

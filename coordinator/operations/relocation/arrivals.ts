@@ -7,6 +7,7 @@ import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
 import { keptTasks } from '../transaction/kept-tasks.ts';
+import { LostTasks } from './lost-tasks.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 
 /** How often the cluster is asked for what it has heard nothing of. Milliseconds. */
@@ -86,7 +87,7 @@ export class Arrivals {
    * @param generations of the new tasks, by service id; they may change meanwhile
    * @param timeoutMs longest time in which none arrives, and nothing changes in what Swarm says of the missing ones
    * @param adapt called now and then, since services may be changed by others
-   * @throws SwarmcutError `failed` after it, with what Swarm says about the missing ones
+   * @throws SwarmcutError `failed` after it, with what Swarm says about the missing ones, or as soon as one is lost for good
    */
   async waitFor(
     keys: readonly string[],
@@ -97,6 +98,7 @@ export class Arrivals {
   ): Promise<ReadonlyMap<string, Arrival>> {
     using deadline = new ProgressDeadline({ limitMs: timeoutMs, late: lateness });
     const furthest = new Furthest();
+    const lost = new LostTasks();
     this.#sought = { keys: new Set(keys), services, generations, first: new Map(generations) };
     for (const key of keys) this.#ctx.emit({ kind: 'step-begun', task: key, step: 'wait for Swarm' });
     for (;;) {
@@ -109,7 +111,7 @@ export class Arrivals {
         this.#complete = true;
         return this.#arrivals;
       }
-      deadline.note(await this.#told(missing, furthest));
+      deadline.note(await this.#told(missing, furthest, lost));
       deadline.check();
       // Or until something happens.
       await pause(LOOK_MS, signal).catch(() => undefined);
@@ -289,10 +291,11 @@ export class Arrivals {
   }
 
   /** What the cluster says of tasks that have not arrived. */
-  async #told(missing: readonly string[], furthest: Furthest): Promise<Progress> {
+  async #told(missing: readonly string[], furthest: Furthest, lost: LostTasks): Promise<Progress> {
     const { services, generations } = this.#sought;
     const all = await this.#session.cluster.tasks(services, this.#session.nodes, 'all');
     const made = all.filter((task) => task.generation === generations.get(task.serviceId));
+    lost.look(missing, all, services, generations);
     const doing = missing.map((key) => {
       const task = made.findLast((one) => taskKey(one) === key);
       return task === undefined ? `${key}: Swarm has made no new task` : statesOf([task]);

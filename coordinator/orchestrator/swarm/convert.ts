@@ -50,6 +50,7 @@ export function toService(raw: RawService): ClusterService {
     verdictMs: verdictMsOf(template.ContainerSpec?.Healthcheck),
     publishesHostPorts: raw.Endpoint?.Ports?.some((port) => port.PublishMode === 'host') ?? false,
     endsByItself: isJob || restarted !== 'any',
+    neverRestarted: restarted === 'none',
     updating: UNDER_WAY.has(raw.UpdateStatus?.State ?? ''),
     virtualAddresses: (raw.Endpoint?.VirtualIPs ?? []).flatMap(({ NetworkID: networkId, Addr: address }) =>
       address === undefined ? [] : [{ networkId, address: address.replace(/\/\d+$/, '') }],

@@ -31,7 +31,8 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          // Each file has namespaces, control groups and folders of its own, and most of them wait for something most of the time.
+          maxWorkers: 2,
         },
       },
       {

@@ -23,10 +23,13 @@ export interface NodeInfoOptions {
 /** What this node is and has. */
 export class NodeInfo {
   readonly #options: NodeInfoOptions;
+  readonly #preflight: typeof preflight;
   #looked: { readonly atMs: number; readonly found: Promise<Preflight> } | undefined;
 
-  constructor(options: NodeInfoOptions) {
+  /** @param look at the node: another one for tests */
+  constructor(options: NodeInfoOptions, look = preflight) {
     this.#options = options;
+    this.#preflight = look;
   }
 
   /** The engine's data directory. Waits for an engine that is still starting, for as long as it takes. */
@@ -81,7 +84,13 @@ export class NodeInfo {
     const now = performance.now();
     if (this.#looked === undefined || now - this.#looked.atMs > maxAgeMs) {
       const { directories, dockerSocket } = this.#options;
-      this.#looked = { atMs: now, found: preflight({ directories, dockerSocket }) };
+      const looked = { atMs: now, found: this.#preflight({ directories, dockerSocket }) };
+      this.#looked = looked;
+      // An engine that starts says more soon: until then each look is a new one.
+      const forget = (): void => {
+        if (this.#looked === looked) this.#looked = undefined;
+      };
+      looked.found.then(({ facts }) => facts.engine === '' && forget(), forget);
     }
     return this.#looked.found;
   }

@@ -54,7 +54,7 @@ export interface FetchOptions {
  * Gets the parts that are not here yet from other nodes' agents, and checks every hash before a part becomes visible. A source that
  * cannot be reached, lacks a part or has a damaged one is made up for by the next.
  * @returns bytes that came over the network
- * @throws DiskFullError; SwarmcutError `precondition` (a source does not admit us), `damaged` (all sources lack the part or have another hash), `unreachable` (no source answered), `interrupted`
+ * @throws DiskFullError; SwarmcutError `precondition` (a source does not admit us), `damaged` (all sources lack the part or have another hash), `unreachable` (a source that may have it does not answer), `interrupted`
  */
 export async function fetchParts(options: FetchOptions): Promise<{ fetchedBytes: number }> {
   const wanted = new Map(options.parts.map((part) => [part.sha256, part.sizeBytes]));
@@ -202,13 +202,18 @@ async function fetchBatch(
     for (const single of left) await fetchBatch([single], sources, options, progress);
     return;
   }
-  const onlyUnreachable = failures.length > 0 && failures.every(({ code }) => code === 'unreachable');
-  const refused = failures.some(({ code }) => code === 'precondition');
+  // Who cannot be asked may have it, unless it was found and is damaged.
+  const codes = new Set(failures.map(({ code }) => code));
+  const unreachable = codes.has('unreachable') && !codes.has('damaged');
   const reasons = failures.map((failure) => failure.message).join('; ') || 'no node is known to have it';
   throw new SwarmcutError(
-    refused ? 'precondition' : onlyUnreachable ? 'unreachable' : 'damaged',
+    codes.has('precondition') ? 'precondition' : unreachable ? 'unreachable' : 'damaged',
     `part ${part.sha256} (${part.sizeBytes} bytes) cannot be fetched: ${reasons}`,
-    { advice: 'See `coordinator verify` for which parts are missing or damaged, and on which nodes.' },
+    {
+      advice: unreachable
+        ? 'Bring the agent back, and run the command again.'
+        : 'See `coordinator verify` for which parts are missing or damaged, and on which nodes.',
+    },
   );
 }
 

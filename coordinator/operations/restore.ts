@@ -94,9 +94,9 @@ class Restore {
     const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
-    const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    const { agents, excluded, reasons } = await reachableAgents(this.#ctx, this.#session);
     await failPoint('coordinator.check-parts');
-    await this.#partsAreThere(agents);
+    await this.#partsAreThere(agents, reasons);
     await this.#remnantsAreGone(before);
     const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
@@ -272,17 +272,18 @@ class Restore {
   }
 
   /** Better to find out before the running stack is touched. */
-  async #partsAreThere(agents: readonly AgentClient[]): Promise<void> {
+  async #partsAreThere(agents: readonly AgentClient[], reasons: ReadonlyMap<string, string>): Promise<void> {
     const reachable = agents.map(({ node }) => node);
     const holders = [...new Set(this.#manifest.tasks.map((task) => task.node))];
     const away = holders.filter((node) => !reachable.includes(node));
     if (away.length > 0) {
+      const why = (node: string): string => `${node} (${reasons.get(node) ?? 'Swarm does not call it ready'})`;
       throw new SwarmcutError(
         'unreachable',
-        `parts of snapshot ${this.#manifest.id} lie on ${away.join(', ')}, which cannot be reached`,
+        `parts of snapshot ${this.#manifest.id} lie where they cannot be had now: on ${away.map(why).join(', ')}`,
         {
           where: { stack: this.#manifest.stack, node: away[0] ?? '' },
-          advice: 'bring the node and its agent back, or restore another snapshot',
+          advice: 'bring the node, its engine and its agent back, or restore another snapshot',
         },
       );
     }

@@ -8,12 +8,14 @@ export interface Reachable {
   readonly agents: readonly AgentClient[];
   /** Usable nodes whose agent does not answer: Swarm must not place a task there, it would start empty. */
   readonly excluded: readonly string[];
+  /** Why, of each of these. */
+  readonly reasons: ReadonlyMap<string, string>;
 }
 
 /** @throws SwarmcutError `unreachable` when no agent answers at all */
 export async function reachableAgents(ctx: CoordinatorContext, session: ClusterSession): Promise<Reachable> {
   const agents: AgentClient[] = [];
-  const excluded: string[] = [];
+  const reasons = new Map<string, string>();
   await Promise.all(
     session.nodes
       .filter((node) => node.state === 'ready')
@@ -21,19 +23,20 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
         try {
           const agent = session.agents.of(hostname);
           const info = await agent.info({}, { deadlineMs: ASK_MS });
+          if (info.engine === '') throw new SwarmcutError('unreachable', 'its engine does not answer');
           if (!info.shimInstalled) {
             throw new SwarmcutError('precondition', 'the shim is not the default runtime there (`agent install`)');
           }
           agents.push(agent);
         } catch (error) {
-          excluded.push(hostname);
+          reasons.set(hostname, messageOf(error));
           ctx.emit({ kind: 'warning', message: `node ${hostname} is left out: ${messageOf(error)}` });
         }
       }),
   );
   // In no order of who was faster: what is found first is told to people.
   agents.sort((a, b) => a.node.localeCompare(b.node));
-  if (agents.length > 0) return { agents, excluded: excluded.sort() };
+  if (agents.length > 0) return { agents, excluded: [...reasons.keys()].sort(), reasons };
   throw new SwarmcutError('unreachable', 'no agent answers on any node of this Swarm', {
     advice: '`coordinator check` tells more; start the agents (`systemctl start swarmcut-agent`)',
   });

@@ -190,6 +190,16 @@ it('goes to the next source when one is dead, lacks a part, or has a damaged one
   await expect(
     fetch(lacking, { parts: [{ sha256: '0'.repeat(64), sizeBytes: 1 }], sources: [dead.source] }),
   ).rejects.toMatchObject({ code: 'unreachable' });
+  // It may be with the one that cannot be asked; where it was found damaged, that is what is told.
+  const unknown = { sha256: '0'.repeat(64), sizeBytes: 1 };
+  await expect(fetch(target, { parts: [unknown], sources: [dead.source, good.source] })).rejects.toMatchObject({
+    code: 'unreachable',
+    advice: expect.stringContaining('Bring the agent back') as string,
+  });
+  for (const { sha256 } of parts) await good.store.remove(sha256);
+  await expect(fetch(good, { parts, sources: [dead.source, damaged.source] })).rejects.toMatchObject({
+    code: 'damaged',
+  });
   await expect(
     fetch(lacking, { parts: [{ sha256: '0'.repeat(64), sizeBytes: 1 }], sources: [] }),
   ).rejects.toMatchObject({ code: 'damaged' });

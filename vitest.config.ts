@@ -29,7 +29,8 @@ export default defineConfig({
           name: 'system',
           sequence: { groupOrder: 2 },
           include: ['test/system/**/*.test.ts'],
-          testTimeout: 60_000,
+          // Longer than what is waited for in a test, which then says what did not come.
+          testTimeout: 180_000,
           hookTimeout: 60_000,
           // Each file has namespaces, control groups and folders of its own, and most of them wait for something most of the time.
           maxWorkers: 2,

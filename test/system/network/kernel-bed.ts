@@ -69,6 +69,9 @@ export class Bed {
   }
 }
 
+/** Only what hangs is late: on a busy machine a program may take many seconds to start. Milliseconds. */
+const PATIENCE_MS = 60_000;
+
 /** A child whose lines of output can be waited for. */
 export class Program {
   readonly lines: string[] = [];
@@ -91,7 +94,7 @@ export class Program {
   }
 
   /** Resolves with the first line, at or after index `from`, that `accept` likes. */
-  async line(accept: (line: string) => boolean, from = 0, timeoutMs = 15_000): Promise<string> {
+  async line(accept: (line: string) => boolean, from = 0, timeoutMs = PATIENCE_MS): Promise<string> {
     const deadline = Date.now() + timeoutMs;
     for (let at = from; ; at += 1) {
       while (at >= this.lines.length) {

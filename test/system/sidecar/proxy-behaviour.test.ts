@@ -121,7 +121,7 @@ async function script(): Promise<{ client: readonly string[]; server: readonly s
   await client.line((line) => line === 'done', 0, 45_000);
   // The server's last lines may come later than the client's.
   const words = (): string[] => server.lines.slice(before).sort();
-  await expect.poll(() => words().filter((line) => /eof|ECONNRESET/.test(line)).length, { timeout: 5000 }).toBe(4);
+  await expect.poll(() => words().filter((line) => /eof|ECONNRESET/.test(line)).length, { timeout: 60_000 }).toBe(4);
   return { client: client.lines, server: words() };
 }
 
@@ -191,7 +191,7 @@ describe('connections through two sidecars', () => {
       await client.line((line) => line === 'ECONNRESET');
       expect(client.lines).not.toContain('end');
       await server.line((line) => line === 'server ECONNRESET');
-      await expect.poll(() => bed.interceptor(victim).pid, { timeout: 5000 }).toBeDefined();
+      await expect.poll(() => bed.interceptor(victim).pid, { timeout: 60_000 }).toBeDefined();
       await expect
         .poll(
           async () => {
@@ -200,7 +200,7 @@ describe('connections through two sidecars', () => {
             control.close();
             return status;
           },
-          { timeout: 5000 },
+          { timeout: 60_000 },
         )
         .toMatchObject({ streams: 0 });
       const next = bed.bed.program('a', echo);

@@ -197,11 +197,11 @@ test('a round whose agent goes away in the middle is given up: the task runs on'
   const round = new TaskRound();
   await round.prepare('a', epoch, 60_000);
   void round.control?.call('start', { epoch }).catch(() => undefined);
-  await expect.poll(() => round.order, { timeout: 10_000 }).toContain('save');
+  await expect.poll(() => round.order, { timeout: 60_000 }).toContain('save');
   const control = await bed.interceptor('a').control();
   expect(await control.call('status')).toMatchObject({ blocked: true, epoch });
   round.control?.close();
-  await expect.poll(() => control.call('status'), { timeout: 10_000 }).toMatchObject({ blocked: false });
+  await expect.poll(() => control.call('status'), { timeout: 60_000 }).toMatchObject({ blocked: false });
   // Its agent's own dead man's switch does the rest.
   await new KernelInterceptor({ netns: bed.bed.netns('a') }).unblock();
   process.kill(programs.a?.pid ?? Number.NaN, 'SIGCONT');

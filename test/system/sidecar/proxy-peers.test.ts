@@ -5,7 +5,7 @@ import { ProxyBed } from './proxy-bed.ts';
 
 const ADDRESSES = { a: '10.91.0.1', b: '10.91.0.2', c: '10.91.0.3' };
 const VIP = '10.91.0.100';
-const SOON = { timeout: 10_000 };
+const SOON = { timeout: 60_000 };
 
 /** Says its name to whoever connects, and echoes. Opens and closes its port at SIGUSR2. */
 const SERVER = `

@@ -37,7 +37,7 @@ for (let i = 0; i < Number(count); i++) {
 console.log('done');
 `;
 
-const SOON = { timeout: 30_000 };
+const SOON = { timeout: 60_000 };
 const LONG = 120_000;
 
 let bed: ProxyBed;

@@ -135,7 +135,7 @@ describe('a sidecar’s life', () => {
     expect((await status(next)).pid).toBe(pid);
     expect([next.pid, next.starts]).toEqual([pid, 1]);
     process.kill(pid, 'SIGKILL');
-    await expect.poll(() => events, { timeout: 10_000 }).toEqual(['ready', 'ready', 'crash: it is gone', 'ready']);
+    await expect.poll(() => events, { timeout: 60_000 }).toEqual(['ready', 'ready', 'crash: it is gone', 'ready']);
     expect((await status(next)).config).toMatchObject({ task: 'bank_a.1', epoch: 4 });
     expect(next.starts).toBe(2);
     expect(await hasRules()).toBe(true);
@@ -147,7 +147,7 @@ describe('a sidecar’s life', () => {
     for (const starts of [2, 3]) {
       const { pid } = await status(one);
       process.kill(pid, 'SIGKILL');
-      await expect.poll(() => one.connected && one.starts, { timeout: 10_000 }).toBe(starts);
+      await expect.poll(() => one.connected && one.starts, { timeout: 60_000 }).toBe(starts);
       expect((await status(one)).pid).not.toBe(pid);
     }
     expect(events.filter((event) => event === 'crash: SIGKILL')).toHaveLength(2);
@@ -160,7 +160,7 @@ describe('a sidecar’s life', () => {
     await task.stop();
     expect(one.taskAlive).toBe(false);
     process.kill(pid, 'SIGTERM');
-    await expect.poll(() => events, { timeout: 10_000 }).toEqual(['ready', 'end']);
+    await expect.poll(() => events, { timeout: 60_000 }).toEqual(['ready', 'end']);
     await one.detach();
   });
 

@@ -86,11 +86,11 @@ export class NodeInfo {
       const { directories, dockerSocket } = this.#options;
       const looked = { atMs: now, found: this.#preflight({ directories, dockerSocket }) };
       this.#looked = looked;
-      // An engine that starts says more soon: until then each look is a new one.
+      // An engine that starts says more soon, and so does one that is being installed on: until then each look is a new one.
       const forget = (): void => {
         if (this.#looked === looked) this.#looked = undefined;
       };
-      looked.found.then(({ facts }) => facts.engine === '' && forget(), forget);
+      looked.found.then(({ facts }) => facts.shimInstalled || forget(), forget);
     }
     return this.#looked.found;
   }

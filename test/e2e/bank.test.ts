@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ALGORITHMS,
-  bankAt,
+  deployBank,
   expectNoTraces,
   goOnAndCheck,
   migrate,
@@ -17,7 +17,7 @@ import type { VerifyReport } from './harness.ts';
 const ROUNDS = Number(process.env.SWARMCUT_BANK_ROUNDS ?? 8);
 
 /**
- * Four tasks in three services (one with two replicas), each connected with each other, thousands of transfers a second, never stopped but by
+ * Four tasks in three services (one with two replicas), each connected with each other, two thousand transfers a second, never stopped but by
  * the checker between two rounds. After each round: the total is right, no number is missing or there twice, and journal (volume),
  * `/dev/shm` and a file in the container's own layer agree with the memory.
  */
@@ -26,8 +26,7 @@ describe('bank under load', () => {
 
   beforeAll(async () => {
     // Each round says --algorithm, which goes before the label.
-    await stacks.deploy('bank', { algorithm: 'lai-yang' });
-    await bankAt(5000);
+    await deployBank('lai-yang', 5000);
   });
 
   afterAll(async () => {

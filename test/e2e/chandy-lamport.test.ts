@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   PATIENCE_MS,
   agentsAnswer,
-  bankAt,
+  deployBank,
   expectNoTraces,
   expectSoundBank,
   freezeOn,
@@ -25,7 +25,7 @@ import type { VerifyReport } from './harness.ts';
 const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 10);
 
 /**
- * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, thousands of transfers a second, never
+ * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, two thousand transfers a second, never
  * stopped but by the checker between two rounds. Its snapshots are restored in place and on other nodes by turns.
  */
 describe('bank under load with chandy-lamport', () => {
@@ -33,8 +33,7 @@ describe('bank under load with chandy-lamport', () => {
   let recordedBytes = 0;
 
   beforeAll(async () => {
-    await stacks.deploy('bank', { algorithm: 'chandy-lamport' });
-    await bankAt(5000);
+    await deployBank('chandy-lamport', 5000);
   });
 
   afterAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   ALGORITHMS,
   agentsAnswer,
-  bankAt,
+  deployBank,
   bringBack,
   expectNoTraces,
   expectSoundBank,
@@ -25,8 +25,7 @@ const SERVICES = ['bank_branch-a', 'bank_branch-b', 'bank_branch-c'];
 /** Nothing here may cost the running bank anything: it is audited after every mishap. */
 describe('when things go wrong', () => {
   beforeAll(async () => {
-    await stacks.deploy('bank', { algorithm: 'lai-yang' });
-    await bankAt(2000);
+    await deployBank('lai-yang', 2000);
   });
 
   afterAll(async () => {

@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import { pathInHost, waitFor } from '../../examples/testbed/index.ts';
-import { Stacks } from '../../examples/demo/stacks.ts';
+import { Stacks, bankRate } from '../../examples/demo/stacks.ts';
 import type { BankCheck, ProgramStatus, RunningTask } from '../../examples/demo/stacks.ts';
 import type { MigrateReport, RestoreReport, VerifyReport } from '../../coordinator/operations/index.ts';
 import type { Manifest } from '../../src/model/checkpoint.ts';
@@ -53,6 +53,18 @@ export async function expectSoundBank(stack = 'bank', notBefore?: BankCheck): Pr
   expect(check.violations, check.unreachable).toEqual([]);
   expect(check).toMatchObject({ exitCode: 0, ok: true, total: 4_000_000, accounts: 4, missing: 0, duplicate: 0 });
   return check;
+}
+
+/**
+ * Transfers a second that each of the bank's four tasks begins. Always some in flight, but the load is not what these tests are about: at the 2000 of the compose
+ * file, two cores do little else. `SWARMCUT_BANK_RATE` for another one.
+ */
+const BANK_RATE = Number(process.env.SWARMCUT_BANK_RATE ?? 500);
+
+/** Deploys the bank, and waits until it has made so many transfers. */
+export async function deployBank(algorithm: string, transfers: number): Promise<void> {
+  await stacks.deploy('bank', { algorithm, change: bankRate(BANK_RATE) });
+  await bankAt(transfers);
 }
 
 /** Waits until the bank has made at least this many transfers; without stopping it. */

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { SwarmcutError } from '../model/errors.ts';
 import { didSome, followed } from './activity.ts';
 import { ProgressDeadline, seconds } from './deadlines.ts';
 import { processorTime } from './processor-time.ts';
+import { spawnProgram, type SpawnedProgram } from './spawned.ts';
 
 /** What {@link run} gives a program besides its arguments. */
 export interface RunOptions {
@@ -43,63 +43,57 @@ const IN_ALL = 10;
 const OUTPUT_LIMIT_BYTES = 100e6;
 
 /** Runs one program to its end. Never rejects: how it ended is the answer. */
-export function run([file, ...args]: readonly [string, ...string[]], options: RunOptions = {}): Promise<Ended> {
+export async function run(command: readonly [string, ...string[]], options: RunOptions = {}): Promise<Ended> {
   const { input, env, timeoutMs = 0, signal } = options;
-  return new Promise((resolve) => {
-    const child = spawn(file, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
-    const chunks: { readonly from: 'stdout' | 'stderr'; readonly data: Buffer }[] = [];
-    let bytes = 0;
-    let why: string | undefined;
-    let kill: NodeJS.Timeout | undefined;
-    const end = (reason: string): void => {
-      why ??= reason;
-      child.kill('SIGTERM');
-      kill ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
-    };
-    const limit = timeoutMs > 0 && child.pid !== undefined ? watchOver(child.pid, timeoutMs, end) : undefined;
-    const { pid } = child;
-    // For work of its own that takes long, such as unpacking, the program's processor time is the progress.
-    const seen = followed(async () => ({
-      doing: `${file} runs`,
-      mark: pid === undefined ? '' : String(await processorTime(pid)),
-    }));
-    const abandon = (): void => end('it was given up');
-    if (signal?.aborted === true) abandon();
-    else signal?.addEventListener('abort', abandon, { once: true });
+  let child: SpawnedProgram;
+  try {
+    child = spawnProgram(command, { ...process.env, ...env });
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    const nothing = { stdout: '', stderr: '', output: '' };
+    return { exitCode: undefined, ...nothing, problem: message, missing: code === 'ENOENT' };
+  }
+  const { pid } = child;
+  const chunks: { readonly from: 'stdout' | 'stderr'; readonly data: Buffer }[] = [];
+  let bytes = 0;
+  let why: string | undefined;
+  let kill: NodeJS.Timeout | undefined;
+  const end = (reason: string): void => {
+    why ??= reason;
+    child.kill('SIGTERM');
+    kill ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  };
+  using _limit = timeoutMs > 0 ? watchOver(pid, timeoutMs, end) : undefined;
+  // For work of its own that takes long, such as unpacking, the program's processor time is the progress.
+  using _seen = followed(async () => ({ doing: `${command[0]} runs`, mark: String(await processorTime(pid)) }));
+  const abandon = (): void => end('it was given up');
+  if (signal?.aborted === true) abandon();
+  else signal?.addEventListener('abort', abandon, { once: true });
 
-    for (const from of ['stdout', 'stderr'] as const) {
-      child[from].on('data', (data: Buffer) => {
-        bytes += data.length;
-        if (bytes <= OUTPUT_LIMIT_BYTES) chunks.push({ from, data });
-        else end(`more than ${OUTPUT_LIMIT_BYTES} bytes of output`);
-      });
-    }
-    // A program need not read what it is given.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
+  for (const from of ['stdout', 'stderr'] as const) {
+    child[from].on('data', (data: Buffer) => {
+      bytes += data.length;
+      if (bytes <= OUTPUT_LIMIT_BYTES) chunks.push({ from, data });
+      else end(`more than ${OUTPUT_LIMIT_BYTES} bytes of output`);
+    });
+    // Its end is seen all the same.
+    child[from].on('error', () => undefined);
+  }
+  // A program need not read what it is given.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input ?? '');
 
-    const ended = (exitCode: number | undefined, problem: string | undefined, missing: boolean): void => {
-      limit?.[Symbol.dispose]();
-      seen[Symbol.dispose]();
-      clearTimeout(kill);
-      didSome();
-      signal?.removeEventListener('abort', abandon);
-      const text = (...from: readonly string[]): string =>
-        Buffer.concat(chunks.filter((chunk) => from.includes(chunk.from)).map(({ data }) => data))
-          .toString()
-          .replace(/\n$/, '');
-      const texts = { stdout: text('stdout'), stderr: text('stderr'), output: text('stdout', 'stderr') };
-      resolve({ exitCode, ...texts, problem, missing });
-    };
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      if (child.pid === undefined) ended(undefined, error.message, error.code === 'ENOENT');
-    });
-    child.once('close', (code, killedBy) => {
-      if (why !== undefined) ended(undefined, why, false);
-      else if (code === null) ended(undefined, `ended by ${killedBy ?? 'a signal'}`, false);
-      else ended(code, undefined, false);
-    });
-  });
+  const how = await child.ended;
+  clearTimeout(kill);
+  didSome();
+  signal?.removeEventListener('abort', abandon);
+  const text = (...from: readonly string[]): string =>
+    Buffer.concat(chunks.filter((chunk) => from.includes(chunk.from)).map(({ data }) => data))
+      .toString()
+      .replace(/\n$/, '');
+  const texts = { stdout: text('stdout'), stderr: text('stderr'), output: text('stdout', 'stderr') };
+  const problem = why ?? (how.signal === undefined ? undefined : `ended by ${how.signal}`);
+  return { exitCode: problem === undefined ? how.code : undefined, ...texts, problem, missing: false };
 }
 
 /** Ends a program that hangs. */

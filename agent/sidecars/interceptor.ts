@@ -121,12 +121,13 @@ export class ProxyInterceptor implements Caller<SidecarMethods> {
   async detach(): Promise<void> {
     this.#watching = false;
     await this.#stop();
-    if (!this.taskAlive) return;
+    const gone = (): boolean => !this.taskAlive;
+    if (gone()) return;
     try {
       await this.#nft(detachScript());
     } catch (error) {
-      if (this.taskAlive) throw error;
-      return; // the task has ended meanwhile, and its rules with it
+      if (gone()) return; // meanwhile, and its rules with it
+      throw error;
     }
     await this.#ip(routeUndoLines(), true);
   }

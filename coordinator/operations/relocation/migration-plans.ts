@@ -11,7 +11,7 @@ import type { StreamTask } from '../../../src/model/cuts/stream-cut.ts';
 import { cutOfTasks, assertConsistentCut } from '../rounds/cut-check.ts';
 import { overlaySubnets, type RoundTask } from '../rounds/participants.ts';
 import { taskPlans, type TaskPlan } from './plans.ts';
-import type { Arrival } from './arrivals.ts';
+import type { Arrival } from './arrivals/arrivals.ts';
 
 /** A migration after its final cut: who has moved where, and who stays. */
 export interface Moved {

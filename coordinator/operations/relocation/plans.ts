@@ -5,7 +5,7 @@ import type { StreamTask } from '../../../src/model/cuts/stream-cut.ts';
 import { taskKey } from '../../../src/model/task.ts';
 import { cutOf } from '../rounds/cut-check.ts';
 import { overlaySubnets } from '../rounds/participants.ts';
-import type { Arrival } from './arrivals.ts';
+import type { Arrival } from './arrivals/arrivals.ts';
 
 /** How one task comes back. */
 export interface TaskPlan {

@@ -9,7 +9,7 @@ import { megabytes } from '../../../src/model/size.ts';
 import type { CoordinatorContext } from '../session/context.ts';
 import type { ClusterSession } from '../session/session.ts';
 import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
-import { Arrivals, type Arrival } from './arrivals.ts';
+import { Arrivals, type Arrival } from './arrivals/arrivals.ts';
 import { carryOut } from '../transaction/commit.ts';
 import { networkMessage, proxyMessage } from './messages.ts';
 import type { OldTask, OldTasks } from './old-tasks.ts';

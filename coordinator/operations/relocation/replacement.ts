@@ -4,7 +4,7 @@ import { ProgressDeadline, passedText, pause, poll, type Passed } from '../../..
 import type { CoordinatorContext } from '../session/context.ts';
 import type { LockedSession } from '../lock/stack-lock.ts';
 import type { ClusterService, ClusterTask, Placement, ServiceSpec } from '../../orchestrator/index.ts';
-import type { Arrival } from './arrivals.ts';
+import type { Arrival } from './arrivals/arrivals.ts';
 import { servicesWithSpares } from '../transaction/kept-tasks.ts';
 import { Furthest, statesOf } from '../transaction/furthest.ts';
 import {

@@ -1,7 +1,7 @@
 import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
 import type { ClusterTask } from '../../orchestrator/index.ts';
 import type { CoordinatorContext } from '../session/context.ts';
-import type { Arrival } from './arrivals.ts';
+import type { Arrival } from './arrivals/arrivals.ts';
 import type { TaskPlan } from './plans.ts';
 import type { Relocation, SavedTask } from './relocation.ts';
 import type { ServiceReplacement } from './replacement.ts';

@@ -187,12 +187,12 @@ describe('a sidecar’s life', () => {
       { mode: 0o755 },
     );
     const { PATH } = process.env;
-    process.env['PATH'] = `${folder}:${PATH}`;
+    process.env.PATH = `${folder}:${PATH}`;
     try {
       await sidecar.detach();
       expect(existsSync(dir)).toBe(false);
     } finally {
-      process.env['PATH'] = PATH;
+      process.env.PATH = PATH;
     }
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { CoordinatorContext, OperationEvent } from '../../../../coordinator/operations/index.ts';
-import { Arrivals } from '../../../../coordinator/operations/relocation/arrivals.ts';
+import { Arrivals } from '../../../../coordinator/operations/relocation/arrivals/arrivals.ts';
 import type { ClusterSession } from '../../../../coordinator/operations/session/session.ts';
 import type { ClusterService, ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
 import type { RestoreEvent__Output } from '../../../../src/rpc/generated/swarmcut/RestoreEvent.ts';

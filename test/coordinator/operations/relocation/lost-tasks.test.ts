@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LostTasks } from '../../../../coordinator/operations/relocation/lost-tasks.ts';
+import { LostTasks } from '../../../../coordinator/operations/relocation/arrivals/lost-tasks.ts';
 import type { ClusterService, ClusterTask } from '../../../../coordinator/orchestrator/index.ts';
 
 const ONCE = { id: 's', name: 'bank_a', neverRestarted: true } as ClusterService;

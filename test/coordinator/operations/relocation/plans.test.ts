@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { restorePlans } from '../../../../coordinator/operations/relocation/plans.ts';
-import type { Arrival } from '../../../../coordinator/operations/relocation/arrivals.ts';
+import type { Arrival } from '../../../../coordinator/operations/relocation/arrivals/arrivals.ts';
 import type { ManifestTask, StreamCut } from '../../../../src/model/checkpoint.ts';
 import { endpoint } from '../../../model/connections.ts';
 import { streamEnd } from '../../../model/streams.ts';

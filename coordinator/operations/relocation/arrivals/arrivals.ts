@@ -1,12 +1,12 @@
-import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { taskKey } from '../../../src/model/task.ts';
-import { ProgressDeadline, passedText, pause, type Passed, type Progress } from '../../../src/platform/deadlines.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { CoordinatorContext } from '../session/context.ts';
-import type { ClusterSession } from '../session/session.ts';
-import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
-import { Furthest, statesOf } from '../transaction/furthest.ts';
-import { keptTasks } from '../transaction/kept-tasks.ts';
+import { SwarmcutError, messageOf } from '../../../../src/model/errors.ts';
+import { taskKey } from '../../../../src/model/task.ts';
+import { ProgressDeadline, passedText, pause, type Passed, type Progress } from '../../../../src/platform/deadlines.ts';
+import type { AgentClient } from '../../../../src/rpc/index.ts';
+import type { CoordinatorContext } from '../../session/context.ts';
+import type { ClusterSession } from '../../session/session.ts';
+import type { ClusterService, ClusterTask } from '../../../orchestrator/index.ts';
+import { Furthest, statesOf } from '../../transaction/furthest.ts';
+import { keptTasks } from '../../transaction/kept-tasks.ts';
 import { LostTasks } from './lost-tasks.ts';
 import { RestoreWatch, type WatchedEvent } from './watch.ts';
 

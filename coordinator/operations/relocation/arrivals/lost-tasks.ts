@@ -1,6 +1,6 @@
-import { SwarmcutError } from '../../../src/model/errors.ts';
-import { taskKey } from '../../../src/model/task.ts';
-import type { ClusterService, ClusterTask } from '../../orchestrator/index.ts';
+import { SwarmcutError } from '../../../../src/model/errors.ts';
+import { taskKey } from '../../../../src/model/task.ts';
+import type { ClusterService, ClusterTask } from '../../../orchestrator/index.ts';
 
 /**
  * New tasks that the cluster has ended before their containers came, and that it never makes again: the service's restart condition is `none`. A drained target does that.

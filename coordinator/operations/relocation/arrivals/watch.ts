@@ -1,7 +1,7 @@
-import { SwarmcutError, messageOf } from '../../../src/model/errors.ts';
-import { pause } from '../../../src/platform/deadlines.ts';
-import type { AgentClient } from '../../../src/rpc/index.ts';
-import type { RestoreEvent__Output } from '../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
+import { SwarmcutError, messageOf } from '../../../../src/model/errors.ts';
+import { pause } from '../../../../src/platform/deadlines.ts';
+import type { AgentClient } from '../../../../src/rpc/index.ts';
+import type { RestoreEvent__Output } from '../../../../src/rpc/generated/swarmcut/RestoreEvent.ts';
 
 /** A watch that breaks is taken up again within this time (the agents wait 10 s). Milliseconds. */
 const RECONNECT_MS = 8_000;

@@ -15,7 +15,7 @@ import type { Confirmation } from './transaction/confirmation.ts';
 import { guarded } from './transaction/guarded.ts';
 import { chosenServices, existingNode, findTarget } from './relocation/migration-target.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
-import { reachableAgents } from './relocation/reach.ts';
+import { reachableAgents, refuseLeftOut } from './relocation/reach.ts';
 import { Relocation, type SavedTask } from './relocation/relocation.ts';
 import { ServiceReplacement } from './relocation/replacement.ts';
 import { putServicesBack } from './transaction/recovery.ts';
@@ -101,7 +101,14 @@ class Migration implements RelocationSteps<MigrationPlans> {
   async run(): Promise<MigrateReport> {
     const begun = performance.now();
     if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
-    const { agents, excluded } = await reachableAgents(this.#ctx, this.#session);
+    const reachable = await reachableAgents(this.#ctx, this.#session);
+    const { agents, excluded } = reachable;
+    const { to } = this.#where;
+    if (to !== undefined)
+      refuseLeftOut(
+        this.services.map((service) => [service, to] as const),
+        reachable,
+      );
     await this.#cut.prepare(this.#id);
     const placement = this.#placement(excluded);
     const replacement = new ServiceReplacement(

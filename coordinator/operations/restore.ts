@@ -17,7 +17,7 @@ import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
 import { refuseUnsigned } from './soundness/vouched.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
 import type { Resources, Stack } from '../orchestrator/index.ts';
-import { reachableAgents } from './relocation/reach.ts';
+import { reachableAgents, refuseLeftOut } from './relocation/reach.ts';
 import { guarded } from './transaction/guarded.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
 import { restorePlans, type RestorePlans } from './relocation/plans.ts';
@@ -94,7 +94,9 @@ class Restore {
     const before = await cluster.stack(manifest.stack, nodes);
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
-    const { agents, excluded, reasons } = await reachableAgents(this.#ctx, this.#session);
+    const reachable = await reachableAgents(this.#ctx, this.#session);
+    const { agents, excluded, reasons } = reachable;
+    refuseLeftOut(this.#fixedTargets(reasons), reachable);
     await failPoint('coordinator.check-parts');
     await this.#partsAreThere(agents, reasons);
     await this.#remnantsAreGone(before);
@@ -164,6 +166,16 @@ class Restore {
   /** Services of which the snapshot has tasks. The others had done their work, or were scaled to 0. */
   get #restored(): Manifest['services'] {
     return this.#manifest.services.filter(({ name }) => this.#tasksOf(name) > 0);
+  }
+
+  /** Services that cannot be kept off a node: those of `--to`, and global ones that have a saved task of one that is left out. */
+  #fixedTargets(leftOut: ReadonlyMap<string, string>): (readonly [service: string, node: string])[] {
+    return this.#restored.flatMap(({ name, mode }) => {
+      const target = this.#targets.get(name);
+      if (mode !== 'global') return target === undefined ? [] : [[name, target] as const];
+      const saved = this.#manifest.tasks.filter(({ task }) => task.service === name && leftOut.has(task.slot));
+      return saved.map(({ task }) => [name, task.slot] as const);
+    });
   }
 
   #tasksOf(service: string): number {

@@ -60,19 +60,33 @@ describe('when things go wrong', () => {
   });
 
   describe('an agent is away', () => {
-    test('a snapshot that needs it is refused, naming the node', async () => {
+    test('a snapshot that needs it is refused, and so is what would start a task empty on its node', async () => {
       const node = await nodeOf('branch-a.1');
+      const elsewhere = Object.entries(await placement('bank')).find(([, where]) => where !== node)?.[0] ?? '';
+      const { id } = await snapshot('bank');
       await killService(node, 'agent', { keepDown: true });
       try {
         const answer = await stacks.coordinator(['snapshot', 'bank']);
         expect(answer).toMatchObject({ exitCode: 5, error: { code: 'unreachable' } });
         expect(JSON.stringify(answer.error)).toContain(node);
+        const service = `bank_${elsewhere.replace(/\.\d+$/, '')}`;
+        for (const order of [
+          ['migrate', service, '--to', node],
+          ['restore', id, '--to', node],
+        ]) {
+          const { exitCode, error } = await stacks.coordinator(order);
+          expect({ exitCode, message: error?.message }).toMatchObject({
+            exitCode: 5,
+            message: expect.stringMatching(new RegExp(`cannot go to ${node}: the agent of node ${node}`)) as string,
+          });
+        }
         const checked = await stacks.coordinator<{ node: string }[]>(['check']);
         expect(checked.exitCode).toBe(5);
       } finally {
         await bringBack(node);
       }
       await expectUnharmed();
+      await stacks.coordinate(['rm', id]);
     });
 
     test.each(ALGORITHMS)('it is killed in the middle of a cut (%s) and starts again', async (algorithm) => {

@@ -41,3 +41,26 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
     advice: '`coordinator check` tells more; start the agents (`systemctl start swarmcut-agent`)',
   });
 }
+
+/**
+ * Where a node's agent, shim or engine is away, Swarm would start a new task as an ordinary one: empty, beside the one that it is to be.
+ * @param targets services and the nodes that they must go to
+ * @throws SwarmcutError `unreachable` when one of these was left out
+ */
+export function refuseLeftOut(
+  targets: Iterable<readonly [service: string, node: string]>,
+  { agents, reasons }: Pick<Reachable, 'agents' | 'reasons'>,
+): void {
+  for (const [service, node] of targets) {
+    if (agents.some((agent) => agent.node === node)) continue;
+    throw new SwarmcutError(
+      'unreachable',
+      `${service} cannot go to ${node}: ${reasons.get(node) ?? 'Swarm does not call it ready'}`,
+      {
+        where: { node, service },
+        advice:
+          'nothing was changed; bring the node and its agent back (`systemctl start swarmcut-agent`), or choose another node',
+      },
+    );
+  }
+}

@@ -68,3 +68,21 @@ describe('a new task that Swarm has ended before its container came', () => {
     expect(after([[task()], [ended], [ended]], ONCE, [])).toBe('waits');
   });
 });
+
+describe('a new task that runs although its container has not come', () => {
+  const started = task({ state: 'running' });
+
+  test('has started empty, and is not waited for', () => {
+    const always = { ...ONCE, neverRestarted: false };
+    expect(after([[task()], [started], [started]], always)).toBe(
+      'the new task of bank_a.1 runs on n1 without having been restored',
+    );
+  });
+
+  test('unless the agent’s word was only a little later than Swarm’s, or it is an old one', () => {
+    expect(after([[task()], [started]])).toBe('waits');
+    expect(after([[started], [started]], ONCE, [])).toBe('waits');
+    const old = task({ state: 'running', generation: 3 });
+    expect(after([[old], [old], [old]])).toBe('waits');
+  });
+});

@@ -58,7 +58,7 @@ describe('nodes on which a restored task can start', () => {
     );
   });
 
-  test('one that may go where it can is not', async () => {
+  test('one that may go where it can is not', () => {
     expect(() =>
       refuseLeftOut([['bank_a', 'n3']], { agents: [{ node: 'n3' }] as never, reasons: new Map() }),
     ).not.toThrow();

@@ -232,9 +232,10 @@ case $command in
     ;;
   delete)
     if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ] ||
-      [ -e "$run/at-start/$id" ]; }; then
+      [ -e "$run/at-start/$id" ] || [ -e "$run/deadman/$id.log" ]; }; then
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
-      rm -rf "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json" "$run/at-start/$id"
+      rm -rf "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json" "$run/at-start/$id" \
+        "$run/deadman/$id.log"
     fi
     ;;
 esac

@@ -192,6 +192,11 @@ describe('shim.sh', () => {
     mkdirSync(join(fixture.run, 'at-start', 'c4'), { recursive: true });
     shim(['--root', '/r', 'delete', 'c4'], { PATH: '' });
     expect(readdirSync(join(fixture.run, 'at-start'))).toEqual([]);
+    // Its dead man's switch has fired.
+    mkdirSync(join(fixture.run, 'deadman'));
+    for (const id of ['c5', 'c6']) writeFileSync(join(fixture.run, 'deadman', `${id}.log`), 'fired');
+    shim(['--root', '/r', 'delete', 'c5'], { PATH: '' });
+    expect(readdirSync(join(fixture.run, 'deadman'))).toEqual(['c6.log']);
     expect(readdirSync(network)).toEqual(['c2.json']);
     expect([expectations.isMoved('c1'), expectations.isRestored('c1'), expectations.isRestored('c2')]).toEqual([
       false,

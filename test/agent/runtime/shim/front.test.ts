@@ -203,7 +203,8 @@ describe('shim.sh', () => {
       false,
       true,
     ]);
-    expect(fixture.calls()).toEqual(['--root /r delete --force c1', '--root /r delete c3', '--root /r delete c4']);
+    const others = ['c3', 'c4', 'c5'].map((id) => `--root /r delete ${id}`);
+    expect(fixture.calls()).toEqual(['--root /r delete --force c1', ...others]);
   });
 
   it('finds its run folder in a file beside it', () => {

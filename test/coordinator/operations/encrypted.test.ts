@@ -92,7 +92,7 @@ afterEach(async () => {
 /** An agent with a real store and ledger. */
 function agent(): Promise<AgentServer> {
   const implementation: Partial<AgentImplementation> = {
-    info: () => ({ node: 'n1', shimInstalled: true }),
+    info: () => ({ node: 'n1', engine: '26.1.5', shimInstalled: true }),
     listSnapshots: () => ({ snapshots: ledger.list() }),
     recorded: ({ snapshotId }) => {
       const { stack, state, tasks } = ledger.get(snapshotId);

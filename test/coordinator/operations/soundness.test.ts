@@ -59,7 +59,7 @@ async function agent(node: string): Promise<{ id: string; hostname: string; stat
   const tasks = TASKS.filter((task) => task.node === node);
   const nothing = tasks.length === 0;
   const implementation: Partial<AgentImplementation> = {
-    info: () => ({ node, shimInstalled: true }),
+    info: () => ({ node, engine: '26.1.5', shimInstalled: true }),
     listSnapshots: () => ({
       snapshots: nothing ? [] : [{ snapshotId: ID, stack: 'bank', state: 'permanent', tasks: tasks.length }],
     }),

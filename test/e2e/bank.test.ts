@@ -17,7 +17,7 @@ import type { VerifyReport } from './harness.ts';
 const ROUNDS = Number(process.env.SWARMCUT_BANK_ROUNDS ?? 8);
 
 /**
- * Four tasks in three services (one with two replicas), each connected with each other, two thousand transfers a second, never stopped but by
+ * Four tasks in three services (one with two replicas), each connected with each other, eight hundred transfers a second, never stopped but by
  * the checker between two rounds. After each round: the total is right, no number is missing or there twice, and journal (volume),
  * `/dev/shm` and a file in the container's own layer agree with the memory.
  */

@@ -22,10 +22,10 @@ import {
 import type { VerifyReport } from './harness.ts';
 
 /** Snapshots in a row, each of them restored. `npm run test:rounds` makes 50, which take a quarter of an hour on two cores. */
-const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.SWARMCUT_ROUNDS ?? 6);
 
 /**
- * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, two thousand transfers a second, never
+ * The bank of bank.test.ts with a sidecar beside each task: four tasks, each connected with each other, eight hundred transfers a second, never
  * stopped but by the checker between two rounds. Its snapshots are restored in place and on other nodes by turns.
  */
 describe('bank under load with chandy-lamport', () => {

@@ -59,7 +59,7 @@ export async function expectSoundBank(stack = 'bank', notBefore?: BankCheck): Pr
  * Transfers a second that each of the bank's four tasks begins. Always some in flight, but the load is not what these tests are about: at the 2000 of the compose
  * file, two cores do little else. `SWARMCUT_BANK_RATE` for another one.
  */
-const BANK_RATE = Number(process.env.SWARMCUT_BANK_RATE ?? 500);
+const BANK_RATE = Number(process.env.SWARMCUT_BANK_RATE ?? 200);
 
 /** Deploys the bank, and waits until it has made so many transfers. */
 export async function deployBank(algorithm: string, transfers: number): Promise<void> {

@@ -7,6 +7,7 @@ import {
   SystemCallError,
   closeDescriptor,
   inNetns,
+  libc,
   receiveBytes,
   sendBytes,
   setOption,
@@ -45,9 +46,6 @@ export class InterruptedDumpError extends Error {
   override readonly name = 'InterruptedDumpError';
 }
 
-type Call = (...args: unknown[]) => number;
-let socketCall: Call | undefined;
-
 /** One netlink socket, bound for good to the namespace it was made in. */
 export class Netlink {
   readonly #fd: number;
@@ -56,9 +54,8 @@ export class Netlink {
 
   /** @throws SystemCallError when the namespace is gone */
   constructor(netns: string, protocol: number) {
-    socketCall ??= koffi.load(null).func('int socket(int, int, int)') as Call;
-    const make = socketCall;
-    this.#fd = inNetns(netns, () => make(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+    const { socket } = libc();
+    this.#fd = inNetns(netns, () => socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
     if (this.#fd < 0) throw new SystemCallError('socket AF_NETLINK', getSystemErrorName(-koffi.errno()));
   }
 

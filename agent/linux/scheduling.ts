@@ -1,5 +1,5 @@
 import { arch } from 'node:process';
-import koffi from 'koffi';
+import { libraryCall, type Call } from '../../src/platform/libc/library-call.ts';
 
 /** ioprio_set(2) and ioprio_get(2) have no function in the C library, and other numbers on each architecture. */
 const SYSCALLS: Readonly<Partial<Record<NodeJS.Architecture, { readonly set: number; readonly get: number }>>> = {
@@ -11,15 +11,13 @@ const IOPRIO_WHO_PROCESS = 1;
 /** 1024 processors. Bytes. */
 const MASK_BYTES = 128;
 
-type Call = (...args: unknown[]) => number;
 let loaded: { readonly syscall: Call; readonly setAffinity: Call } | undefined;
 
 function libc(): { readonly syscall: Call; readonly setAffinity: Call } {
   if (loaded !== undefined) return loaded;
-  const library = koffi.load(null);
   loaded = {
-    syscall: library.func('long syscall(long, ...)') as Call,
-    setAffinity: library.func('int sched_setaffinity(int, size_t, void *)') as Call,
+    syscall: libraryCall('long syscall(long, ...)'),
+    setAffinity: libraryCall('int sched_setaffinity(int, size_t, void *)'),
   };
   return loaded;
 }

@@ -1,14 +1,13 @@
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { writeIPv4 } from '../../src/model/address.ts';
+import { libraryCall, type Call } from '../../src/platform/libc/library-call.ts';
 import type { Endpoint } from '../../src/model/connection.ts';
 
 /**
  * The few Linux calls that Node does not have, through koffi. All are synchronous, for a thread's network namespace is a state of the
  * thread (see {@link inNetns}). IPv4 only: the sidecar does not intercept IPv6 (docs/proxy.md). koffi knows no `ssize_t`, hence int64.
  */
-type Call = (...args: unknown[]) => number;
-
 interface Libc {
   readonly socket: Call;
   readonly setsockopt: Call;
@@ -41,34 +40,31 @@ let loaded: Libc | undefined;
 /** For what has calls of its own. */
 export function libc(): Libc {
   if (loaded) return loaded;
-  // `null` is the program itself, which has a C library whatever its name is on this system.
-  const library = koffi.load(null);
-  const call = (prototype: string): Call => library.func(prototype) as Call;
   loaded = {
-    socket: call('int socket(int, int, int)'),
-    setsockopt: call('int setsockopt(int, int, int, void *, uint32_t)'),
-    getsockopt: call('int getsockopt(int, int, int, void *, void *)'),
-    bind: call('int bind(int, void *, uint32_t)'),
-    connect: call('int connect(int, void *, uint32_t)'),
-    listen: call('int listen(int, int)'),
-    accept4: call('int accept4(int, void *, void *, int)'),
-    getsockname: call('int getsockname(int, void *, void *)'),
-    getpeername: call('int getpeername(int, void *, void *)'),
-    ioctl: call('int ioctl(int, unsigned long, ...)'),
-    send: call('int64_t send(int, void *, size_t, int)'),
-    recv: call('int64_t recv(int, void *, size_t, int)'),
-    shutdown: call('int shutdown(int, int)'),
-    close: call('int close(int)'),
-    open: call('int open(const char *, int, ...)'),
-    setns: call('int setns(int, int)'),
-    unshare: call('int unshare(int)'),
-    fcntl: call('int fcntl(int, int, ...)'),
-    poll: call('int poll(void *, unsigned long, int)'),
-    epoll_create1: call('int epoll_create1(int)'),
-    epoll_ctl: call('int epoll_ctl(int, int, int, void *)'),
-    epoll_wait: call('int epoll_wait(int, void *, int, int)'),
-    madvise: call('int madvise(uint64_t, uint64_t, int)'),
-    syscall: call('long syscall(long, ...)'),
+    socket: libraryCall('int socket(int, int, int)'),
+    setsockopt: libraryCall('int setsockopt(int, int, int, void *, uint32_t)'),
+    getsockopt: libraryCall('int getsockopt(int, int, int, void *, void *)'),
+    bind: libraryCall('int bind(int, void *, uint32_t)'),
+    connect: libraryCall('int connect(int, void *, uint32_t)'),
+    listen: libraryCall('int listen(int, int)'),
+    accept4: libraryCall('int accept4(int, void *, void *, int)'),
+    getsockname: libraryCall('int getsockname(int, void *, void *)'),
+    getpeername: libraryCall('int getpeername(int, void *, void *)'),
+    ioctl: libraryCall('int ioctl(int, unsigned long, ...)'),
+    send: libraryCall('int64_t send(int, void *, size_t, int)'),
+    recv: libraryCall('int64_t recv(int, void *, size_t, int)'),
+    shutdown: libraryCall('int shutdown(int, int)'),
+    close: libraryCall('int close(int)'),
+    open: libraryCall('int open(const char *, int, ...)'),
+    setns: libraryCall('int setns(int, int)'),
+    unshare: libraryCall('int unshare(int)'),
+    fcntl: libraryCall('int fcntl(int, int, ...)'),
+    poll: libraryCall('int poll(void *, unsigned long, int)'),
+    epoll_create1: libraryCall('int epoll_create1(int)'),
+    epoll_ctl: libraryCall('int epoll_ctl(int, int, int, void *)'),
+    epoll_wait: libraryCall('int epoll_wait(int, void *, int, int)'),
+    madvise: libraryCall('int madvise(uint64_t, uint64_t, int)'),
+    syscall: libraryCall('long syscall(long, ...)'),
   };
   return loaded;
 }

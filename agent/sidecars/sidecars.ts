@@ -173,11 +173,8 @@ export class Sidecars {
 
   /** Ends the sidecar of a container, also one that is only being prepared or started. None is no error. */
   async end(containerId: string): Promise<void> {
-    const attaching = this.#attaching.get(containerId);
-    if (attaching !== undefined) {
-      this.#spares.get(containerId)?.kill('SIGKILL'); // what is attached with it fails at once
-      await attaching.catch(() => undefined);
-    }
+    this.#spares.get(containerId)?.kill('SIGKILL'); // what is being attached with it fails at once
+    await this.#attaching.get(containerId)?.catch(() => undefined);
     const sidecar = this.#sidecars.get(containerId);
     if (sidecar !== undefined) await this.#end(sidecar);
     await this.#clear(containerId);

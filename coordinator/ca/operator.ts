@@ -2,7 +2,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SwarmcutError } from '../../src/model/errors.ts';
 import { PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE } from '../../src/platform/files.ts';
-import { tryLockFile } from '../../src/platform/flock.ts';
+import { tryLockFile } from '../../src/platform/libc/flock.ts';
 import type { Trust } from '../../src/rpc/identity/identity-files.ts';
 import { DEFAULT_AUTHORITY_DAYS, DEFAULT_CERTIFICATE_DAYS, issueForRequest, type CertificateFor } from './authority.ts';
 import { issuedCertificates } from './issued.ts';

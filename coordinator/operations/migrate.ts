@@ -102,7 +102,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
     const begun = performance.now();
     if (this.#proxied) await endingTasksAreGone(this.#ctx, this.#session, this.#stack);
     const reachable = await reachableAgents(this.#ctx, this.#session);
-    const { agents, excluded } = reachable;
+    const { agents, leftOut } = reachable;
     const { to } = this.#where;
     if (to !== undefined)
       refuseLeftOut(
@@ -110,7 +110,7 @@ class Migration implements RelocationSteps<MigrationPlans> {
         reachable,
       );
     await this.#cut.prepare(this.#id);
-    const placement = this.#placement(excluded);
+    const placement = this.#placement([...leftOut.keys()]);
     const replacement = new ServiceReplacement(
       this.#ctx,
       this.#session,

@@ -17,7 +17,7 @@ import { compareLedgers, refuseDifferences } from './soundness/ledgers.ts';
 import { refuseUnsigned } from './soundness/vouched.ts';
 import type { AgentClient } from '../../src/rpc/index.ts';
 import type { Resources, Stack } from '../orchestrator/index.ts';
-import { reachableAgents, refuseLeftOut } from './relocation/reach.ts';
+import { reachableAgents, refuseLeftOut, type Reachable } from './relocation/reach.ts';
 import { guarded } from './transaction/guarded.ts';
 import { OldTasks } from './relocation/old-tasks.ts';
 import { restorePlans, type RestorePlans } from './relocation/plans.ts';
@@ -95,16 +95,16 @@ class Restore {
     const old = this.#oldTasks(before);
     this.#refuseHostPorts(before);
     const reachable = await reachableAgents(this.#ctx, this.#session);
-    const { agents, excluded, reasons } = reachable;
-    refuseLeftOut(this.#fixedTargets(reasons), reachable);
+    const { agents, leftOut } = reachable;
+    refuseLeftOut(this.#fixedTargets(leftOut), reachable);
     await failPoint('coordinator.check-parts');
-    await this.#partsAreThere(agents, reasons);
+    await this.#partsAreThere(reachable);
     await this.#remnantsAreGone(before);
     const resources = await cluster.ensureResources(manifest, (message) =>
       this.#ctx.emit({ kind: 'warning', message }),
     );
     const idle = await this.#makeIdle(before, resources);
-    const replacement = this.#replacement(before, resources, excluded, old);
+    const replacement = this.#replacement(before, resources, [...leftOut.keys()], old);
     const relocation = new Relocation(this.#ctx, this.#session, this.#id, { agents, old });
     const saved = manifest.tasks.map((task) => ({ ...task, key: taskKey(task.task), ref: task.task }));
     let suspendedAtMs = 0;
@@ -284,12 +284,12 @@ class Restore {
   }
 
   /** Better to find out before the running stack is touched. */
-  async #partsAreThere(agents: readonly AgentClient[], reasons: ReadonlyMap<string, string>): Promise<void> {
+  async #partsAreThere({ agents, leftOut }: Reachable): Promise<void> {
     const reachable = agents.map(({ node }) => node);
     const holders = [...new Set(this.#manifest.tasks.map((task) => task.node))];
     const away = holders.filter((node) => !reachable.includes(node));
     if (away.length > 0) {
-      const why = (node: string): string => `${node} (${reasons.get(node) ?? 'Swarm does not call it ready'})`;
+      const why = (node: string): string => `${node} (${leftOut.get(node) ?? 'Swarm does not call it ready'})`;
       throw new SwarmcutError(
         'unreachable',
         `parts of snapshot ${this.#manifest.id} lie where they cannot be had now: on ${away.map(why).join(', ')}`,

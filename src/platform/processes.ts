@@ -2,7 +2,7 @@ import { SwarmcutError } from '../model/errors.ts';
 import { didSome, followed } from './activity.ts';
 import { ProgressDeadline, seconds } from './deadlines.ts';
 import { processorTime } from './processor-time.ts';
-import { spawnProgram, type SpawnedProgram } from './spawned.ts';
+import { spawnProgram, type SpawnedProgram } from './libc/spawned.ts';
 
 /** What {@link run} gives a program besides its arguments. */
 export interface RunOptions {

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SwarmcutError } from '../model/errors.ts';
-import { tryLockFile } from '../platform/flock.ts';
+import { tryLockFile } from '../platform/libc/flock.ts';
 import { PRIVATE_FILE_MODE, ensureDirectory } from '../platform/files.ts';
 
 /** What a lock file says about who has it. Only for people: the lock itself is the kernel's. */

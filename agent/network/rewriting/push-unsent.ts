@@ -1,4 +1,4 @@
-import koffi from 'koffi';
+import { libraryCall } from '../../../src/platform/libc/library-call.ts';
 import { openFiles, processTree, type OpenFile } from '../../linux/process-tree.ts';
 
 /** Linux, the same on all architectures. */
@@ -28,19 +28,12 @@ let loaded: Libc | undefined;
 
 function libc(): Libc {
   if (loaded) return loaded;
-  const library = koffi.load(null);
   loaded = {
-    syscall: library.func('long syscall(long number, ...)') as Libc['syscall'],
-    getsockopt: library.func(
-      'int getsockopt(int fd, int level, int name, _Out_ int *value, _Inout_ uint32_t *size)',
-    ) as Libc['getsockopt'],
-    getinfo: library.func(
-      'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *size)',
-    ) as Libc['getinfo'],
-    setsockopt: library.func(
-      'int setsockopt(int fd, int level, int name, const int *value, uint32_t size)',
-    ) as Libc['setsockopt'],
-    close: library.func('int close(int fd)') as Libc['close'],
+    syscall: libraryCall('long syscall(long number, ...)'),
+    getsockopt: libraryCall('int getsockopt(int fd, int level, int name, _Out_ int *value, _Inout_ uint32_t *size)'),
+    getinfo: libraryCall('int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *size)'),
+    setsockopt: libraryCall('int setsockopt(int fd, int level, int name, const int *value, uint32_t size)'),
+    close: libraryCall('int close(int fd)'),
   };
   return loaded;
 }

@@ -231,12 +231,12 @@ case $command in
     fi
     ;;
   delete)
-    if [ -n "$id" ] && { [ -e "$run/restored/$id" ] || [ -e "$run/moved/$id" ] || [ -e "$run/still/$id" ] || [ -e "$run/network/$id.json" ] ||
-      [ -e "$run/at-start/$id" ] || [ -e "$run/deadman/$id.log" ]; }; then
+    for note in "restored/$id" "moved/$id" "still/$id" "network/$id.json" "at-start/$id" "deadman/$id.log"; do
+      # Starting a program takes longer than the looks at what there seldom is.
+      [ -n "$id" ] && [ -e "$run/$note" ] || continue
       PATH=${PATH:-/usr/sbin:/usr/bin:/sbin:/bin}
-      rm -rf "$run/restored/$id" "$run/moved/$id" "$run/still/$id" "$run/network/$id.json" "$run/at-start/$id" \
-        "$run/deadman/$id.log"
-    fi
+      rm -rf "$run/$note"
+    done
     ;;
 esac
 

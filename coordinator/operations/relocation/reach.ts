@@ -6,16 +6,14 @@ import type { ClusterSession } from '../session/session.ts';
 
 export interface Reachable {
   readonly agents: readonly AgentClient[];
-  /** Usable nodes whose agent does not answer: Swarm must not place a task there, it would start empty. */
-  readonly excluded: readonly string[];
-  /** Why, of each of these. */
-  readonly reasons: ReadonlyMap<string, string>;
+  /** Usable nodes whose agent does not answer, and why: Swarm must not place a task there, it would start empty. */
+  readonly leftOut: ReadonlyMap<string, string>;
 }
 
 /** @throws SwarmcutError `unreachable` when no agent answers at all */
 export async function reachableAgents(ctx: CoordinatorContext, session: ClusterSession): Promise<Reachable> {
   const agents: AgentClient[] = [];
-  const reasons = new Map<string, string>();
+  const leftOut = new Map<string, string>();
   await Promise.all(
     session.nodes
       .filter((node) => node.state === 'ready')
@@ -29,14 +27,14 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
           }
           agents.push(agent);
         } catch (error) {
-          reasons.set(hostname, messageOf(error));
+          leftOut.set(hostname, messageOf(error));
           ctx.emit({ kind: 'warning', message: `node ${hostname} is left out: ${messageOf(error)}` });
         }
       }),
   );
   // In no order of who was faster: what is found first is told to people.
   agents.sort((a, b) => a.node.localeCompare(b.node));
-  if (agents.length > 0) return { agents, excluded: [...reasons.keys()].sort(), reasons };
+  if (agents.length > 0) return { agents, leftOut: new Map([...leftOut].sort()) };
   throw new SwarmcutError('unreachable', 'no agent answers on any node of this Swarm', {
     advice: '`coordinator check` tells more; start the agents (`systemctl start swarmcut-agent`)',
   });
@@ -49,13 +47,13 @@ export async function reachableAgents(ctx: CoordinatorContext, session: ClusterS
  */
 export function refuseLeftOut(
   targets: Iterable<readonly [service: string, node: string]>,
-  { agents, reasons }: Pick<Reachable, 'agents' | 'reasons'>,
+  { agents, leftOut }: Reachable,
 ): void {
   for (const [service, node] of targets) {
     if (agents.some((agent) => agent.node === node)) continue;
     throw new SwarmcutError(
       'unreachable',
-      `${service} cannot go to ${node}: ${reasons.get(node) ?? 'Swarm does not call it ready'}`,
+      `${service} cannot go to ${node}: ${leftOut.get(node) ?? 'Swarm does not call it ready'}`,
       {
         where: { node, service },
         advice:

@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { ensureDirectory } from '../../../src/platform/files.ts';
-import { tryLockFile } from '../../../src/platform/flock.ts';
+import { tryLockFile } from '../../../src/platform/libc/flock.ts';
 import { statFields } from '../hosts.ts';
 import { TestbedError, bedName, paths } from '../layout.ts';
 import type { BedOptions } from '../layout.ts';

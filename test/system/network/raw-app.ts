@@ -1,4 +1,3 @@
-import koffi from 'koffi';
 import { emptyEnd, dropEnd, makeEnd, takeEnd, wakeEnd } from '../../../agent/linux/repair.ts';
 import type { TcpEnd } from '../../../src/formats/tcp-end.ts';
 import {
@@ -25,13 +24,9 @@ import {
   trySend,
 } from '../../../agent/linux/sys.ts';
 import type { Connection, Endpoint } from '../../../src/model/connection.ts';
+import { libraryCall } from '../../../src/platform/libc/library-call.ts';
 
-const accept4 = koffi.load(null).func('int accept4(int, void *, void *, int)') as (
-  fd: number,
-  address: null,
-  length: null,
-  flags: number,
-) => number;
+const accept4 = libraryCall('int accept4(int, void *, void *, int)');
 const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
 const BUFFER_BYTES = 4 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;

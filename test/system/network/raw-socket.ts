@@ -2,29 +2,27 @@ import { isIPv6 } from 'node:net';
 import koffi from 'koffi';
 import { inNetns } from '../../../agent/linux/sys.ts';
 import type { Endpoint } from '../../../src/model/connection.ts';
+import { libraryCall } from '../../../src/platform/libc/library-call.ts';
 
 /**
  * A socket whose every answer is seen as the kernel gives it: Node hides what a connected datagram socket, a soft error or EPOLLERR says. Descriptors
  * are of this process; non-blocking.
  */
-const library = koffi.load(null);
-type Call = (...args: unknown[]) => number;
-const call = (prototype: string): Call => library.func(prototype) as Call;
 const libc = {
-  socket: call('int socket(int, int, int)'),
-  bind: call('int bind(int, void *, uint32_t)'),
-  connect: call('int connect(int, void *, uint32_t)'),
-  listen: call('int listen(int, int)'),
-  accept4: call('int accept4(int, void *, void *, int)'),
-  setsockopt: call('int setsockopt(int, int, int, void *, uint32_t)'),
-  getsockopt: call('int getsockopt(int, int, int, void *, void *)'),
-  getsockname: call('int getsockname(int, void *, void *)'),
-  send: call('int64_t send(int, void *, size_t, int)'),
-  sendto: call('int64_t sendto(int, void *, size_t, int, void *, uint32_t)'),
-  recvfrom: call('int64_t recvfrom(int, void *, size_t, int, void *, void *)'),
-  shutdown: call('int shutdown(int, int)'),
-  poll: call('int poll(void *, unsigned long, int)'),
-  close: call('int close(int)'),
+  socket: libraryCall('int socket(int, int, int)'),
+  bind: libraryCall('int bind(int, void *, uint32_t)'),
+  connect: libraryCall('int connect(int, void *, uint32_t)'),
+  listen: libraryCall('int listen(int, int)'),
+  accept4: libraryCall('int accept4(int, void *, void *, int)'),
+  setsockopt: libraryCall('int setsockopt(int, int, int, void *, uint32_t)'),
+  getsockopt: libraryCall('int getsockopt(int, int, int, void *, void *)'),
+  getsockname: libraryCall('int getsockname(int, void *, void *)'),
+  send: libraryCall('int64_t send(int, void *, size_t, int)'),
+  sendto: libraryCall('int64_t sendto(int, void *, size_t, int, void *, uint32_t)'),
+  recvfrom: libraryCall('int64_t recvfrom(int, void *, size_t, int, void *, void *)'),
+  shutdown: libraryCall('int shutdown(int, int)'),
+  poll: libraryCall('int poll(void *, unsigned long, int)'),
+  close: libraryCall('int close(int)'),
 };
 
 const AF_INET = 2;

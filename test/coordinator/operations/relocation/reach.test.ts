@@ -29,10 +29,10 @@ async function reach(): Promise<Awaited<ReturnType<typeof reachableAgents>>> {
 
 describe('nodes on which a restored task can start', () => {
   test('are those whose agent, engine and shim are there; of the others it is known why not', async () => {
-    const { agents, excluded, reasons } = await reach();
+    const { agents, leftOut } = await reach();
     expect(agents.map(({ node }) => node)).toEqual(['n1', 'n3']);
-    expect(excluded).toEqual(['n2', 'n4', 'n5']);
-    expect(Object.fromEntries(reasons)).toEqual({
+    expect([...leftOut.keys()]).toEqual(['n2', 'n4', 'n5']);
+    expect(Object.fromEntries(leftOut)).toEqual({
       n2: 'it does not answer',
       n4: 'its engine does not answer',
       n5: 'the shim is not the default runtime there (`agent install`)',
@@ -60,7 +60,7 @@ describe('nodes on which a restored task can start', () => {
 
   test('one that may go where it can is not', () => {
     expect(() =>
-      refuseLeftOut([['bank_a', 'n3']], { agents: [{ node: 'n3' }] as never, reasons: new Map() }),
+      refuseLeftOut([['bank_a', 'n3']], { agents: [{ node: 'n3' }] as never, leftOut: new Map() }),
     ).not.toThrow();
   });
 });

@@ -1,6 +1,8 @@
 import { constants } from 'node:os';
 import { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
+import { libraryCall, type Call } from './library-call.ts';
 
 /**
  * Programs that are started by posix_spawn(3). Node starts them by fork(2), which copies the page tables of the whole process, and each page that is written
@@ -20,8 +22,6 @@ export interface SpawnedProgram {
 
 export type HowItEnded =
   { readonly code: number; readonly signal?: undefined } | { readonly code?: undefined; readonly signal: string };
-
-type Call = (...args: unknown[]) => number;
 
 interface Libc {
   readonly posix_spawnp: Call;
@@ -58,24 +58,21 @@ let loaded: Libc | undefined;
 
 function libc(): Libc {
   if (loaded) return loaded;
-  // `null` is the program itself, which has a C library whatever its name is on this system.
-  const library = koffi.load(null);
-  const call = (prototype: string): Call => library.func(prototype) as Call;
   loaded = {
-    posix_spawnp: call('int posix_spawnp(_Out_ int *, str, void *, void *, str *, str *)'),
-    actionsInit: call('int posix_spawn_file_actions_init(void *)'),
-    actionsDup2: call('int posix_spawn_file_actions_adddup2(void *, int, int)'),
-    actionsDestroy: call('int posix_spawn_file_actions_destroy(void *)'),
-    attributesInit: call('int posix_spawnattr_init(void *)'),
-    attributesFlags: call('int posix_spawnattr_setflags(void *, short)'),
-    attributesDefaults: call('int posix_spawnattr_setsigdefault(void *, void *)'),
-    attributesMask: call('int posix_spawnattr_setsigmask(void *, void *)'),
-    attributesDestroy: call('int posix_spawnattr_destroy(void *)'),
-    sigfillset: call('int sigfillset(void *)'),
-    sigemptyset: call('int sigemptyset(void *)'),
-    socketpair: call('int socketpair(int, int, int, _Out_ int *)'),
-    close: call('int close(int)'),
-    waitpid: call('int waitpid(int, _Out_ int *, int)'),
+    posix_spawnp: libraryCall('int posix_spawnp(_Out_ int *, str, void *, void *, str *, str *)'),
+    actionsInit: libraryCall('int posix_spawn_file_actions_init(void *)'),
+    actionsDup2: libraryCall('int posix_spawn_file_actions_adddup2(void *, int, int)'),
+    actionsDestroy: libraryCall('int posix_spawn_file_actions_destroy(void *)'),
+    attributesInit: libraryCall('int posix_spawnattr_init(void *)'),
+    attributesFlags: libraryCall('int posix_spawnattr_setflags(void *, short)'),
+    attributesDefaults: libraryCall('int posix_spawnattr_setsigdefault(void *, void *)'),
+    attributesMask: libraryCall('int posix_spawnattr_setsigmask(void *, void *)'),
+    attributesDestroy: libraryCall('int posix_spawnattr_destroy(void *)'),
+    sigfillset: libraryCall('int sigfillset(void *)'),
+    sigemptyset: libraryCall('int sigemptyset(void *)'),
+    socketpair: libraryCall('int socketpair(int, int, int, _Out_ int *)'),
+    close: libraryCall('int close(int)'),
+    waitpid: libraryCall('int waitpid(int, _Out_ int *, int)'),
   };
   return loaded;
 }
@@ -180,6 +177,6 @@ function reap(pid: number): HowItEnded | undefined {
 }
 
 function systemError(what: string, errno: number): NodeJS.ErrnoException {
-  const code = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? String(errno);
+  const code = getSystemErrorName(-errno);
   return Object.assign(new Error(`${what} ${code}`), { code, errno });
 }

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import { libraryCall } from './library-call.ts';
 
 const LOCK_EXCLUSIVE = 2;
 const LOCK_NONBLOCKING = 4;
@@ -12,8 +13,7 @@ let flock: ((fd: number, operation: number) => number) | undefined;
  * @throws Error with the system's error number for anything else
  */
 export function tryLockFile(fd: number): boolean {
-  // `null` is the program itself, which has a C library whatever its name is on this system.
-  flock ??= koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
+  flock ??= libraryCall('int flock(int fd, int operation)');
   if (flock(fd, LOCK_EXCLUSIVE | LOCK_NONBLOCKING) === 0) return true;
   const errno = koffi.errno();
   if (errno === koffi.os.errno.EWOULDBLOCK || errno === koffi.os.errno.EAGAIN) return false;
